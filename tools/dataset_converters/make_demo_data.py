@@ -134,8 +134,9 @@ def texture(rng, shape, colour, contrast):
     Returns:
         np.ndarray: float32 of shape (H, W, 3), about 0 to 255.
     """
-    pattern = PATTERNS[rng.integers(len(PATTERNS))](rng, shape)[..., None]
-    return colour + pattern * (vary(rng, colour, contrast) - colour)
+    pattern = PATTERNS[rng.integers(len(PATTERNS))](rng, shape)
+    other = vary(rng, colour, contrast)
+    return cv2.merge([a + pattern * (b - a) for a, b in zip(colour, other)])
 
 
 # ------------------------------------------------------------------- shapes
@@ -281,8 +282,8 @@ def draw_parts(rng, name):
         The index of the head is the second value returned.
     """
     along = np.linspace(0, 1, 16)
-    bend = rng.uniform(-0.22, 0.22) * np.sin(rng.uniform(0.8, 2) * np.pi *
-                                             along)
+    bend = rng.uniform(-0.22, 0.22) * np.sin(
+        rng.uniform(0.8, 2) * np.pi * along)
     spine = np.stack([0.8 * along - 0.5, bend], 1)
     # Each class has a favourite body, which the others have too.
     favourite = CLASSES.index(name) % len(BODIES)
@@ -304,11 +305,11 @@ def draw_parts(rng, name):
 
 # ------------------------------------------------------------------- scenes
 def fill(shape, polygons):
-    """The union of polygons as a boolean (H, W)."""
+    """The union of polygons as uint8 of shape (H, W), 0 or 1."""
     mask = np.zeros(shape, np.uint8)
     for polygon in polygons:
         cv2.fillPoly(mask, [np.round(polygon).astype(np.int32)], 1)
-    return mask.astype(bool)
+    return mask
 
 
 def place_polygons(rng, polygons, shape, length):
@@ -335,7 +336,7 @@ def place_polygons(rng, polygons, shape, length):
 
 def rounded(mask):
     """Shade a silhouette darker towards its edge, (H, W) factors."""
-    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
+    depth = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
     return np.clip(0.45 + 0.2 * depth, 0, 1)
 
 
@@ -343,17 +344,16 @@ def paint_object(rng, canvas, tones, polygons):
     """Paint one object over ``canvas`` (H, W, 3), in place."""
     shape = canvas.shape[:2]
     colour = random_colour(rng, (0.5, 0.95), (0.45, 0.9))
+    picture = texture(rng, shape, colour, (0.25, 0.5))
     paints = dict(
-        body=texture(rng, shape, colour, (0.25, 0.5)),
-        dark=random_colour(rng, (0, 0.5), (0.05, 0.2)),
-        light=random_colour(rng, (0, 0.2), (0.85, 1)))
-    picture = np.zeros_like(canvas)
+        body=picture.copy(),
+        dark=np.full_like(picture, random_colour(rng, (0, 0.5), (0.05, 0.2))),
+        light=np.full_like(picture, random_colour(rng, (0, 0.2), (0.85, 1))))
     for tone, polygon in zip(tones, polygons):
-        mask = fill(shape, [polygon])
-        picture[mask] = np.broadcast_to(paints[tone], canvas.shape)[mask]
+        cv2.copyTo(paints[tone], fill(shape, [polygon]), picture)
     silhouette = fill(shape, polygons)
-    picture *= rounded(silhouette)[..., None]
-    canvas[silhouette] = picture[silhouette]
+    picture *= cv2.merge([rounded(silhouette)] * 3)
+    cv2.copyTo(picture, silhouette, canvas)
 
 
 def paint_background(rng, shape):
@@ -381,8 +381,8 @@ def paint_background(rng, shape):
         clutter = disc(corners=rng.integers(3, 12)) * rng.uniform(0.5, 1, 2)
         clutter += rng.normal(0, 0.15, clutter.shape)
         size = rng.uniform(0.06, 0.22) * max(shape)
-        mask = fill(shape, [clutter * size + rng.random(2) * shape[::-1]])
-        canvas[mask] = muted()[mask]
+        clutter = clutter * size + rng.random(2) * shape[::-1]
+        cv2.copyTo(muted(), fill(shape, [clutter]), canvas)
     return canvas
 
 
@@ -404,7 +404,7 @@ def draw_scene(rng, size):
     shape = tuple(side * SUPERSAMPLING for side in sides)
     canvas = paint_background(rng, shape)
     mask = np.zeros(shape, np.uint8)
-    heads = np.zeros(shape, bool)
+    heads = np.zeros(shape, np.uint8)
     areas = {}
 
     count = rng.choice((1, 2, 3), p=(0.45, 0.4, 0.15))
@@ -419,12 +419,12 @@ def draw_scene(rng, size):
             # Objects may hide one another's bodies, but not what tells the
             # class, and never most of an object.
             visible = np.bincount(
-                mask[~silhouette], minlength=len(CLASSES) + 1)
+                mask[silhouette == 0], minlength=len(CLASSES) + 1)
             if not (silhouette & heads).any() and all(
                     visible[known] > 0.5 * area
                     for known, area in areas.items()):
                 paint_object(rng, canvas, tones, polygons)
-                mask[silhouette] = label
+                mask[silhouette > 0] = label
                 heads |= fill(shape, polygons[head:])
                 areas[label] = silhouette.sum()
                 break
@@ -433,7 +433,8 @@ def draw_scene(rng, size):
     image += GRAIN * rng.standard_normal((*sides, 1), 'f4')
     tags = sorted(CLASSES[label - 1] for label in areas)
     step = SUPERSAMPLING
-    return np.clip(image, 0, 255).astype(np.uint8), mask[::step, ::step].copy(), tags
+    return np.clip(image, 0,
+                   255).astype(np.uint8), mask[::step, ::step].copy(), tags
 
 
 # -------------------------------------------------------------------- files
@@ -527,23 +528,26 @@ def write_dataset(folder, parameters, workers):
     tags = map_with_progress(draw, items, workers)
 
     names = {
-        split: [image_name(split, index) for index in range(parameters[split])]
+        split:
+        [image_name(split, index) for index in range(parameters[split])]
         for split in SPLITS
     }
     (lists / 'trainaug.txt').write_text('\n'.join(names['train']) + '\n')
     (lists / 'val.txt').write_text('\n'.join(names['val']) + '\n')
-    lines = [f'{name}: {", ".join(tag)}'
-             for name, tag in zip(names['train'], tags)]
-    (folder / 'image_labels.txt').write_text('\n'.join(
-        ['# ' + ','.join(CLASSES), *lines]) + '\n')
+    lines = [
+        f'{name}: {", ".join(tag)}' for name, tag in zip(names['train'], tags)
+    ]
+    (folder / 'image_labels.txt'
+     ).write_text('\n'.join(['# ' + ','.join(CLASSES), *lines]) + '\n')
     (folder / 'parameters.json').write_text(json.dumps(parameters) + '\n')
 
 
 def is_complete(folder, parameters):
     """Whether ``folder`` holds each file of the set with ``parameters``."""
     lists = folder / 'ImageSets' / 'Segmentation'
-    paths = [folder / 'image_labels.txt', lists / 'trainaug.txt',
-             lists / 'val.txt']
+    paths = [
+        folder / 'image_labels.txt', lists / 'trainaug.txt', lists / 'val.txt'
+    ]
     for split in SPLITS:
         for index in range(parameters[split]):
             name = image_name(split, index)
@@ -653,7 +657,8 @@ def parse_args(argv=None):
     parser.add_argument(
         '--workers',
         type=at_least(1),
-        default=min(4, os.cpu_count() or 1),
+        default=min(4,
+                    os.cpu_count() or 1),
         help='number of processes; the files do not depend on it')
     parser.add_argument(
         '--overwrite',
