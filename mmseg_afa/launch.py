@@ -1,0 +1,66 @@
+"""What tools/train.py and tools/test.py share: options and the config."""
+
+import os
+import os.path as osp
+from argparse import ArgumentParser, Namespace
+
+from mmengine.config import Config, DictAction
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options that both tools have.
+
+    Args:
+        parser (ArgumentParser): Changed in place.
+    """
+    parser.add_argument('--work-dir', help='the folder for logs and results')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config, as KEY=VALUE pairs; a list is '
+        'written KEY="[a,b]" or KEY=a,b, without white space')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher')
+    # torch.distributed.launch, which mim uses, passes the rank as an option.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def load_config(args: Namespace) -> Config:
+    """Read the config that the options name, with their overrides.
+
+    The work folder is, in this order, the option, the config's ``work_dir``,
+    or ``work_dirs/NAME_OF_THE_CONFIG``.
+
+    Args:
+        args (Namespace): The parsed options, and ``config``.
+
+    Returns:
+        Config: The config, with ``launcher`` and ``work_dir`` set.
+    """
+    if not osp.isfile(args.config):
+        raise SystemExit(f'{args.config}: no such config file. The configs '
+                         'that ship are in configs/afa and configs/mix.')
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    name = osp.splitext(osp.basename(args.config))[0]
+    cfg.work_dir = (
+        args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', name))
+    cfg.launcher = args.launcher
+    return cfg
+
+
+def check_checkpoint(path: str) -> None:
+    """Stop, in one line, if a checkpoint file does not exist.
+
+    Args:
+        path (str): A path, or an address that mmengine knows how to load.
+    """
+    if '://' not in path and not osp.isfile(path):
+        raise SystemExit(f'{path}: no such checkpoint file. Training writes '
+                         'its checkpoints to work_dirs/NAME_OF_THE_CONFIG.')

@@ -1,0 +1,230 @@
+"""The gaps between library versions that mmseg_afa.compat bridges."""
+
+import io
+import os
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.logging import HistoryBuffer, MessageHub
+from mmengine.runner.checkpoint import CheckpointLoader
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from torch import _weights_only_unpickler, nn
+
+from mmseg_afa import compat
+
+ROOT = Path(__file__).parents[1]
+
+
+class TestVersions:
+
+    @pytest.mark.parametrize('version', ['2.0.0', '2.1.0', '2.1.0+cpu'])
+    def test_in_range(self, version):
+        compat.check_version('mmcv', version, compat.SUPPORTED['mmcv'])
+
+    @pytest.mark.parametrize('version', ['1.7.2', '2.2.0', '2.2.0rc1'])
+    def test_out_of_range(self, version):
+        with pytest.raises(ImportError, match=f'found mmcv {version}'):
+            compat.check_version('mmcv', version, compat.SUPPORTED['mmcv'])
+
+    def test_missing_library(self, monkeypatch):
+        monkeypatch.setattr(compat, 'SUPPORTED', {'no_such_library': '>=1'})
+        with pytest.raises(ImportError, match='no_such_library>=1.*make setup'):
+            compat.check_libraries()
+
+    def test_mmcv_without_operators(self, monkeypatch):
+        monkeypatch.setattr(compat, 'find_spec', lambda name: None)
+        with pytest.raises(ImportError, match='without its compiled operat'):
+            compat.check_libraries()
+
+    def test_same_ranges_as_requirements(self):
+        lines = (ROOT / 'requirements/runtime.txt').read_text()
+        lines += (ROOT / 'requirements/mminstall.txt').read_text()
+        declared = [
+            Requirement(line) for line in re.sub('#.*', '', lines).splitlines()
+            if line.strip()
+        ]
+        declared = {line.name: line.specifier for line in declared}
+        declared['mmseg'] = declared.pop('mmsegmentation')
+        for name, supported in compat.SUPPORTED.items():
+            assert declared[name] == SpecifierSet(supported)
+
+
+def test_package_scope_of_base_configs(tmp_path):
+    child = tmp_path / 'child.py'
+    child.write_text("_base_ = 'mmseg_afa::afa/afa_mit-b1_voc.py'\n")
+    assert Config.fromfile(child).default_scope == 'mmseg'
+
+
+class Malicious:
+    """Runs a command when unpickled the ordinary way."""
+
+    def __init__(self, call, *args):
+        self.call, self.args = call, args
+
+    def __reduce__(self):
+        return self.call, self.args
+
+
+class TestCheckpoints:
+
+    def test_message_hub_round_trip(self, tmp_path):
+        hub = MessageHub.get_instance('test_message_hub_round_trip')
+        for step, loss in enumerate([3., 2., 1.]):
+            hub.update_scalar('train/loss', loss)
+            hub.update_info('iter', step)
+        hub.update_info('best_score', np.float64(0.5))
+        file = str(tmp_path / 'a.pth')
+        torch.save(
+            dict(
+                state_dict=nn.Linear(2, 2).state_dict(),
+                message_hub=hub.state_dict()), file)
+        state = CheckpointLoader.load_checkpoint(file)['message_hub']
+        loss = state['log_scalars']['train/loss']
+        assert loss.statistics('mean') == 2. and loss.statistics('min') == 1.
+        assert state['runtime_info']['best_score'] == 0.5
+
+    @pytest.mark.parametrize('core', [b'numpy.core', b'numpy._core'])
+    def test_arrays_of_numpy_1_and_2(self, tmp_path, core):
+        pickled = pickle.dumps({'history': np.arange(3.)}, protocol=2)
+        pickled = re.sub(rb'numpy\._?core', core, pickled)
+        loaded = _weights_only_unpickler.load(
+            io.BytesIO(pickled), encoding='utf-8')
+        assert loaded['history'].tolist() == [0., 1., 2.]
+
+    def test_only_statistics_of_the_history(self):
+        assert compat.history_statistic(HistoryBuffer,
+                                        'mean') is HistoryBuffer.mean
+        for owner, name in [(HistoryBuffer, '__init__'), (np, 'load'),
+                            (HistoryBuffer.mean, '__globals__')]:
+            with pytest.raises(pickle.UnpicklingError):
+                compat.history_statistic(owner, name)
+
+    @pytest.mark.parametrize('call, args', [
+        (exec, ('raise SystemExit', )),
+        (getattr, (dict, 'fromkeys')),
+        (getattr, (HistoryBuffer, '__init__')),
+        (os.system, ('touch {marker}', )),
+        (Path.touch, (Path('{marker}'), )),
+    ])
+    def test_malicious_checkpoint(self, tmp_path, call, args):
+        marker = tmp_path / 'marker'
+        args = [
+            type(a)(str(a).format(
+                marker=marker)) if isinstance(a, (str, Path)) else a
+            for a in args
+        ]
+        file = str(tmp_path / 'a.pth')
+        torch.save(
+            dict(
+                state_dict=nn.Linear(2, 2).state_dict(),
+                meta=Malicious(call, *args)), file)
+        with pytest.raises(
+                compat.CheckpointError, match='refused.*nothing in it was run'):
+            CheckpointLoader.load_checkpoint(file)
+        assert not marker.exists()
+
+    def test_object_arrays_are_refused(self, tmp_path):
+        file = str(tmp_path / 'a.pth')
+        torch.save(dict(meta=np.array([None])), file)
+        with pytest.raises(compat.CheckpointError):
+            CheckpointLoader.load_checkpoint(file)
+
+    @pytest.mark.parametrize('keep', [0, 100, 0.5])
+    def test_damaged_checkpoint(self, tmp_path, keep):
+        file = tmp_path / 'a.pth'
+        torch.save(nn.Linear(200, 200).state_dict(), file)
+        content = file.read_bytes()
+        keep = int(keep * len(content)) if isinstance(keep, float) else keep
+        file.write_bytes(content[:keep])
+        with pytest.raises(
+                compat.CheckpointError, match='a.pth: not a checkpoint'):
+            CheckpointLoader.load_checkpoint(str(file))
+
+    def test_missing_checkpoint(self, tmp_path):
+        with pytest.raises(
+                compat.CheckpointError, match='none.pth: no such checkpoint'):
+            CheckpointLoader.load_checkpoint(str(tmp_path / 'none.pth'))
+
+
+class TestAmp:
+
+    def config(self, **wrapper):
+        return Config(dict(optim_wrapper=dict(type='OptimWrapper', **wrapper)))
+
+    def test_enable(self):
+        cfg = self.config()
+        compat.enable_amp(cfg)
+        compat.enable_amp(cfg)  # asked for twice: by config and option
+        assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+        assert cfg.optim_wrapper.loss_scale == 'dynamic'
+
+    def test_other_wrapper(self):
+        cfg = Config(dict(optim_wrapper=dict(type='MyWrapper')))
+        with pytest.raises(SystemExit, match='MyWrapper'):
+            compat.enable_amp(cfg)
+
+    @pytest.mark.parametrize('device', ['cpu', 'cuda'])
+    def test_needs_a_gpu(self, monkeypatch, device):
+        monkeypatch.setattr(compat, 'get_device', lambda: device)
+        cfg = self.config()
+        compat.check_amp(cfg)
+        compat.enable_amp(cfg)
+        if device == 'cuda':
+            compat.check_amp(cfg)
+        else:
+            with pytest.raises(SystemExit, match='leave out --amp'):
+                compat.check_amp(cfg)
+
+
+class TestOutputDir:
+
+    def config(self, evaluator):
+        return Config(dict(test_evaluator=evaluator))
+
+    def test_one_metric(self):
+        cfg = self.config(dict(type='IoUMetric'))
+        compat.set_output_dir(cfg, 'out')
+        assert cfg.test_evaluator.output_dir == 'out'
+
+    def test_list(self):
+        cfg = self.config([dict(type='CityscapesMetric', output_dir='own')])
+        compat.set_output_dir(cfg, 'out')
+        assert cfg.test_evaluator[0].output_dir == 'out'
+
+    def test_only_the_first_that_can(self):
+        cfg = self.config([
+            dict(type='mmengine.DumpResults', out_file_path='a.pkl'),
+            dict(type='IoUMetric'),
+            dict(type='IoUMetric', prefix='again')
+        ])
+        compat.set_output_dir(cfg, 'out')
+        assert ['output_dir' in metric
+                for metric in cfg.test_evaluator] == [False, True, False]
+
+    def test_none(self):
+        cfg = self.config(
+            [dict(type='mmengine.DumpResults', out_file_path='a.pkl')])
+        with pytest.raises(SystemExit, match='DumpResults'):
+            compat.set_output_dir(cfg, 'out')
+
+
+class TestPrepareForCPU:
+
+    @pytest.mark.parametrize('device, launcher', [('cuda', 'pytorch'),
+                                                  ('cpu', 'none')])
+    def test_nothing_to_do(self, monkeypatch, device, launcher):
+        monkeypatch.setattr(compat, 'get_device', lambda: device)
+        cfg = Config(dict(launcher=launcher))
+        compat.prepare_for_cpu(cfg)
+        assert 'model_wrapper_cfg' not in cfg
+
+    def test_other_launcher(self, monkeypatch):
+        monkeypatch.setattr(compat, 'get_device', lambda: 'cpu')
+        with pytest.raises(SystemExit, match='slurm needs a GPU'):
+            compat.prepare_for_cpu(Config(dict(launcher='slurm')))
