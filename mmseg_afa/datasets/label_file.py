@@ -1,0 +1,168 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""The label file: the tags of each image, as plain text.
+
+The first line lists the foreground classes, in the order of their ids 1..C in
+the masks. Each further line gives the name of an image, as it stands in the
+image list, and its tags; an image without objects has none::
+
+    # cat,cow,dog
+    2007_000063: dog
+    2007_000464: cow, dog
+    2007_000999:
+"""
+import difflib
+import os
+import re
+from typing import Dict, Mapping, Optional, Sequence, Tuple
+
+from mmengine import fileio
+
+MAKE_LABEL_FILE = 'python tools/dataset_converters/voc_image_labels.py'
+
+Labels = Dict[str, Tuple[str, ...]]
+
+
+def read_label_file(
+    path: str,
+    known_classes: Optional[Sequence[str]] = None,
+    backend_args: Optional[dict] = None
+) -> Tuple[Optional[Tuple[str, ...]], Labels]:
+    """Read a label file.
+
+    Args:
+        path (str): The file, UTF-8.
+        known_classes (Sequence[str], optional): The tags that may occur.
+            Defaults to the classes of the first line; where there is no such
+            line either, any tag may occur.
+        backend_args (dict, optional): Where the file is kept, see
+            :func:`mmengine.fileio.get_text`.
+
+    Returns:
+        tuple: The classes of the first line, or None if it lists none; and
+        the tags of each image, a dict in the order of the file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a line cannot be read, names an image again, or has a
+            tag that is no class. The message starts with file and line.
+    """
+    try:
+        text = fileio.get_text(
+            path, encoding='utf-8-sig', backend_args=backend_args)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f'{path}: no such label file. For data in the layout of VOC make '
+            f'it by `{MAKE_LABEL_FILE} DATA_ROOT`; docs/datasets.md shows how '
+            'to write it for other data.') from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path}: not a text file in UTF-8 ({error}): save '
+                         'it as UTF-8.') from error
+    return _parse(path, text, known_classes)
+
+
+def write_label_file(path: str, classes: Sequence[str],
+                     labels: Mapping[str, Sequence[str]]) -> None:
+    """Write a label file, all of it or nothing.
+
+    Args:
+        path (str): The file; one that exists is replaced.
+        classes (Sequence[str]): The foreground classes, id 1 first.
+        labels (Mapping[str, Sequence[str]]): The tags of each image, written
+            in this order.
+
+    Raises:
+        ValueError: If a tag is no class, or the names hold characters with
+            which the file could not be read back.
+    """
+    lines = ['# ' + ','.join(classes)]
+    lines += [
+        f'{name}: {", ".join(tags)}'.rstrip() for name, tags in labels.items()
+    ]
+    text = '\n'.join(lines) + '\n'
+    wanted = tuple(classes), {n: tuple(tags) for n, tags in labels.items()}
+    if _parse(path, text) != wanted:
+        raise ValueError(
+            f'{path}: a name of an image or class cannot be written: remove '
+            'line breaks, spaces at the ends, and commas and colons in names '
+            'of classes.')
+
+    unfinished = f'{path}.{os.getpid()}.tmp'
+    try:
+        with open(unfinished, 'w', encoding='utf-8', newline='\n') as file:
+            file.write(text)
+        os.replace(unfinished, path)
+    finally:
+        if os.path.exists(unfinished):
+            os.remove(unfinished)
+
+
+def _parse(path, text, known_classes=None):
+    # Not str.splitlines: names may hold the rarer line separators of Unicode.
+    lines = re.split(r'\r\n?|\n', text)
+    classes = None
+    if lines[0].startswith('#'):
+        classes = _parse_classes(f'{path}:1', lines[0])
+    known = known_classes or classes
+    first_image_line = 1 if classes is None else 2
+
+    labels, line_of = {}, {}
+    for number, line in enumerate(lines[first_image_line - 1:],
+                                  first_image_line):
+        if not line.strip():
+            continue
+        where = f'{path}:{number}'
+        name, tags = _parse_image(where, line)
+        if name in labels:
+            raise ValueError(
+                f'{where}: {name!r} stands in line {line_of[name]} already: '
+                'keep one of the two lines.')
+        for tag in tags:
+            if known and tag not in known:
+                raise ValueError(f'{where}: {explain_unknown(tag, known)}')
+        labels[name], line_of[name] = tags, number
+    return classes, labels
+
+
+def _parse_classes(where, line):
+    classes = tuple(name.strip() for name in line[1:].split(','))
+    if '' in classes:
+        raise ValueError(f'{where}: found {line!r}, expected the names of '
+                         'the foreground classes: "# cat,cow,dog".')
+    if 'background' in classes:
+        raise ValueError(f"{where}: leave out 'background': it has no tags, "
+                         'and the first class listed has id 1.')
+    if len(set(classes)) < len(classes):
+        raise ValueError(f'{where}: a class is listed twice in {line!r}.')
+    return classes
+
+
+def _parse_image(where, line):
+    # The last colon: names of images may hold colons, those of classes not.
+    name, colon, tags = line.rpartition(':')
+    name = name.strip()
+    if not colon or not name:
+        raise ValueError(f'{where}: found {line!r}, expected "name: tag, tag" '
+                         'or, for an image without objects, "name:".')
+    tags = tuple(tag.strip() for tag in tags.split(',')) if tags.strip() else ()
+    if '' in tags:
+        raise ValueError(f'{where}: an empty tag in {line!r}: remove the '
+                         'comma that is too many.')
+    return name, tags
+
+
+def explain_unknown(tag: str, classes: Sequence[str]) -> str:
+    """Say that a tag is no class, and which class may be meant.
+
+    Args:
+        tag (str): The tag found.
+        classes (Sequence[str]): The known classes.
+
+    Returns:
+        str: The end of an error message.
+    """
+    # Compared without case: 'Cat' is as near to 'cat' as can be.
+    lower = {name.lower(): name for name in classes}
+    nearest = difflib.get_close_matches(tag.lower(), lower, n=1)
+    meant = f'did you mean {lower[nearest[0]]!r}? ' if nearest else ''
+    return (f'the tag {tag!r} is no class: {meant}Correct it, or add it to '
+            f'the classes, which are {", ".join(classes)}.')

@@ -1,0 +1,48 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+from typing import Optional
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmseg.registry import TRANSFORMS
+
+from .num_classes import get_num_classes
+
+
+@TRANSFORMS.register_module()
+class ImageLabelFromMask(BaseTransform):
+    """Make the image-level label from the mask as it is at this point.
+
+    Required Keys:
+
+    - gt_seg_map
+    - num_classes (unless given as an argument)
+
+    Added Keys:
+
+    - image_label (np.ndarray): uint8 of shape (C, ), 1 for each foreground
+      class in the mask; a label that was there is replaced.
+
+    Args:
+        num_classes (int, optional): C + 1. Defaults to that of the data set.
+    """
+
+    def __init__(self, num_classes: Optional[int] = None) -> None:
+        self.num_classes = num_classes
+
+    def transform(self, results: dict) -> dict:
+        """Make the label.
+
+        Raises:
+            KeyError: If there is no mask, or the number of classes is
+                unknown.
+        """
+        if 'gt_seg_map' not in results:
+            raise KeyError('ImageLabelFromMask: there is no mask: put '
+                           'LoadMask before it.')
+        num_classes = get_num_classes(self, results)
+        counts = np.bincount(results['gt_seg_map'].ravel(), minlength=256)
+        results['image_label'] = (counts[1:num_classes] > 0).astype(np.uint8)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(num_classes={self.num_classes})'

@@ -1,0 +1,22 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+from mmcv.transforms import BaseTransform
+
+
+def get_num_classes(transform: BaseTransform, results: dict) -> int:
+    """How many classes there are, background counted.
+
+    Args:
+        transform (BaseTransform): Its ``num_classes`` comes first.
+        results (dict): Else, 'num_classes' from the data set.
+
+    Raises:
+        KeyError: If neither says it.
+    """
+    if transform.num_classes is not None:
+        return transform.num_classes
+    if 'num_classes' in results:
+        return results['num_classes']
+    raise KeyError(
+        f'{type(transform).__name__} does not know the number of classes, '
+        'which only the data sets of mmseg_afa tell: set its num_classes, '
+        'background counted.')

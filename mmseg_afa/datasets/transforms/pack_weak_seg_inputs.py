@@ -1,0 +1,38 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import torch
+from mmseg.datasets.transforms import PackSegInputs
+from mmseg.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class PackWeakSegInputs(PackSegInputs):
+    """Pack an image with its image-level label.
+
+    What ``PackSegInputs`` packs, and in the data sample
+
+    - ``image_label`` (Tensor): float32 of shape (C, ), 0 or 1, if there is a
+      label;
+    - ``img_box`` (tuple[int]), as meta information: (top, bottom, left,
+      right) of the image in the crop; all of it if there was no crop.
+
+    Args:
+        meta_keys (Sequence[str]): See
+            :class:`mmseg.datasets.transforms.PackSegInputs`.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Pack the results.
+
+        Returns:
+            dict: 'inputs', a uint8 tensor of shape (3, H, W), BGR, and
+            'data_samples', a :class:`mmseg.structures.SegDataSample`.
+        """
+        packed = super().transform(results)
+        sample = packed['data_samples']
+        height, width = results['img'].shape[:2]
+        sample.set_metainfo(
+            dict(img_box=results.get('img_box', (0, height, 0, width))))
+        if 'image_label' in results:
+            sample.image_label = torch.from_numpy(
+                results['image_label']).float()
+        return packed

@@ -1,0 +1,65 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+from typing import Tuple
+
+import mmcv
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from mmseg.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class RandomScale(BaseTransform):
+    """Scale an image, relative to its own size, by a random factor.
+
+    (``RandomResize`` scales relative to one size for all images.)
+
+    Required Keys:
+
+    - img
+    - seg_fields (optional): The masks named there are scaled, too.
+
+    Modified Keys:
+
+    - img, and the masks: at least one pixel high and wide.
+    - img_shape (tuple[int]): (H, W).
+
+    Added Keys:
+
+    - scale_factor (tuple[float]): Of width and height.
+
+    Args:
+        ratio_range (tuple[float]): Smallest and largest factor.
+
+    Raises:
+        ValueError: If these are not positive or in the wrong order.
+    """
+
+    def __init__(self, ratio_range: Tuple[float, float] = (0.5, 2.0)) -> None:
+        low, high = ratio_range
+        if not 0 < low <= high < float('inf'):
+            raise ValueError(
+                'RandomScale: ratio_range must be the smallest and the '
+                f'largest factor, both above 0, got {ratio_range}.')
+        self.ratio_range = (low, high)
+
+    @cache_randomness
+    def _random_ratio(self) -> float:
+        return np.random.uniform(*self.ratio_range)
+
+    def transform(self, results: dict) -> dict:
+        """Scale image and masks."""
+        ratio = self._random_ratio()
+        height, width = results['img'].shape[:2]
+        # As mmcv.imrescale rounds.
+        size = [max(1, int(side * ratio + 0.5)) for side in (width, height)]
+        results['img'] = mmcv.imresize(results['img'], size)
+        for key in results.get('seg_fields', []):
+            results[key] = mmcv.imresize(
+                results[key], size, interpolation='nearest')
+        results['img_shape'] = results['img'].shape[:2]
+        results['scale_factor'] = (size[0] / width, size[1] / height)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(ratio_range={self.ratio_range})'

@@ -1,0 +1,96 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+from typing import Tuple, Union
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from mmseg.registry import TRANSFORMS
+
+from ..mask_file import IGNORE
+
+
+def place(side: int, crop: int, shift: int) -> Tuple[slice, slice]:
+    """Lay a line of pixels into a crop, or cut it to the crop.
+
+    Args:
+        side (int): Length of the line.
+        crop (int): Length of the crop.
+        shift (int): 0 to ``abs(side - crop)``: where a short line starts in
+            the crop, or the crop in a long line.
+
+    Returns:
+        tuple[slice]: The part of the crop, and the part of the line that
+        comes there.
+    """
+    if side < crop:
+        return slice(shift, shift + side), slice(0, side)
+    return slice(0, crop), slice(shift, shift + crop)
+
+
+@TRANSFORMS.register_module()
+class WeakRandomCrop(BaseTransform):
+    """Cut a crop at random, and remember which part of it shows image.
+
+    Where the image is smaller than the crop it lies at a random place on a
+    black canvas. Transforms that move pixels, like ``RandomFlip``, belong
+    before this one, as they would leave ``img_box`` behind.
+
+    Required Keys:
+
+    - img
+    - seg_fields (optional): The masks named there are cropped, too, on a
+      canvas of 255.
+
+    Modified Keys:
+
+    - img, and the masks: of the size of the crop.
+    - img_shape (tuple[int]): (H, W).
+
+    Added Keys:
+
+    - pad_shape (tuple[int]): (H, W).
+    - img_box (tuple[int]): (top, bottom, left, right) of the image's part, in
+      pixels; bottom and right are the first row and column behind it.
+
+    Args:
+        crop_size (int or tuple[int]): (H, W).
+
+    Raises:
+        ValueError: If it is no pair of positive whole numbers.
+    """
+
+    def __init__(self, crop_size: Union[int, Tuple[int, int]]) -> None:
+        size = (crop_size, ) * 2 if isinstance(crop_size, int) else crop_size
+        if len(size) != 2 or any(
+                not isinstance(side, int) or side < 1 for side in size):
+            raise ValueError('WeakRandomCrop: crop_size must be (height, '
+                             f'width) in whole pixels, got {crop_size!r}.')
+        self.crop_size = tuple(size)
+
+    @cache_randomness
+    def _random_shifts(self, size: Tuple[int, int]) -> Tuple[int, int]:
+        return tuple(
+            np.random.randint(abs(side - crop) + 1)
+            for side, crop in zip(size, self.crop_size))
+
+    def transform(self, results: dict) -> dict:
+        """Crop image and masks."""
+        size = results['img'].shape[:2]
+        (rows, from_rows), (cols, from_cols) = map(
+            place, size, self.crop_size, self._random_shifts(size))
+
+        def crop(image, padding):
+            canvas = np.full(self.crop_size + image.shape[2:], padding,
+                             image.dtype)
+            canvas[rows, cols] = image[from_rows, from_cols]
+            return canvas
+
+        results['img'] = crop(results['img'], 0)
+        for key in results.get('seg_fields', []):
+            results[key] = crop(results[key], IGNORE)
+        results['img_shape'] = results['pad_shape'] = self.crop_size
+        results['img_box'] = (rows.start, rows.stop, cols.start, cols.stop)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(crop_size={self.crop_size})'

@@ -1,0 +1,164 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import os.path as osp
+from typing import Dict, List, Optional
+
+import numpy as np
+from mmengine import fileio
+from mmengine.utils import is_abs
+from mmseg.datasets import BaseSegDataset
+from mmseg.registry import DATASETS
+
+from .image_list import find_images, find_missing, first_few, read_image_list
+from .label_file import MAKE_LABEL_FILE, read_label_file
+
+
+@DATASETS.register_module()
+class WeakLabelDataset(BaseSegDataset):
+    """Images with image-level labels: which classes they show, not where.
+
+    For training the labels come from a label file, and no mask is needed.
+    With ``test_mode=True`` there can be masks, and the label file may be
+    missing or leave images out: `ImageLabelFromMask` in the pipeline makes
+    the labels of these.
+
+    Each sample has ``image_label``, uint8 of shape (C, ) with 1 for each of
+    the C foreground classes that the image shows, and ``num_classes``, C + 1.
+
+    Args:
+        label_file (str, optional): The label file, see
+            :mod:`mmseg_afa.datasets.label_file`; relative to ``data_root``
+            or absolute.
+        metainfo (dict, optional): With 'classes', the first of which must be
+            'background'. Defaults to 'background' and the classes that the
+            label file lists.
+        data_root (str, optional): Where the other paths start.
+        **kwargs: See :class:`mmseg.datasets.BaseSegDataset`. ``ann_file`` is
+            a list of names without suffix; without it all images of the
+            folder are taken. ``data_prefix`` needs 'seg_map_path' only where
+            masks are to be read.
+
+    Raises:
+        FileNotFoundError: If the label file, the image list, an image or,
+            with ``test_mode=True``, a mask is missing.
+        ValueError: If the list is empty or names an image twice, an image to
+            train on is not in the label file, a tag is no class, or the
+            classes do not begin with 'background'.
+    """
+
+    def __init__(self,
+                 label_file: Optional[str] = None,
+                 metainfo: Optional[dict] = None,
+                 data_root: Optional[str] = None,
+                 **kwargs) -> None:
+        if label_file and data_root and not is_abs(label_file):
+            label_file = fileio.join_path(data_root, label_file)
+        self.label_file = label_file
+        metainfo = dict(metainfo or {})
+        if 'classes' not in {**self.METAINFO, **metainfo}:
+            metainfo['classes'] = self._listed_classes(
+                kwargs.get('backend_args'))
+        super().__init__(metainfo=metainfo, data_root=data_root, **kwargs)
+
+    def _listed_classes(self, backend_args: Optional[dict]) -> tuple:
+        """'background' and the classes of the label file's first line."""
+        if not self.label_file:
+            raise ValueError(
+                f'{type(self).__name__} needs to know its classes: set '
+                "label_file, or metainfo=dict(classes=('background', ...)).")
+        classes, _ = read_label_file(
+            self.label_file, backend_args=backend_args)
+        if classes is None:
+            raise ValueError(
+                f'{self.label_file}:1: lists no classes. Add a first line '
+                'such as "# cat,cow,dog", or set '
+                "metainfo=dict(classes=('background', ...)).")
+        return ('background', *classes)
+
+    def load_data_list(self) -> List[dict]:
+        """Read the image list and the label file, and check them.
+
+        Returns:
+            list[dict]: For each image what mmseg's datasets give, and
+            'num_classes' and 'image_label'.
+        """
+        classes = self._metainfo['classes']
+        if classes[0] != 'background':
+            raise ValueError(
+                f'{type(self).__name__}: metainfo.classes begins with '
+                f"{classes[0]!r}. Put 'background' first: it has id 0 in the "
+                'masks, and the tags are about the classes behind it.')
+        img_dir = self.data_prefix['img_path']
+        if self.ann_file and not osp.isdir(self.ann_file):
+            names = read_image_list(self.ann_file, self.backend_args)
+        else:
+            names = find_images(img_dir, self.img_suffix, self.backend_args)
+        labels = self._image_labels(names)
+
+        data_list = [
+            dict(
+                img_path=osp.join(img_dir, name + self.img_suffix),
+                label_map=self.label_map,
+                reduce_zero_label=self.reduce_zero_label,
+                seg_fields=[],
+                num_classes=len(classes)) for name in names
+        ]
+        self._check_files([info['img_path'] for info in data_list], 'images')
+        mask_dir = self.data_prefix.get('seg_map_path')
+        for name, info in zip(names, data_list):
+            if mask_dir is not None:
+                info['seg_map_path'] = osp.join(mask_dir,
+                                                name + self.seg_map_suffix)
+            if name in labels:
+                info['image_label'] = labels[name]
+        if self.test_mode and mask_dir is not None:
+            self._check_files([info['seg_map_path'] for info in data_list],
+                              'masks')
+        return data_list
+
+    def _image_labels(self, names: List[str]) -> Dict[str, np.ndarray]:
+        """The labels of the images that have some, each uint8 (C, )."""
+        if self.test_mode and not (self.label_file and fileio.exists(
+                self.label_file, backend_args=self.backend_args)):
+            return {}
+        make = f'`{MAKE_LABEL_FILE} {self.data_root or "DATA_ROOT"}`'
+        if not self.label_file:
+            raise ValueError(
+                f'{type(self).__name__} has no label_file to train with: set '
+                f'it. {make} makes one for data in the layout of VOC.')
+        classes = self._metainfo['classes']
+        # Tags may name any class of the data set, also where `metainfo`
+        # selects some of them; the others are no objects then.
+        all_classes = self.METAINFO.get('classes', classes)
+        _, tags = read_label_file(self.label_file, all_classes[1:],
+                                  self.backend_args)
+        missing = [name for name in names if name not in tags]
+        if missing and not self.test_mode:
+            raise ValueError(
+                f'{self.label_file}: no line for {len(missing)} of '
+                f'{len(names)} images: {first_few(missing)}. Add "name: tag, '
+                'tag" lines ("name:" for an image without objects), remove '
+                f'the images from {self.ann_file or "the folder"}, or make '
+                f'the file anew: {make} with --list naming the image list.')
+        index = {name: i for i, name in enumerate(classes[1:])}
+        labels = {}
+        for name in names:
+            if name in tags:
+                label = np.zeros(len(index), np.uint8)
+                label[[index[tag] for tag in tags[name] if tag in index]] = 1
+                labels[name] = label
+        return labels
+
+    def _check_files(self, paths: List[str], kind: str) -> None:
+        """Raise FileNotFoundError if some of the files are not there."""
+        missing = find_missing(paths, self.backend_args)
+        if not missing:
+            return
+        remedy = ('correct data_root, data_prefix or the suffix, or remove '
+                  f'the names from {self.ann_file or "the folder"}')
+        if kind == 'masks':
+            remedy += (". For images without masks give data_prefix no "
+                       "'seg_map_path', and take LoadMask and "
+                       'ImageLabelFromMask out of the pipeline')
+        raise FileNotFoundError(
+            f'{len(missing)} of {len(paths)} {kind} are missing: '
+            f'{first_few(missing)}: {remedy}.')
