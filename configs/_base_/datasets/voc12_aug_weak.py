@@ -1,0 +1,63 @@
+# PASCAL VOC 2012: 10,582 training images with tags only, 1,449 with masks to
+# validate on
+data_root = 'data/VOCdevkit/VOC2012'
+crop_size = (512, 512)
+train_pipeline = [
+    dict(type='LoadWeakImage'),
+    dict(type='RandomScale', ratio_range=(0.5, 2.0)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='WeakRandomCrop', crop_size=crop_size),
+    dict(type='PackWeakSegInputs')
+]
+test_pipeline = [
+    dict(type='LoadWeakImage'),
+    dict(type='LoadMask'),
+    dict(type='ImageLabelFromMask'),
+    dict(type='PackWeakSegInputs')
+]
+# `tools/test.py --tta`; the scales and the flip are in tta_model
+tta_pipeline = [
+    dict(type='LoadWeakImage'),
+    dict(type='Resize', scale=(512, 512), keep_ratio=True),  # long side 512
+    dict(type='LoadMask'),
+    dict(type='ImageLabelFromMask'),
+    dict(type='PackWeakSegInputs')
+]
+data_prefix = dict(
+    img_path='JPEGImages', seg_map_path='SegmentationClassAug')
+train_dataloader = dict(
+    # images per process and iteration: the published 4 on one GPU; on two
+    # GPUs set 2 (the losses do not depend on how a batch is spread)
+    batch_size=4,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type='PascalVOCWeakDataset',
+        data_root=data_root,
+        data_prefix=data_prefix,
+        ann_file='ImageSets/Segmentation/trainaug.txt',
+        label_file='image_labels.txt',
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=1,  # images keep their native sizes
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='PascalVOCWeakDataset',
+        data_root=data_root,
+        data_prefix=data_prefix,
+        ann_file='ImageSets/Segmentation/val.txt',
+        test_mode=True,
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+
+val_evaluator = [
+    dict(type='IoUMetric', iou_metrics=['mIoU']),
+    # both are given the true image labels, as their names say
+    dict(type='CAMIoUMetric', field='cam_label'),
+    dict(type='CAMIoUMetric', field='affinity_cam_label'),
+    dict(type='ImageLabelMetric'),
+]
+test_evaluator = val_evaluator

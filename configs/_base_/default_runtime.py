@@ -1,0 +1,28 @@
+_base_ = ['mmseg::_base_/default_runtime.py']
+
+# registers the components of mmseg_afa
+custom_imports = dict(imports=['mmseg_afa'], allow_failed_imports=False)
+
+# one seed for weights, shuffling and augmentation; set another or None
+randomness = dict(seed=0)
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='CheckpointHook',
+        by_epoch=False,
+        interval=2000,
+        max_keep_ckpts=3,
+        # the published run's best checkpoint was not its last
+        save_best='mIoU'),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    visualization=dict(type='SegVisualizationHook'))
+
+# `tools/test.py --tta`: published evaluation, without its dense CRF
+tta_model = dict(
+    type='MultiScaleMaxTTA',
+    _delete_=True,
+    scales=(1., 0.5, 0.75),  # of the image resized to long side 512
+    flip=True)

@@ -1,0 +1,58 @@
+# AFA with a Mix Transformer B1 for PASCAL VOC; the values are those of the
+# published code (arXiv 2203.02664, section 4.1) unless a comment says why not
+data_preprocessor = dict(
+    type='SegDataPreProcessor',
+    mean=[123.675, 116.28, 103.53],  # ImageNet, RGB
+    std=[58.395, 57.12, 57.375],
+    bgr_to_rgb=True,
+    pad_val=0,
+    seg_pad_val=255,
+    size_divisor=1)  # the crops of a batch all have one size
+model = dict(
+    type='AFA',
+    data_preprocessor=data_preprocessor,
+    backbone=dict(
+        type='AttnMixVisionTransformer',
+        arch='b1',
+        strides=(4, 2, 2, 1),  # stage 4 keeps the 1/16 grid
+        attn_blocks=((3, -2), (3, -1)),  # last two blocks of stage 4
+        drop_path_rate=0.1,
+        # ImageNet-1k weights of SegFormer, under their published names or
+        # as converted by mmseg
+        init_cfg=dict(type='Pretrained', checkpoint='pretrain/mit_b1.pth')),
+    decode_head=dict(
+        type='WSSSHead',
+        in_channels=[64, 128, 320, 512],
+        in_index=[0, 1, 2, 3],
+        channels=256,
+        num_classes=21,  # background included
+        pooling='gmp',  # 'gap' gives smoother, weaker CAMs
+        dropout_ratio=0.1,
+        norm_cfg=dict(type='SyncBN', requires_grad=True),
+        align_corners=False,
+        loss_cls=dict(type='MultiLabelSoftMarginLoss', loss_weight=1.0),
+        loss_decode=dict(type='BalancedSegLoss', loss_weight=0.1)),
+    affinity_head=dict(
+        type='AFAHead',
+        in_channels=16,  # 8 heads x 2 blocks
+        loss_aff=dict(type='AffinityLoss', loss_weight=0.1)),
+    labeler=dict(
+        bkg_score=0.45,  # background of evaluation labels
+        high=0.55,  # trusted foreground is above
+        low=0.35,  # trusted background is below
+        radius=8),  # cells of the 1/16 grid that a pair may span
+    train_cfg=dict(
+        cam_scales=(1., 0.5, 1.5),
+        cam_eval_mode=False,  # the published code keeps training mode
+        cam_iters=2000,  # classification only until here
+        switch_iter=6000,  # CAM labels until here, then affinity's
+        affinity_label_from='cam'),
+    test_cfg=dict(
+        mode='whole',
+        with_cam=True,
+        with_affinity_cam=True,
+        cam_scales=(1., )))
+custom_hooks = [
+    # 10 iterations on VOC; without this hook: the method without PAR
+    dict(type='PARRefinementHook', refiner=dict(type='PAR', num_iter=10))
+]

@@ -1,0 +1,4 @@
+_base_ = ['./afa_mit-b1.py']
+model = dict(
+    backbone=dict(
+        arch='b2', init_cfg=dict(checkpoint='pretrain/mit_b2.pth')))

@@ -1,0 +1,32 @@
+# Stage-end norms carry no 'norm' in their names.
+frozen = dict(lr_mult=0., decay_mult=0.)
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(
+        type='AdamW', lr=6e-5, betas=(0.9, 0.999), weight_decay=0.01),
+    paramwise_cfg=dict(
+        custom_keys={
+            'norm': frozen,  # pretrained normalisation stays as it is
+            'backbone.layers.0.2': frozen,
+            'backbone.layers.1.2': frozen,
+            'backbone.layers.2.2': frozen,
+            'backbone.layers.3.2': frozen,
+            'decode_head': dict(lr_mult=10.),  # trained from scratch
+            'affinity_head': dict(lr_mult=10.),
+        }))
+# Warm-up over 1500 steps, then linear from 1 - 1500/20000 to 0: the rate
+# drops where the two meet, as in the published code.
+param_scheduler = [
+    dict(
+        type='LinearLR', start_factor=1e-6, begin=0, end=1501, by_epoch=False),
+    dict(
+        type='LinearLR',
+        start_factor=0.925,
+        end_factor=0.,
+        begin=1500,
+        end=20001,
+        by_epoch=False),
+]
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000, val_interval=2000)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')

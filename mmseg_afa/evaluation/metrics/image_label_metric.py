@@ -1,0 +1,81 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+from typing import Dict, List, Sequence, Tuple
+
+import torch
+from mmengine.evaluator import BaseMetric
+from mmseg.registry import METRICS
+from torch import Tensor
+
+
+@METRICS.register_module()
+class ImageLabelMetric(BaseMetric):
+    """Scores of the image-level classifier.
+
+    - F1: of the classes predicted (probability > 0.5, that is logit > 0) in
+      each image, averaged over images; 1 where none is shown and none found.
+    - mAP: average precision of each class that occurs, averaged.
+
+    Both in percent, like mIoU.
+    """
+
+    default_prefix = 'image_label'
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Keep the scores and labels of a batch.
+
+        Raises:
+            KeyError: If the samples carry no scores or no labels.
+        """
+        for sample in data_samples:
+            for field, remedy in (
+                ('pred_image_scores', 'set model.test_cfg.with_cam to True'),
+                ('image_label', 'add ImageLabelFromMask and PackWeakSegInputs '
+                 'to the pipeline')):
+                if field not in sample:
+                    raise KeyError(f'ImageLabelMetric: predictions carry no '
+                                   f'`{field}`; {remedy}')
+            self.results.append((sample['pred_image_scores'].cpu(),
+                                 sample['image_label'].cpu()))
+
+    def compute_metrics(
+            self, results: List[Tuple[Tensor, Tensor]]) -> Dict[str, float]:
+        """F1 and mAP over all images, in percent."""
+        scores, labels = (torch.stack(x).float() for x in zip(*results))
+        return dict(
+            F1=round(100 * image_f1(scores > 0.5, labels > 0), 2),
+            mAP=round(mean_average_precision(scores, labels), 2))
+
+
+def image_f1(pred: Tensor, label: Tensor) -> float:
+    """F1 of the classes of each image, averaged over images.
+
+    Args:
+        pred (Tensor): (B, C) bool.
+        label (Tensor): (B, C) bool.
+
+    Returns:
+        float: In [0, 1].
+    """
+    right = 2. * (pred & label).sum(1)
+    total = pred.sum(1) + label.sum(1)
+    return torch.where(total > 0, right / total.clamp(min=1),
+                       torch.ones_like(right)).mean().item()
+
+
+def mean_average_precision(scores: Tensor, labels: Tensor) -> float:
+    """Mean over the classes that occur of their average precision.
+
+    Args:
+        scores (Tensor): (B, C), larger = more certain.
+        labels (Tensor): (B, C), 0 or 1.
+
+    Returns:
+        float: In [0, 100]; 0 where no class occurs.
+    """
+    # not at the top: mmpretrain needs torchvision, everything else does not
+    from mmpretrain.evaluation import AveragePrecision
+    occurs = labels.sum(0) > 0
+    if not occurs.any():
+        return 0.
+    return float(
+        AveragePrecision.calculate(scores[:, occurs], labels[:, occurs]))

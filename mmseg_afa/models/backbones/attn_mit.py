@@ -1,0 +1,286 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""Mix Transformer that can hand out its attention logits.
+
+Built on mmseg's MixVisionTransformer: same parameter names, so its converted
+checkpoints load; see also tools/model_converters.
+"""
+from typing import List, Optional, Sequence, Tuple, Union
+
+import torch
+import torch.nn.functional as F
+import torch.utils.checkpoint as cp
+from mmengine.model import ModuleList
+from mmseg.models.backbones.mit import (EfficientMultiheadAttention,
+                                        MixVisionTransformer,
+                                        TransformerEncoderLayer)
+from mmseg.models.utils import nchw_to_nlc, nlc_to_nchw
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from .mit_names import is_segformer, segformer_to_mmseg
+
+# SegFormer (arXiv 2105.15203), table 6
+ARCHS = dict(
+    b0=dict(embed_dims=32, num_layers=(2, 2, 2, 2)),
+    b1=dict(embed_dims=64, num_layers=(2, 2, 2, 2)),
+    b2=dict(embed_dims=64, num_layers=(3, 4, 6, 3)),
+    b3=dict(embed_dims=64, num_layers=(3, 4, 18, 3)),
+    b4=dict(embed_dims=64, num_layers=(3, 8, 27, 3)),
+    b5=dict(embed_dims=64, num_layers=(3, 6, 40, 3)),
+)
+
+
+def pad_to_at_least(x: Tensor, size: int) -> Tensor:
+    """Zero-pad (B, C, H, W) to at least `size` on both axes."""
+    height, width = x.shape[-2:]
+    return F.pad(x, (0, max(size - width, 0), 0, max(size - height, 0)))
+
+
+class LogitAttention(EfficientMultiheadAttention):
+    """Efficient self-attention through scaled_dot_product_attention.
+
+    Parameters are those of EfficientMultiheadAttention. The logits are
+    computed only where they are asked for.
+    """
+
+    def _heads(self, x: Tensor, part: slice) -> Tensor:
+        """Project (B, N, C) to one or more of q, k, v, (..., heads, N, d)."""
+        weight = self.attn.in_proj_weight[part]
+        bias = self.attn.in_proj_bias
+        x = F.linear(x, weight, None if bias is None else bias[part])
+        batch, length, channels = x.shape
+        x = x.view(batch, length, channels // self.embed_dims, self.num_heads,
+                   self.embed_dims // self.num_heads)
+        return x.permute(2, 0, 3, 1, 4)
+
+    def forward(
+            self,
+            x: Tensor,
+            hw_shape: Tuple[int, int],
+            identity: Optional[Tensor] = None,
+            with_logits: bool = False) -> Tuple[Tensor, Optional[Tensor]]:
+        """Attend.
+
+        Args:
+            x (Tensor): (B, N, C), N = height x width.
+            hw_shape (tuple[int, int]): Height and width of the grid.
+            identity (Tensor, optional): Added to the output; default x.
+            with_logits (bool): Return the logits too.
+
+        Returns:
+            tuple[Tensor, Tensor or None]: (B, N, C), and the logits Q K^T
+            before scaling and softmax, (B, heads, Nq, Nk). Where the keys
+            are reduced the query axis is average-pooled to their grid.
+        """
+        identity = x if identity is None else identity
+        x_kv = x
+        if self.sr_ratio > 1:
+            x_kv = pad_to_at_least(
+                nlc_to_nchw(x, hw_shape), self.sr_ratio)
+            x_kv = self.norm(nchw_to_nlc(self.sr(x_kv)))
+        embed = self.embed_dims
+        query, = self._heads(x, slice(0, embed))
+        key, value = self._heads(x_kv, slice(embed, 3 * embed))
+        out = F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            dropout_p=self.attn.dropout if self.training else 0.)
+        out = self.attn.out_proj(out.transpose(1, 2).flatten(2))
+        logits = None
+        if with_logits:
+            logits = self._pool(query, hw_shape) @ key.transpose(-2, -1)
+        return identity + self.dropout_layer(self.proj_drop(out)), logits
+
+    def _pool(self, query: Tensor, hw_shape: Tuple[int, int]) -> Tensor:
+        """Average (B, heads, Nq, d) over the cells that share a key.
+
+        Q K^T is linear in Q: pooling Q pools the query axis of the logits.
+        """
+        if self.sr_ratio == 1:
+            return query
+        x = query.transpose(2, 3).flatten(0, 1).unflatten(2, hw_shape)
+        x = F.avg_pool2d(
+            pad_to_at_least(x, self.sr_ratio), self.sr_ratio)
+        return x.flatten(2).transpose(1, 2).unflatten(0, query.shape[:2])
+
+
+class LogitEncoderLayer(TransformerEncoderLayer):
+    """Encoder layer of MiT whose attention can return its logits."""
+
+    def __init__(self, embed_dims: int, num_heads: int,
+                 feedforward_channels: int, drop_rate: float,
+                 attn_drop_rate: float, drop_path_rate: float, qkv_bias: bool,
+                 act_cfg: dict, norm_cfg: dict, sr_ratio: int,
+                 with_cp: bool) -> None:
+        super().__init__(
+            embed_dims,
+            num_heads,
+            feedforward_channels,
+            drop_rate=drop_rate,
+            attn_drop_rate=attn_drop_rate,
+            drop_path_rate=drop_path_rate,
+            qkv_bias=qkv_bias,
+            act_cfg=act_cfg,
+            norm_cfg=norm_cfg,
+            sr_ratio=sr_ratio,
+            with_cp=with_cp)
+        self.attn = LogitAttention(
+            embed_dims,
+            num_heads,
+            attn_drop=attn_drop_rate,
+            proj_drop=drop_rate,
+            dropout_layer=dict(type='DropPath', drop_prob=drop_path_rate),
+            qkv_bias=qkv_bias,
+            # eps 1e-5, other than in the blocks, is that of the weights
+            norm_cfg=dict(norm_cfg, eps=1e-5),
+            sr_ratio=sr_ratio)
+
+    def forward(self,
+                x: Tensor,
+                hw_shape: Tuple[int, int],
+                with_logits: bool = False) -> Tuple[Tensor, Optional[Tensor]]:
+        """(B, N, C) to (B, N, C) and, where asked for, attention logits."""
+
+        def inner(x):
+            x, logits = self.attn(
+                self.norm1(x), hw_shape, identity=x, with_logits=with_logits)
+            return self.ffn(self.norm2(x), hw_shape, identity=x), logits
+
+        if self.with_cp and x.requires_grad:
+            return cp.checkpoint(inner, x, use_reentrant=False)
+        return inner(x)
+
+
+@MODELS.register_module()
+class AttnMixVisionTransformer(MixVisionTransformer):
+    """Mix Transformer B0 to B5 with attention outputs (AFA, section 3.1).
+
+    Under any mmseg head it is a drop-in for MixVisionTransformer. With
+    ``backbone(x, with_attention=True)`` it also returns the attention logits
+    of the blocks named by `attn_blocks`; no others are computed.
+
+    Args:
+        arch (str): 'b0' to 'b5'.
+        attn_blocks (Sequence[tuple[int, int]]): (stage, block) pairs, from
+            0; a negative block counts from the stage's end. Default: the
+            last two blocks of stage 4.
+        strides (Sequence[int]): Of the patch embeddings. The 1 keeps stage
+            4 on the 1/16 grid.
+        drop_path_rate (float): Stochastic depth.
+        kwargs: Of MixVisionTransformer.
+
+    Raises:
+        ValueError: For an unknown arch or a block that does not exist.
+    """
+
+    def __init__(self,
+                 arch: str = 'b1',
+                 attn_blocks: Sequence[Tuple[int, int]] = ((3, -2), (3, -1)),
+                 strides: Sequence[int] = (4, 2, 2, 1),
+                 num_heads: Sequence[int] = (1, 2, 5, 8),
+                 sr_ratios: Sequence[int] = (8, 4, 2, 1),
+                 mlp_ratio: int = 4,
+                 qkv_bias: bool = True,
+                 drop_rate: float = 0.,
+                 attn_drop_rate: float = 0.,
+                 drop_path_rate: float = 0.1,
+                 act_cfg: dict = dict(type='GELU'),
+                 norm_cfg: dict = dict(type='LN', eps=1e-6),
+                 with_cp: bool = False,
+                 **kwargs) -> None:
+        if arch not in ARCHS:
+            raise ValueError(
+                f'backbone.arch must be one of {list(ARCHS)}, got {arch!r}')
+        num_layers = ARCHS[arch]['num_layers']
+        common = dict(
+            drop_rate=drop_rate,
+            attn_drop_rate=attn_drop_rate,
+            qkv_bias=qkv_bias,
+            act_cfg=act_cfg,
+            norm_cfg=norm_cfg,
+            with_cp=with_cp)
+        super().__init__(
+            num_heads=num_heads,
+            strides=strides,
+            sr_ratios=sr_ratios,
+            mlp_ratio=mlp_ratio,
+            drop_path_rate=drop_path_rate,
+            **common,
+            **ARCHS[arch],
+            **kwargs)
+        drop_path = iter(
+            torch.linspace(0, drop_path_rate, sum(num_layers)).tolist())
+        for i, (patch_embed, _, _) in enumerate(self.layers):
+            dims = self.embed_dims * num_heads[i]
+            # eps 1e-5, other than in the blocks, is that of the weights
+            patch_embed.norm.eps = 1e-5
+            self.layers[i][1] = ModuleList(
+                LogitEncoderLayer(
+                    dims,
+                    num_heads[i],
+                    mlp_ratio * dims,
+                    drop_path_rate=next(drop_path),
+                    sr_ratio=sr_ratios[i],
+                    **common) for _ in range(num_layers[i]))
+        self.attn_blocks = [
+            self._block_index(tuple(block), num_layers)
+            for block in attn_blocks
+        ]
+        self._register_load_state_dict_pre_hook(self._accept_segformer)
+
+    @staticmethod
+    def _accept_segformer(state_dict: dict, prefix: str, *args) -> None:
+        """Convert SegFormer's published weights while they are loaded."""
+        own = {
+            k[len(prefix):]: v
+            for k, v in state_dict.items() if k.startswith(prefix)
+        }
+        if is_segformer(own):
+            for k in own:
+                del state_dict[prefix + k]
+            state_dict.update({
+                prefix + k: v
+                for k, v in segformer_to_mmseg(own).items()
+            })
+
+    @staticmethod
+    def _block_index(block: Tuple[int, int],
+                     num_layers: Sequence[int]) -> Tuple[int, int]:
+        if len(block) != 2 or not 0 <= block[0] < len(num_layers) or not (
+                -num_layers[block[0]] <= block[1] < num_layers[block[0]]):
+            raise ValueError(
+                f'backbone.attn_blocks: {block} is no (stage, block) of a '
+                f'network with {tuple(num_layers)} blocks in its stages')
+        return block[0], block[1] % num_layers[block[0]]
+
+    def forward(
+        self,
+        x: Tensor,
+        with_attention: bool = False
+    ) -> Union[Tuple[Tensor, ...], Tuple[Tuple[Tensor, ...], List[Tensor]]]:
+        """Extract features.
+
+        Args:
+            x (Tensor): (B, 3, H, W), any size.
+            with_attention (bool): Also return attention logits.
+
+        Returns:
+            tuple[Tensor] or tuple[tuple[Tensor], list[Tensor]]: Feature maps
+            (B, C_i, ceil(H / s_i), ceil(W / s_i)), and, where asked for, the
+            logits (B, heads, Nk, Nk) in the order of `attn_blocks`.
+        """
+        feats, logits = [], {}
+        for i, (patch_embed, blocks, norm) in enumerate(self.layers):
+            x, hw_shape = patch_embed(x)
+            for j, block in enumerate(blocks):
+                wanted = with_attention and (i, j) in self.attn_blocks
+                x, block_logits = block(x, hw_shape, with_logits=wanted)
+                if wanted:
+                    logits[i, j] = block_logits
+            x = nlc_to_nchw(norm(x), hw_shape)
+            if i in self.out_indices:
+                feats.append(x)
+        if with_attention:
+            return tuple(feats), [logits[block] for block in self.attn_blocks]
+        return tuple(feats)

@@ -1,0 +1,176 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+from typing import Dict, List, Sequence, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import ConvModule
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.utils import resize
+from mmseg.registry import MODELS
+from mmseg.utils import ConfigType, SampleList
+from torch import Tensor, nn
+
+POOLING = dict(gmp=F.adaptive_max_pool2d, gap=F.adaptive_avg_pool2d)
+
+
+@MODELS.register_module()
+class WSSSHead(BaseDecodeHead):
+    """Segmentation, image-level classification and CAM in one head.
+
+    The segmentation branch fuses all feature maps (as SegFormer's head, but
+    without norm and activation after the per-level layers). The
+    classification branch pools the last map; its weights applied to the
+    unpooled map are the class activation map.
+
+    With image labels but no masks it trains the classifier; with masks, as
+    every mmseg head, the segmentation; with both, both. So it also works
+    under a plain EncoderDecoder, over any backbone.
+
+    Args:
+        pooling (str): Pooling before the classifier: 'gmp' (global maximum,
+            the paper's choice) or 'gap' (global average).
+        loss_cls (dict): Config of the classification loss.
+        kwargs: Of BaseDecodeHead. `num_classes` includes the background.
+
+    Raises:
+        ValueError: If pooling is neither 'gmp' nor 'gap'.
+    """
+
+    def __init__(self,
+                 in_channels: Sequence[int],
+                 in_index: Sequence[int] = (0, 1, 2, 3),
+                 pooling: str = 'gmp',
+                 loss_cls: ConfigType = dict(type='MultiLabelSoftMarginLoss'),
+                 loss_decode: ConfigType = dict(
+                     type='BalancedSegLoss', loss_weight=0.1),
+                 **kwargs) -> None:
+        super().__init__(
+            in_channels=in_channels,
+            in_index=in_index,
+            input_transform='multiple_select',
+            loss_decode=loss_decode,
+            **kwargs)
+        if pooling not in POOLING:
+            raise ValueError(f"decode_head.pooling must be 'gmp' or 'gap', "
+                             f'got {pooling!r}')
+        self.pooling = pooling
+        self.loss_cls = MODELS.build(loss_cls)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(channels, self.channels, 1)
+            for channels in self.in_channels)
+        self.fusion_conv = ConvModule(
+            len(self.in_channels) * self.channels,
+            self.channels,
+            1,
+            norm_cfg=self.norm_cfg,
+            act_cfg=self.act_cfg)
+        self.classifier = nn.Conv2d(
+            self.in_channels[-1], self.num_classes - 1, 1, bias=False)
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Segmentation logits.
+
+        Args:
+            inputs (Sequence[Tensor]): Feature maps (B, C_i, H_i, W_i), the
+                finest first.
+
+        Returns:
+            Tensor: (B, num_classes, H_0, W_0).
+        """
+        inputs = self._transform_inputs(inputs)
+        size = inputs[0].shape[2:]
+        levels = [
+            resize(
+                conv(x),
+                size,
+                mode='bilinear',
+                align_corners=self.align_corners)
+            for conv, x in zip(self.convs, inputs)
+        ]
+        # coarsest first: the order of the published weights
+        return self.cls_seg(self.fusion_conv(torch.cat(levels[::-1], 1)))
+
+    def image_logits(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Classification logits (B, num_classes - 1) of the images."""
+        x = self._transform_inputs(inputs)[-1]
+        return self.classifier(POOLING[self.pooling](x, 1)).flatten(1)
+
+    def cam(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Raw class activation maps (B, num_classes - 1, h, w)."""
+        return self.classifier(self._transform_inputs(inputs)[-1])
+
+    def loss_by_image_label(self, inputs: Sequence[Tensor],
+                            image_label: Tensor) -> Dict[str, Tensor]:
+        """Classification loss.
+
+        Args:
+            inputs (Sequence[Tensor]): Feature maps.
+            image_label (Tensor): (B, num_classes - 1) multi-hot.
+        """
+        return {
+            self.loss_cls.loss_name:
+            self.loss_cls(self.image_logits(inputs), image_label)
+        }
+
+    def loss_by_label(self, seg_logits: Tensor,
+                      label: Tensor) -> Dict[str, Tensor]:
+        """Segmentation losses under a (pseudo) label.
+
+        Args:
+            seg_logits (Tensor): (B, num_classes, h, w).
+            label (Tensor): (B, H, W) int64, ignore_index = no supervision.
+        """
+        seg_logits = resize(
+            seg_logits.float(),
+            label.shape[1:],
+            mode='bilinear',
+            align_corners=self.align_corners)
+        losses = self.loss_decode if isinstance(
+            self.loss_decode, nn.ModuleList) else [self.loss_decode]
+        return {
+            loss.loss_name:
+            loss(seg_logits, label, ignore_index=self.ignore_index)
+            for loss in losses
+        }
+
+    def loss(self, inputs: Tuple[Tensor], batch_data_samples: SampleList,
+             train_cfg: ConfigType) -> Dict[str, Tensor]:
+        """Losses of whatever the samples are labelled with.
+
+        Raises:
+            ValueError: If they have neither `image_label` nor `gt_sem_seg`.
+        """
+        losses = dict()
+        if 'gt_sem_seg' in batch_data_samples[0]:
+            losses.update(
+                super().loss(inputs, batch_data_samples, train_cfg))
+        if 'image_label' in batch_data_samples[0]:
+            losses.update(
+                self.loss_by_image_label(inputs,
+                                         stack_image_labels(
+                                             batch_data_samples,
+                                             self.num_classes - 1)))
+        if not losses:
+            raise ValueError(
+                'WSSSHead: the training samples have neither `image_label` '
+                'nor `gt_sem_seg`; end the pipeline with PackWeakSegInputs')
+        return losses
+
+
+def stack_image_labels(data_samples: SampleList, num_classes: int) -> Tensor:
+    """Multi-hot labels (B, num_classes) of a batch.
+
+    Raises:
+        ValueError: If a label is missing or has another number of classes.
+    """
+    labels: List[Tensor] = []
+    for sample in data_samples:
+        found = sample.image_label.numel() if 'image_label' in sample else 0
+        if found != num_classes:
+            raise ValueError(
+                f'image label of {sample.get("img_path", "a sample")}: '
+                f'{found} classes, the model has {num_classes}; make '
+                'decode_head.num_classes the number of classes of the data '
+                'set, background included')
+        labels.append(sample.image_label)
+    return torch.stack(labels)

@@ -1,0 +1,129 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""Class activation maps, and labels made of them by thresholds alone."""
+from typing import Callable, Optional, Sequence, Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .boxes import box_mask
+from .random_walk import IGNORE_INDEX
+
+
+def resize(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear, align_corners=False: (B, C, h, w) -> (B, C, *size)."""
+    if tuple(x.shape[-2:]) == tuple(size):
+        return x
+    return F.interpolate(x, tuple(size), mode='bilinear', align_corners=False)
+
+
+def normalize_cam(cam: Tensor) -> Tensor:
+    """Stretch each map to [0, 1): subtract the minimum, divide by the
+    maximum + 1e-5.
+
+    Args:
+        cam (Tensor): (B, C, H, W).
+    """
+    cam = cam - cam.amin((2, 3), keepdim=True)
+    return cam / (cam.amax((2, 3), keepdim=True) + 1e-5)
+
+
+@torch.no_grad()
+def multi_scale_cam(
+        forward: Callable[[Tensor, bool], Tuple[Tensor, Optional[Tensor]]],
+        images: Tensor,
+        scales: Sequence[float] = (1., 0.5, 1.5),
+) -> Tuple[Tensor, Optional[Tensor], Tuple[int, int]]:
+    """Sum of the CAMs of an image at several scales, flipped and not.
+
+    Args:
+        forward (Callable): ``forward(images, with_affinity)`` gives the raw
+            CAM (B, C, h, w) and, where asked for, the affinity (B, N, N).
+        images (Tensor): (B, 3, H, W), normalised.
+        scales (Sequence[float]): Factors of the image size.
+
+    Returns:
+        tuple[Tensor, Tensor or None, tuple[int, int]]: CAM (B, C, H, W) in
+        [0, 1), the affinity (B, N, N) of the unflipped images at the largest
+        scale, and the rows and columns of its grid.
+    """
+    size = images.shape[-2:]
+    total = 0.
+    for scale in scales:
+        scaled = resize(images, [max(int(scale * n), 1) for n in size])
+        largest = scale == max(scales)
+        cam, scaled_affinity = forward(scaled, largest)
+        if largest:
+            affinity, grid = scaled_affinity, tuple(cam.shape[-2:])
+        flipped, _ = forward(scaled.flip(-1), False)
+        cam = torch.maximum(
+            resize(cam.float(), size),
+            resize(flipped.float(), size).flip(-1))
+        total = total + cam.relu_()
+    return normalize_cam(total), affinity, grid
+
+
+def present_cam(cam: Tensor, image_label: Tensor) -> Tensor:
+    """Zero the maps of classes that the image does not show.
+
+    Args:
+        cam (Tensor): (B, C, H, W).
+        image_label (Tensor): (B, C) multi-hot.
+    """
+    return cam * image_label[:, :, None, None]
+
+
+def cam_to_label(cam: Tensor,
+                 image_label: Tensor,
+                 bkg_score: float = 0.45) -> Tensor:
+    """Evaluation label: the strongest present class, if it beats background.
+
+    Args:
+        cam (Tensor): (B, C, H, W) in [0, 1].
+        image_label (Tensor): (B, C) multi-hot.
+        bkg_score (float): At or below this a pixel is background.
+
+    Returns:
+        Tensor: (B, H, W) int64 in 0..C.
+    """
+    value, label = present_cam(cam, image_label).max(1)
+    return (label + 1).masked_fill_(value <= bkg_score, 0)
+
+
+def cam_to_train_label(cam: Tensor, image_label: Tensor, boxes: Tensor,
+                       high: float, low: float) -> Tensor:
+    """Training label by two thresholds, with a band of ignored pixels.
+
+    Args:
+        cam (Tensor): (B, C, H, W) in [0, 1].
+        image_label (Tensor): (B, C) multi-hot.
+        boxes (Tensor): (B, 4), the part of the crop that shows image.
+        high (float): Foreground needs more than this.
+        low (float): At or below this a pixel is background.
+
+    Returns:
+        Tensor: (B, H, W) int64; 255 in between and outside the boxes.
+    """
+    value, label = present_cam(cam, image_label).max(1)
+    label = (label + 1).masked_fill_(value <= high, IGNORE_INDEX)
+    label.masked_fill_(value <= low, 0)
+    return label.masked_fill_(~box_mask(boxes, label.shape[-2:]), IGNORE_INDEX)
+
+
+def combine_labels(label_high: Tensor, label_low: Tensor,
+                   boxes: Tensor) -> Tensor:
+    """Keep what a strict and a lenient background agree on.
+
+    Args:
+        label_high (Tensor): (B, H, W), label under the high background
+            score: its foreground is trusted.
+        label_low (Tensor): (B, H, W), label under the low background score:
+            its background is trusted.
+        boxes (Tensor): (B, 4), the part of the crop that shows image.
+
+    Returns:
+        Tensor: (B, H, W) int64, 255 elsewhere.
+    """
+    unsure = (label_high == 0) & (label_low != 0)
+    unsure |= ~box_mask(boxes, label_high.shape[-2:])
+    return label_high.masked_fill(unsure, IGNORE_INDEX)

@@ -1,0 +1,73 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""Affinity between grid cells: who may be compared, and one walk step."""
+from functools import lru_cache
+from typing import Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+IGNORE_INDEX = 255
+
+
+@lru_cache(maxsize=32)
+def radius_mask(grid: Tuple[int, int],
+                radius: int,
+                device: torch.device = torch.device('cpu')) -> Tensor:
+    """Pairs of grid cells at most `radius` apart (Chebyshev distance).
+
+    Args:
+        grid (tuple[int, int]): Rows and columns, N = rows x columns cells.
+        radius (int): Largest distance on either axis, in cells.
+        device (torch.device): Where the mask is kept; it is cached.
+
+    Returns:
+        Tensor: (N, N) bool.
+    """
+    rows, cols = (torch.arange(n, device=device) for n in grid)
+    near_rows = (rows[:, None] - rows).abs() <= radius
+    near_cols = (cols[:, None] - cols).abs() <= radius
+    near = near_rows[:, None, :, None] & near_cols[None, :, None, :]
+    return near.reshape(grid[0] * grid[1], -1)
+
+
+def random_walk(scores: Tensor, affinity: Tensor, radius: int) -> Tensor:
+    """Spread class scores over the grid by one step of the affinity.
+
+    Args:
+        scores (Tensor): (B, K, h, w) class scores on the affinity's grid.
+        affinity (Tensor): (B, N, N) in [0, 1], N = h x w.
+        radius (int): Cells farther apart than this exchange nothing.
+
+    Returns:
+        Tensor: (B, K, h, w) float32.
+    """
+    grid = tuple(scores.shape[-2:])
+    # autocast would run the product in half precision
+    with torch.autocast(scores.device.type, enabled=False):
+        transition = affinity.float() * radius_mask(grid, radius,
+                                                    affinity.device)
+        transition = transition.square()
+        transition /= transition.sum(1, keepdim=True) + 0.1
+        return (scores.float().flatten(2) @ transition).view(
+            *scores.shape[:2], *grid)
+
+
+def affinity_label(label: Tensor, grid: Tuple[int, int],
+                   radius: int) -> Tensor:
+    """Which pairs of cells show the same class (AFA, section 3.3).
+
+    Args:
+        label (Tensor): (B, H, W) int64, 255 = ignore.
+        grid (tuple[int, int]): The affinity's grid, N = rows x columns.
+        radius (int): Pairs farther apart are ignored.
+
+    Returns:
+        Tensor: (B, N, N) uint8: 1 same class, 0 another, 255 ignore.
+    """
+    cells = F.interpolate(label[:, None].float(), grid).flatten(1)
+    same = (cells[:, :, None] == cells[:, None, :]).byte()
+    known = cells != IGNORE_INDEX
+    valid = known[:, :, None] & known[:, None, :] & radius_mask(
+        tuple(grid), radius, label.device)
+    return same.masked_fill_(~valid, IGNORE_INDEX)
