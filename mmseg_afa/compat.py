@@ -78,19 +78,18 @@ def check_libraries() -> None:
 check_libraries()
 
 # Only now that the libraries are known to be there.
-from mmengine.config.utils import MODULE2PACKAGE  # noqa: E402
-from mmengine.device import get_device  # noqa: E402
-from mmengine.logging import HistoryBuffer, print_log  # noqa: E402
-from mmengine.model import (MMDistributedDataParallel,  # noqa: E402
-                            revert_sync_batchnorm)
-from mmengine.registry import MODEL_WRAPPERS  # noqa: E402
-from mmengine.runner import CheckpointLoader  # noqa: E402
-from mmseg.registry import METRICS  # noqa: E402
+from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.device import get_device
+from mmengine.logging import HistoryBuffer, print_log
+from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
+from mmengine.registry import MODEL_WRAPPERS
+from mmengine.runner import CheckpointLoader
+from mmseg.registry import METRICS
 
 # mmengine asks pkg_resources where the package is, and that answers with
-# site-packages for an editable install, where no config lies. A name that is no
-# distribution, but a module in the package, makes mmengine ask Python's import
-# system instead, which is right for a wheel, an editable install and a clone.
+# site-packages for an editable install, where no config lies. A name that is a
+# module in the package, but no distribution, makes mmengine ask Python's
+# import system instead: right for a wheel, an editable install and a clone.
 MODULE2PACKAGE['mmseg_afa'] = __name__
 
 # -- checkpoints under weights_only -----------------------------------------
@@ -127,13 +126,16 @@ def checkpoint_globals() -> list:
         list: For :func:`torch.serialization.add_safe_globals`. No object
         arrays: of numpy, only numbers and booleans.
     """
-    # numpy 2 moved its internals from numpy.core to numpy._core; a file written
-    # with either loads with either.
-    multiarray = np.zeros(0).__reduce__()[0].__module__.split('.')[1]
-    multiarray = import_module(f'numpy.{multiarray}.multiarray')
-    numpy_internals = [(getattr(multiarray, name), f'numpy.{core}.multiarray.'
-                        f'{name}') for name in ('_reconstruct', 'scalar')
-                       for core in ('core', '_core')]
+    # numpy 2 moved its internals from numpy.core to numpy._core; a file
+    # written with either loads with either.
+    reconstruct = np.zeros(0).__reduce__()[0]
+    scalar = np.float64().__reduce__()[0]
+    numpy_internals = [
+        (function, f'numpy.{core}.multiarray.{name}')
+        for function, name in [(reconstruct, '_reconstruct'), (scalar,
+                                                               'scalar')]
+        for core in ('core', '_core')
+    ]
     dtypes = {type(np.dtype(code)) for code in '?bBhHiIlLqQefd'}
     return [
         HistoryBuffer, (history_statistic, 'builtins.getattr'), np.ndarray,
@@ -165,7 +167,12 @@ def load_from_local(filename: str,
             filename, map_location=map_location, weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f'{filename}: no such checkpoint.') from error
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+    except (pickle.UnpicklingError, EOFError) as error:
+        raise CheckpointError(explain(filename, str(error))) from error
+    except RuntimeError as error:
+        # torch's reader of zip files has no exception of its own
+        if 'PytorchStreamReader' not in str(error):
+            raise
         raise CheckpointError(explain(filename, str(error))) from error
 
 
@@ -184,11 +191,11 @@ def explain(filename: str, error: str) -> str:
         reason = re.sub(r'\s+', ' ', error)[:200] or 'it is empty'
         return (f'{filename}: not a checkpoint, or a damaged one ({reason}). '
                 'Copy or download it again.')
-    return (
-        f'{filename}: refused, because loading it would call {found.group(1)}, '
-        'which no checkpoint needs; nothing in it was run. If you trust where '
-        'it comes from, keep its tensors only: torch.save(torch.load(FILE, '
-        "weights_only=False)['state_dict'], NEW_FILE).")
+    return (f'{filename}: refused, because loading it would call '
+            f'{found.group(1)}, which no checkpoint needs; nothing in it was '
+            'run. If you trust where it comes from, keep its tensors only: '
+            "torch.save(torch.load(FILE, weights_only=False)['state_dict'], "
+            'NEW_FILE).')
 
 
 # -- running without a GPU ---------------------------------------------------
@@ -247,10 +254,13 @@ def prepare_for_cpu(cfg) -> None:
         timeout=None if timeout is None else datetime.timedelta(
             seconds=timeout))
     cfg.model_wrapper_cfg = {
-        'broadcast_buffers': False,  # as mmengine's default wrapper
-        'find_unused_parameters': cfg.get('find_unused_parameters', False),
+        'broadcast_buffers':
+        False,  # as mmengine's default wrapper
+        'find_unused_parameters':
+        cfg.get('find_unused_parameters', False),
         **(cfg.get('model_wrapper_cfg') or {}),
-        'type': CPUDistributedDataParallel.__name__,
+        'type':
+        CPUDistributedDataParallel.__name__,
     }
 
 
@@ -282,8 +292,9 @@ def check_amp(cfg) -> None:
     wrapper = cfg.get('optim_wrapper') or {}
     if wrapper.get('type') == 'AmpOptimWrapper' and get_device() == 'cpu':
         raise SystemExit(
-            'Mixed precision needs a GPU, and this machine has none: leave out '
-            '--amp, or give the config an optim_wrapper of type OptimWrapper.')
+            'Mixed precision needs a GPU, and this machine has none: leave '
+            'out --amp, or give the config an optim_wrapper of type '
+            'OptimWrapper.')
 
 
 # -- predictions as files ----------------------------------------------------
@@ -314,7 +325,8 @@ def set_output_dir(cfg, output_dir: str) -> None:
         output_dir (str): The folder.
     """
     evaluator = cfg.test_evaluator
-    metrics = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]
+    metrics = evaluator if isinstance(evaluator,
+                                      (list, tuple)) else [evaluator]
     writers = [metric for metric in metrics if takes_output_dir(metric)]
     if not writers:
         raise SystemExit(

@@ -34,7 +34,8 @@ class TestVersions:
 
     def test_missing_library(self, monkeypatch):
         monkeypatch.setattr(compat, 'SUPPORTED', {'no_such_library': '>=1'})
-        with pytest.raises(ImportError, match='no_such_library>=1.*make setup'):
+        with pytest.raises(
+                ImportError, match='no_such_library>=1.*make setup'):
             compat.check_libraries()
 
     def test_mmcv_without_operators(self, monkeypatch):
@@ -46,8 +47,8 @@ class TestVersions:
         lines = (ROOT / 'requirements/runtime.txt').read_text()
         lines += (ROOT / 'requirements/mminstall.txt').read_text()
         declared = [
-            Requirement(line) for line in re.sub('#.*', '', lines).splitlines()
-            if line.strip()
+            Requirement(line)
+            for line in re.sub('#.*', '', lines).splitlines() if line.strip()
         ]
         declared = {line.name: line.specifier for line in declared}
         declared['mmseg'] = declared.pop('mmsegmentation')
@@ -125,7 +126,8 @@ class TestCheckpoints:
                 state_dict=nn.Linear(2, 2).state_dict(),
                 meta=Malicious(call, *args)), file)
         with pytest.raises(
-                compat.CheckpointError, match='refused.*nothing in it was run'):
+                compat.CheckpointError,
+                match='refused.*nothing in it was run'):
             CheckpointLoader.load_checkpoint(file)
         assert not marker.exists()
 

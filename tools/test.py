@@ -16,7 +16,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='the config file')
     parser.add_argument('checkpoint', help='the checkpoint file')
     parser.add_argument(
-        '--out', metavar='DIR', help='write the predicted masks to this folder')
+        '--out',
+        metavar='DIR',
+        help='write the predicted masks to this folder')
     parser.add_argument(
         '--show', action='store_true', help='show the predictions')
     parser.add_argument(
@@ -41,11 +43,11 @@ def draw_predictions(cfg: Config, args: argparse.Namespace) -> None:
     """
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
-        raise SystemExit(
-            '--show and --show-dir need the hook that draws: add '
-            "visualization=dict(type='SegVisualizationHook') to "
-            'default_hooks of the config.')
+        raise SystemExit('--show and --show-dir need the hook that draws: add '
+                         "visualization=dict(type='SegVisualizationHook') to "
+                         'default_hooks of the config.')
     hook.update(draw=True, show=args.show, wait_time=args.wait_time)
+    hook.setdefault('interval', 1)  # mmseg's default draws one image in 50
     if args.show_dir:
         cfg.visualizer.save_dir = args.show_dir
 
