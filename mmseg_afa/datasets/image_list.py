@@ -79,13 +79,12 @@ def find_images(folder: str,
     """
     names = []
     if fileio.isdir(folder, backend_args=backend_args):
-        names = sorted(
-            path[:-len(suffix)] for path in fileio.list_dir_or_file(
-                folder,
-                list_dir=False,
-                suffix=suffix,
-                recursive=True,
-                backend_args=backend_args))
+        names = sorted(path[:-len(suffix)] for path in fileio.list_dir_or_file(
+            folder,
+            list_dir=False,
+            suffix=suffix,
+            recursive=True,
+            backend_args=backend_args))
     if not names:
         raise FileNotFoundError(
             f'{folder}: no such folder, or no file *{suffix} in it. Correct '
@@ -117,7 +116,8 @@ def find_missing(paths: Sequence[str],
 
     there = {
         folder: names(folder or '.')
-        for folder in {osp.dirname(path) for path in paths}
+        for folder in {osp.dirname(path)
+                       for path in paths}
     }
     return [
         path for path in paths

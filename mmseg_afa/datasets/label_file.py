@@ -143,7 +143,7 @@ def _parse_image(where, line):
     if not colon or not name:
         raise ValueError(f'{where}: found {line!r}, expected "name: tag, tag" '
                          'or, for an image without objects, "name:".')
-    tags = tuple(tag.strip() for tag in tags.split(',')) if tags.strip() else ()
+    tags = tuple(map(str.strip, tags.split(','))) if tags.strip() else ()
     if '' in tags:
         raise ValueError(f'{where}: an empty tag in {line!r}: remove the '
                          'comma that is too many.')

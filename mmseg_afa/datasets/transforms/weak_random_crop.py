@@ -61,8 +61,8 @@ class WeakRandomCrop(BaseTransform):
 
     def __init__(self, crop_size: Union[int, Tuple[int, int]]) -> None:
         size = (crop_size, ) * 2 if isinstance(crop_size, int) else crop_size
-        if len(size) != 2 or any(
-                not isinstance(side, int) or side < 1 for side in size):
+        if len(size) != 2 or any(not isinstance(side, int) or side < 1
+                                 for side in size):
             raise ValueError('WeakRandomCrop: crop_size must be (height, '
                              f'width) in whole pixels, got {crop_size!r}.')
         self.crop_size = tuple(size)
@@ -76,8 +76,8 @@ class WeakRandomCrop(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Crop image and masks."""
         size = results['img'].shape[:2]
-        (rows, from_rows), (cols, from_cols) = map(
-            place, size, self.crop_size, self._random_shifts(size))
+        (rows, from_rows), (cols, from_cols) = map(place, size, self.crop_size,
+                                                   self._random_shifts(size))
 
         def crop(image, padding):
             canvas = np.full(self.crop_size + image.shape[2:], padding,

@@ -1,0 +1,70 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmseg_afa.datasets.mask_file import read_mask
+from .voc_folder import write_mask
+
+MASK = np.array([[0, 1, 2], [255, 2, 0]], np.uint8)
+
+
+def save(path, array):
+    Image.fromarray(array).save(path)
+    return str(path)
+
+
+@pytest.mark.parametrize('write', [write_mask, save])
+def test_palette_and_grayscale(tmp_path, write):
+    write(tmp_path / 'm.png', MASK)
+    mask = read_mask(str(tmp_path / 'm.png'), 3)
+    assert mask.dtype == np.uint8
+    np.testing.assert_array_equal(mask, MASK)
+
+
+def test_one_bit_and_sixteen_bit(tmp_path):
+    mask = read_mask(save(tmp_path / 'a.png', MASK == 1), 3)
+    np.testing.assert_array_equal(mask, MASK == 1)
+    mask = read_mask(save(tmp_path / 'b.png', MASK.astype(np.uint16)), 3)
+    assert mask.dtype == np.uint8
+    np.testing.assert_array_equal(mask, MASK)
+
+
+def test_one_column_keeps_its_shape(tmp_path):
+    assert read_mask(save(tmp_path / 'm.png', MASK[:, :1]), 3).shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    'array, message',
+    [
+        (MASK,
+         'found the values [2], expected 0 to 1 for the 2 classes and 255'),
+        # 256 would be background, and 257 class 1, after a cast to uint8
+        (MASK.astype(np.uint16) + 256, 'found the values [256, 257, 258, 511]'
+         ),
+        (np.stack([MASK] * 3,
+                  2), 'found shape (2, 3, 3), uint8, expected one'),
+    ])
+def test_wrong_content(tmp_path, array, message):
+    path = save(tmp_path / 'm.png', array)
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        read_mask(path, 2)
+    assert str(error.value).startswith(path)
+
+
+@pytest.mark.parametrize('part', [0, 0.1, 0.5, 0.95])
+def test_cut_off(tmp_path, part):
+    path = tmp_path / 'm.png'
+    noise = np.random.default_rng(0).integers(0, 3, (50, 60), np.uint8)
+    save(path, noise)
+    content = path.read_bytes()
+    path.write_bytes(content[:int(part * len(content))])
+    with pytest.raises(ValueError, match='m.png: cannot be decoded'):
+        read_mask(str(path), 3)
+
+
+def test_missing(tmp_path):
+    with pytest.raises(FileNotFoundError, match='m.png: no such mask'):
+        read_mask(str(tmp_path / 'm.png'), 3)

@@ -1,0 +1,127 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmseg_afa.datasets.transforms import LoadWeakImage
+from mmseg_afa.datasets.transforms.load_image import jpeg_is_complete
+
+RGB = (200, 100, 50)
+GRAY = round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)
+
+
+def image(mode='RGB', height=12, width=20):
+    return Image.new('RGB', (width, height), RGB).convert(mode)
+
+
+def jpeg(picture=None, **options):
+    buffer = io.BytesIO()
+    (picture or noise()).save(buffer, 'JPEG', **options)
+    return buffer.getvalue()
+
+
+def noise(height=40, width=60):
+    rng = np.random.default_rng(0)
+    return Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
+
+
+def load(path, **kwargs):
+    return LoadWeakImage(**kwargs)(dict(img_path=str(path)))
+
+
+@pytest.mark.parametrize('name, mode, colour', [
+    ('a.jpg', 'RGB', RGB),
+    ('a.jpg', 'L', (GRAY, ) * 3),
+    ('a.jpg', 'CMYK', RGB),
+    ('a.png', 'RGB', RGB),
+    ('a.png', 'L', (GRAY, ) * 3),
+    ('a.png', 'LA', (GRAY, ) * 3),
+    ('a.png', 'RGBA', RGB),
+    ('a.png', 'P', RGB),
+    ('a.png', 'I;16', None),
+    ('a.png', '1', None),
+    ('a.bmp', 'RGB', RGB),
+])
+def test_every_colour_type_becomes_bgr(tmp_path, name, mode, colour):
+    if mode == 'I;16':
+        array = np.full((12, 20), GRAY * 257, np.uint16)
+        picture, colour = Image.fromarray(array), (GRAY, ) * 3
+    elif mode == '1':
+        picture, colour = Image.new('1', (20, 12), 1), (255, ) * 3
+    elif mode == 'P':
+        picture = image().quantize()
+    else:
+        picture = image(mode)
+    picture.save(tmp_path / name)
+    results = load(tmp_path / name)
+    assert results['img'].dtype == np.uint8
+    assert results['img'].shape == (12, 20, 3)
+    assert results['img_shape'] == results['ori_shape'] == (12, 20)
+    difference = results['img'].astype(int) - colour[::-1]
+    assert abs(difference).max() <= 2
+
+
+def test_transparent_pixels_keep_their_colour(tmp_path):
+    Image.new('RGBA', (4, 4), RGB + (0, )).save(tmp_path / 'a.png')
+    img = load(tmp_path / 'a.png')['img']
+    np.testing.assert_array_equal(img, np.full((4, 4, 3), RGB[::-1]))
+
+
+def test_one_pixel(tmp_path):
+    image(height=1, width=1).save(tmp_path / 'a.png')
+    assert load(tmp_path / 'a.png')['img'].tolist() == [[[50, 100, 200]]]
+
+
+def test_missing(tmp_path):
+    with pytest.raises(FileNotFoundError, match='a.jpg: no such image. Corre'):
+        load(tmp_path / 'a.jpg')
+
+
+@pytest.mark.parametrize('content, message', [
+    (b'', 'a.jpg: the file is empty'),
+    (b'<html>404</html>', 'a.jpg: cannot be decoded'),
+    (jpeg()[:-2], 'a.jpg: the JPEG file is cut off after'),
+    (jpeg()[:len(jpeg()) // 2], 'a.jpg: the JPEG file is cut off after'),
+    (jpeg()[:3], 'a.jpg: the JPEG file is cut off after 3 bytes'),
+    (b'\xff\xd8\xff\xd9', 'a.jpg: cannot be decoded'),
+])
+def test_broken(tmp_path, content, message):
+    (tmp_path / 'a.jpg').write_bytes(content)
+    with pytest.raises(ValueError, match=message) as error:
+        load(tmp_path / 'a.jpg')
+    assert str(error.value).startswith(str(tmp_path / 'a.jpg'))
+    assert 'download it again' in str(error.value)
+    assert load(tmp_path / 'a.jpg', ignore_empty=True) is None
+
+
+@pytest.mark.parametrize('part', [0.2, 0.5, 0.9])
+def test_cut_off_png(tmp_path, part):
+    path = tmp_path / 'a.png'
+    noise().save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:int(part * len(content))])
+    with pytest.raises(ValueError, match='a.png: cannot be decoded'):
+        load(path)
+
+
+@pytest.mark.parametrize('options', [
+    dict(),
+    dict(progressive=True),
+    dict(restart_marker_blocks=1),
+    dict(comment=b'\xff\xd9'),
+])
+def test_any_cut_is_noticed(options):
+    content = jpeg(**options)
+    assert jpeg_is_complete(content)
+    assert jpeg_is_complete(content + b'\0\xff\xda garbage')
+    assert not any(jpeg_is_complete(content[:n]) for n in range(len(content)))
+
+
+def test_the_end_of_a_thumbnail_is_not_the_end():
+    thumbnail, content = jpeg(image()), jpeg()
+    segment = b'\xff\xe1' + (len(thumbnail) + 2).to_bytes(2, 'big') + thumbnail
+    content = content[:2] + segment + content[2:]
+    assert jpeg_is_complete(content)
+    assert not jpeg_is_complete(content[:-2])

@@ -1,0 +1,66 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmseg_afa.datasets.transforms import RandomScale
+
+
+def sample(height, width):
+    return dict(
+        img=np.full((height, width, 3), 7, np.uint8),
+        gt_seg_map=np.full((height, width), 2, np.uint8),
+        seg_fields=['gt_seg_map'])
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 2**32 - 1))
+def test_size(height, width, seed):
+    np.random.seed(seed)
+    results = RandomScale((0.5, 2.0))(sample(height, width))
+    new_height, new_width = results['img_shape']
+    assert results['img'].shape == (new_height, new_width, 3)
+    assert results['gt_seg_map'].shape == (new_height, new_width)
+    assert max(1, height // 2) <= new_height <= 2 * height
+    assert max(1, width // 2) <= new_width <= 2 * width
+    # one factor for both sides, up to rounding
+    assert abs(new_height / height - new_width / width) <= (
+        0.51 / height + 0.51 / width) or 1 in (new_height, new_width)
+    assert results['scale_factor'] == (new_width / width, new_height / height)
+    assert results['img'].dtype == results['gt_seg_map'].dtype == np.uint8
+    assert (results['img'] == 7).all() and (results['gt_seg_map'] == 2).all()
+
+
+@pytest.mark.parametrize('ratio, shape, wanted', [
+    (0.5, (101, 200), (51, 100)),
+    (2.0, (101, 200), (202, 400)),
+    (0.5, (1, 3), (1, 2)),
+    (0.1, (1, 3), (1, 1)),
+    (0.5, (40000, 2), (20000, 1)),
+])
+def test_rounding(ratio, shape, wanted):
+    results = RandomScale((ratio, ratio))(sample(*shape))
+    assert results['img_shape'] == wanted
+
+
+def test_the_factor_is_uniform():
+    np.random.seed(0)
+    scale = RandomScale((0.5, 2.0))
+    factors = [scale(sample(100, 1))['img_shape'][0] for _ in range(2000)]
+    counts, _ = np.histogram(factors, bins=5, range=(50, 200))
+    assert abs(counts - 400).max() < 80  # 4.5 standard deviations
+
+
+def test_masks_get_no_new_values():
+    results = sample(9, 9)
+    results['gt_seg_map'][:, 4:] = 20
+    results['img'][:, 4:] = 200
+    scaled = RandomScale((1.7, 1.7))(results)
+    assert np.unique(scaled['gt_seg_map']).tolist() == [2, 20]
+    assert len(np.unique(scaled['img'])) > 2
+
+
+@pytest.mark.parametrize('ratio_range', [(0, 1), (2, 1), (1, float('inf'))])
+def test_wrong_range(ratio_range):
+    with pytest.raises(ValueError, match='RandomScale: ratio_range must be'):
+        RandomScale(ratio_range)

@@ -1,0 +1,331 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import re
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
+from mmseg.datasets import PascalVOCDataset
+from mmseg.models import SegDataPreProcessor
+from mmseg.registry import DATASETS
+from torch.utils.data import DataLoader
+
+from mmseg_afa.datasets import (COCO2014WeakDataset, PascalVOCWeakDataset,
+                                WeakLabelDataset)
+from .voc_folder import CLASSES, IMAGES, make_mask, write_voc
+
+TRAIN_PIPELINE = [
+    dict(type='LoadWeakImage'),
+    dict(type='RandomScale', ratio_range=(0.5, 2.0)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='WeakRandomCrop', crop_size=(32, 48)),
+    dict(type='PackWeakSegInputs')
+]
+VAL_PIPELINE = [
+    dict(type='LoadWeakImage'),
+    dict(type='LoadMask'),
+    dict(type='ImageLabelFromMask'),
+    dict(type='PackWeakSegInputs')
+]
+
+
+@pytest.fixture(autouse=True)
+def mmseg_scope():
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        yield
+
+
+def voc(root, **kwargs):
+    return DATASETS.build(
+        dict(type='PascalVOCWeakDataset', data_root=str(root), **kwargs))
+
+
+def own(root, **kwargs):
+    cfg = dict(
+        type='WeakLabelDataset',
+        data_root=str(root),
+        label_file='image_labels.txt',
+        data_prefix=dict(img_path='JPEGImages'))
+    return DATASETS.build({**cfg, **kwargs})
+
+
+def label(*tags):
+    return np.isin(CLASSES[1:], tags).astype(np.uint8)
+
+
+def test_training_needs_no_masks(tmp_path):
+    dataset = voc(write_voc(tmp_path, masks=False), pipeline=TRAIN_PIPELINE)
+    shutil.rmtree(tmp_path / 'SegmentationClassAug')
+    assert len(dataset) == 3
+    for index, (_, _, tags) in enumerate(IMAGES.values()):
+        packed = dataset[index]
+        sample = packed['data_samples']
+        assert packed['inputs'].shape == (3, 32, 48)
+        assert packed['inputs'].dtype == torch.uint8
+        assert 'gt_sem_seg' not in sample
+        np.testing.assert_array_equal(sample.image_label, label(*tags))
+
+
+def test_data_info(tmp_path):
+    dataset = voc(write_voc(tmp_path))
+    info = dataset.get_data_info(0)
+    assert info['img_path'] == str(tmp_path / 'JPEGImages/2007_000001.jpg')
+    assert info['num_classes'] == 21
+    assert info['image_label'].dtype == np.uint8
+    # cat is class 8 and person class 15
+    np.testing.assert_array_equal(np.flatnonzero(info['image_label']), [7, 14])
+    assert not dataset.get_data_info(2)['image_label'].any()
+
+
+def test_validation_takes_labels_from_the_masks(tmp_path):
+    write_voc(tmp_path)
+    (tmp_path / 'image_labels.txt').unlink()
+    dataset = voc(
+        tmp_path,
+        ann_file='ImageSets/Segmentation/val.txt',
+        test_mode=True,
+        pipeline=VAL_PIPELINE)
+    for index, (height, width, tags) in enumerate(IMAGES.values()):
+        packed = dataset[index]
+        sample = packed['data_samples']
+        assert packed['inputs'].shape == (3, height, width)
+        np.testing.assert_array_equal(sample.image_label, label(*tags))
+        np.testing.assert_array_equal(sample.gt_sem_seg.data[0],
+                                      make_mask(height, width, tags))
+        assert sample.img_box == (0, height, 0, width)
+
+
+def test_testing_without_masks(tmp_path):
+    write_voc(tmp_path, masks=False)
+    dataset = voc(
+        tmp_path,
+        data_prefix=dict(img_path='JPEGImages'),
+        test_mode=True,
+        pipeline=VAL_PIPELINE[::3])
+    # the label file knows these images
+    np.testing.assert_array_equal(dataset[1]['data_samples'].image_label,
+                                  label('dog'))
+    (tmp_path / 'image_labels.txt').write_text('')
+    dataset = voc(
+        tmp_path,
+        data_prefix=dict(img_path='JPEGImages'),
+        test_mode=True,
+        pipeline=VAL_PIPELINE[::3])
+    assert 'image_label' not in dataset[1]['data_samples']
+
+
+def test_classes_come_from_the_label_file(tmp_path):
+    write_voc(tmp_path)
+    lines = '# person,dog,cat\n2007_000001: cat\n2007_000002: dog\n'
+    (tmp_path / 'image_labels.txt').write_text(lines + '2007_000003:\n')
+    dataset = own(tmp_path)
+    assert dataset.metainfo['classes'] == ('background', 'person', 'dog',
+                                           'cat')
+    assert len(dataset.metainfo['palette']) == 4
+    labels = [dataset.get_data_info(i)['image_label'] for i in range(3)]
+    np.testing.assert_array_equal(labels, [[0, 0, 1], [0, 1, 0], [0, 0, 0]])
+
+
+def test_label_file_elsewhere_and_images_in_folders(tmp_path):
+    for name in ('train/a.png', 'train/more/b.png'):
+        path = tmp_path / 'data' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    labels = tmp_path / 'labels.txt'
+    labels.write_text('a: cat\nmore/b: dog, cat\n')
+    dataset = own(
+        tmp_path / 'data',
+        data_prefix=dict(img_path='train'),
+        img_suffix='.png',
+        label_file=str(labels),
+        metainfo=dict(classes=['background', 'dog', 'cat']))
+    infos = [dataset.get_data_info(i) for i in range(2)]
+    assert [i['img_path'] for i in infos] == [
+        str(tmp_path / 'data/train/a.png'),
+        str(tmp_path / 'data/train/more/b.png')
+    ]
+    np.testing.assert_array_equal([i['image_label'] for i in infos],
+                                  [[0, 1], [1, 1]])
+
+
+def test_some_of_the_classes(tmp_path):
+    """As in mmseg, `metainfo` may choose and reorder classes."""
+    dataset = voc(
+        write_voc(tmp_path),
+        metainfo=dict(classes=('background', 'person', 'cat')),
+        pipeline=VAL_PIPELINE)
+    for index, wanted in enumerate([[1, 1], [0, 0], [0, 0]]):
+        info = dataset.get_data_info(index)
+        np.testing.assert_array_equal(info['image_label'], wanted)
+        np.testing.assert_array_equal(
+            dataset[index]['data_samples'].image_label, wanted)
+    mask = dataset[0]['data_samples'].gt_sem_seg.data[0]
+    assert mask[:4, 0].tolist() == [0, 0, 2, 1] and mask[-1, 0] == 255
+    # The dog of the second image is nothing to be learned from.
+    mask = dataset[1]['data_samples'].gt_sem_seg.data[0]
+    assert mask[:4, 0].tolist() == [0, 0, 255, 0]
+
+
+def write_list(root, *names):
+    path = root / 'ImageSets/Segmentation/trainaug.txt'
+    path.write_text('\n'.join(names))
+
+
+@pytest.mark.parametrize('names, error, message', [
+    ([], ValueError, 'trainaug.txt: names no image'),
+    (['2007_000001', '2007_000002', '2007_000001'
+      ], ValueError, "trainaug.txt:3: '2007_000001' stands in line 1 already"),
+    (['2007_000001', '2008_000007'], ValueError,
+     "image_labels.txt: no line for 1 of 2 images: '2008_000007'"),
+])
+def test_bad_image_list(tmp_path, names, error, message):
+    write_list(write_voc(tmp_path), *names)
+    with pytest.raises(error, match=re.escape(message)):
+        voc(tmp_path)
+
+
+def test_images_without_labels_are_counted(tmp_path):
+    names = [f'x{i}' for i in range(50)]
+    write_list(write_voc(tmp_path), *names)
+    with pytest.raises(ValueError) as error:
+        voc(tmp_path)
+    for part in ('no line for 50 of 50 images', "'x0', 'x1', 'x2', ... (50 in",
+                 str(tmp_path / 'image_labels.txt'),
+                 f'tools/dataset_converters/voc_image_labels.py {tmp_path}',
+                 'trainaug.txt'):
+        assert part in str(error.value)
+
+
+def test_missing_label_file(tmp_path):
+    (write_voc(tmp_path) / 'image_labels.txt').unlink()
+    with pytest.raises(FileNotFoundError, match='voc_image_labels.py'):
+        voc(tmp_path)
+    with pytest.raises(ValueError, match='has no label_file to train with'):
+        voc(tmp_path, label_file=None)
+    with pytest.raises(ValueError, match='needs to know its classes'):
+        own(tmp_path, label_file=None)
+
+
+def test_label_outside_the_classes(tmp_path):
+    write_voc(tmp_path)
+    with open(tmp_path / 'image_labels.txt', 'a') as file:
+        file.write('x: aeroplan\n')
+    with pytest.raises(
+            ValueError,
+            match="image_labels.txt:5: the tag 'aeroplan' is no class: did "
+            "you mean 'aeroplane'"):
+        voc(tmp_path)
+    with pytest.raises(ValueError, match="txt:2: the tag 'cat' is no class"):
+        own(tmp_path, metainfo=dict(classes=('background', 'dog')))
+
+
+def test_missing_images(tmp_path):
+    write_voc(tmp_path)
+    missing = tmp_path / 'JPEGImages/2007_000002.jpg'
+    missing.unlink()
+    with pytest.raises(
+            FileNotFoundError,
+            match=f"1 of 3 images are missing: '{missing}': correct data_ro"):
+        voc(tmp_path)
+    with pytest.raises(FileNotFoundError, match='3 of 3 images are missing'):
+        voc(tmp_path, data_prefix=dict(img_path='JPEGImage'))
+
+
+def test_missing_masks(tmp_path):
+    write_voc(tmp_path)
+    (tmp_path / 'SegmentationClassAug/2007_000002.png').unlink()
+    voc(tmp_path)  # training does not care
+    with pytest.raises(FileNotFoundError, match='1 of 3 masks are missing'):
+        voc(tmp_path, test_mode=True)
+
+
+def test_classes_without_background(tmp_path):
+    write_voc(tmp_path)
+    with pytest.raises(ValueError, match="Put 'background' first"):
+        own(tmp_path, metainfo=dict(classes=CLASSES[1:]))
+
+
+def test_label_file_without_classes(tmp_path):
+    write_voc(tmp_path)
+    (tmp_path / 'image_labels.txt').write_text('2007_000001: cat\n')
+    with pytest.raises(ValueError, match='image_labels.txt:1: lists no clas'):
+        own(tmp_path)
+
+
+def test_a_broken_image_stops_training_with_its_name(tmp_path):
+    path = write_voc(tmp_path) / 'JPEGImages/2007_000001.jpg'
+    path.write_bytes(path.read_bytes()[:-40])
+    loader = DataLoader(
+        voc(tmp_path, pipeline=TRAIN_PIPELINE),
+        num_workers=1,
+        collate_fn=pseudo_collate)
+    with pytest.raises(ValueError, match='2007_000001.jpg: the JPEG file is'):
+        next(iter(loader))
+
+
+def test_the_preprocessor_takes_a_batch(tmp_path):
+    dataset = voc(write_voc(tmp_path), pipeline=TRAIN_PIPELINE)
+    mean, std = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
+    preprocessor = SegDataPreProcessor(
+        mean=mean, std=std, bgr_to_rgb=True, size=(32, 48))
+    batch = preprocessor(pseudo_collate([dataset[i] for i in range(3)]), True)
+    assert batch['inputs'].shape == (3, 3, 32, 48)
+    black = -torch.tensor(mean) / torch.tensor(std)
+    for image, sample in zip(batch['inputs'], batch['data_samples']):
+        top, bottom, left, right = sample.img_box
+        padding = torch.ones(32, 48, dtype=torch.bool)
+        padding[top:bottom, left:right] = False
+        outside = image[:, padding]
+        torch.testing.assert_close(outside, black[:, None].expand_as(outside))
+        assert sample.img_shape == (32, 48)
+        assert sample.image_label.dtype == torch.float32
+
+
+def test_a_seed_repeats_the_samples(tmp_path):
+    dataset = voc(write_voc(tmp_path), pipeline=TRAIN_PIPELINE)
+
+    def draw(seed):
+        np.random.seed(seed)
+        return torch.stack([dataset[i % 3]['inputs'] for i in range(6)])
+
+    assert torch.equal(draw(1), draw(1))
+    assert not torch.equal(draw(1), draw(2))
+
+
+def test_voc_metainfo():
+    assert PascalVOCWeakDataset.METAINFO == PascalVOCDataset.METAINFO
+    assert len(CLASSES) == 21 and CLASSES[0] == 'background'
+
+
+def test_coco_metainfo():
+    """80 object classes in the order of their ids, one colour each."""
+    classes = COCO2014WeakDataset.METAINFO['classes']
+    assert len(set(classes)) == 81 and classes[0] == 'background'
+    numbers = dict(person=1, bicycle=2, cat=16, dog=17, toothbrush=80)
+    numbers['stop sign'], numbers['dining table'] = 12, 61
+    assert {name: classes.index(name) for name in numbers} == numbers
+    palette = COCO2014WeakDataset.METAINFO['palette']
+    assert len(set(map(tuple, palette))) == 81
+
+
+@pytest.mark.parametrize('folder', ['train2014', 'JPEGImages/train'])
+def test_coco_layouts(tmp_path, folder):
+    name = 'COCO_train2014_000000000009'
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / f'{name}.jpg').touch()
+    (tmp_path / 'train.txt').write_text(name)
+    (tmp_path / 'image_labels.txt').write_text(f'{name}: bowl, hot dog\n')
+    dataset = COCO2014WeakDataset(
+        data_root=str(tmp_path),
+        ann_file='train.txt',
+        data_prefix=dict(img_path=folder))
+    found = np.flatnonzero(dataset.get_data_info(0)['image_label']) + 1
+    assert [dataset.metainfo['classes'][i]
+            for i in found] == ['bowl', 'hot dog']
+
+
+def test_registered():
+    for cls in (WeakLabelDataset, PascalVOCWeakDataset, COCO2014WeakDataset):
+        assert DATASETS.get(cls.__name__) is cls
