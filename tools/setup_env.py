@@ -95,7 +95,7 @@ def check_disk(folders):
         if free < size:
             raise SetupError(
                 f'Too little disk space: {folder} has {free:.1f} GB free and '
-                f'set-up takes {size} GB there: free some, or use another '
+                f'set-up takes {size:g} GB there: free some, or use another '
                 'disk (clone there; TMPDIR and PIP_CACHE_DIR name where pip '
                 'downloads to).')
 
@@ -227,16 +227,12 @@ def show_packages(line):
     return None
 
 
-def show_compilation():
+def show_compilation(line):
     """Of a build's output, how far it is; every tenth file."""
-
-    def show(line):
-        found = re.search(r'\[(\d+)/(\d+)\]', line)
-        if found and int(found.group(1)) % 10 == 1:
-            return f'compiled {found.group(1)} of {found.group(2)} files'
-        return None
-
-    return show
+    found = re.search(r'\[(\d+)/(\d+)\]', line)
+    if found and int(found.group(1)) % 10 == 1:
+        return f'{found.group(1)} of {found.group(2)} files'
+    return None
 
 
 def install_libraries(env):
@@ -317,7 +313,7 @@ def install_mmcv(env):
             '--no-build-isolation',  # else it leaves out the operators
             '--verbose',
             *options,
-            progress=show_compilation(),
+            progress=show_compilation,
             CXX=find_compiler(),
             MAX_JOBS=str(build_jobs()),
             MMCV_WITH_OPS='1',

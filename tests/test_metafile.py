@@ -1,0 +1,57 @@
+"""What the package says about itself agrees with what it holds."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from mmengine.config import Config
+
+import mmseg_afa
+
+ROOT = Path(__file__).parents[1]
+
+
+def metafile_models() -> list:
+    """The models of every metafile that model-index.yml names."""
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    return [
+        model for path in index['Import']
+        for model in yaml.safe_load((ROOT / path).read_text())['Models']
+    ]
+
+
+def test_every_shipped_config_is_listed():
+    shipped = [
+        path.relative_to(ROOT).as_posix()
+        for path in ROOT.glob('configs/*/*.py') if path.parent.name != '_base_'
+    ]
+    listed = [model['Config'] for model in metafile_models()]
+    assert sorted(listed) == sorted(shipped)
+
+
+def test_names_are_unique():
+    # mim finds a config by its file name alone
+    names = [path.name for path in ROOT.glob('configs/**/*.py')]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize('model', metafile_models(), ids=lambda m: m['Name'])
+def test_figures_say_where_they_are_from(model):
+    assert model['Name'] == Path(model['Config']).stem
+    assert 'Weights' not in model
+    for result in model.get('Results', []):
+        for metric in result['Metrics']:
+            assert 'published' in metric
+
+
+@pytest.mark.parametrize('model', metafile_models(), ids=lambda m: m['Name'])
+def test_resolves_as_a_base(model, tmp_path):
+    child = tmp_path / 'child.py'
+    config = model['Config'].partition('/')[2]
+    child.write_text(f"_base_ = 'mmseg_afa::{config}'\n")
+    assert 'model' in Config.fromfile(child)
+
+
+def test_version():
+    citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
+    assert citation['version'] == mmseg_afa.__version__
