@@ -27,7 +27,11 @@ class AFAHead(BaseModule):
         in_channels: int = 16,
         loss_aff: ConfigType = dict(type='AffinityLoss', loss_weight=0.1),
         init_cfg: OptMultiConfig = dict(
-            type='Kaiming', layer='Conv2d', a=5**0.5, mode='fan_out')
+            type='Kaiming',
+            layer='Conv2d',
+            a=5**0.5,
+            mode='fan_out',
+            nonlinearity='leaky_relu')
     ) -> None:
         super().__init__(init_cfg)
         self.proj = nn.Conv2d(in_channels, 1, 1)

@@ -1,0 +1,36 @@
+# Minutes on two CPU cores: a small network from scratch on synthetic scenes.
+# What differs from VOC is what that needs, and has a comment here.
+_base_ = [
+    '../_base_/models/afa_mit-b0.py', '../_base_/datasets/demo.py',
+    '../_base_/schedules/afa_20k.py', '../_base_/default_runtime.py'
+]
+max_iters = 1200
+model = dict(
+    backbone=dict(init_cfg=None),  # no pretrained weights to download
+    decode_head=dict(
+        num_classes=6,  # background included
+        loss_decode=dict(loss_weight=0.5)),
+    train_cfg=dict(
+        cam_iters=200,  # the same order of phases, in a shorter run
+        switch_iter=500))
+optim_wrapper = dict(
+    optimizer=dict(lr=5e-4),  # from scratch: larger
+    paramwise_cfg=dict(
+        custom_keys=dict(
+            _delete_=True,  # nothing is pretrained: no norm is frozen
+            decode_head=dict(lr_mult=2.),
+            affinity_head=dict(lr_mult=10.))))
+param_scheduler = [
+    dict(
+        type='LinearLR', start_factor=1e-6, begin=0, end=101, by_epoch=False),
+    dict(
+        type='LinearLR',
+        start_factor=1 - 100 / max_iters,
+        end_factor=0.,
+        begin=100,
+        end=max_iters + 1,
+        by_epoch=False),
+]
+train_cfg = dict(max_iters=max_iters, val_interval=400)
+default_hooks = dict(
+    checkpoint=dict(interval=400), logger=dict(interval=50))

@@ -1,0 +1,23 @@
+# WSSSHead over a ResNet-50: CAMs refined by PAR supervise the segmentation.
+# A backbone without attention has no affinity.
+_base_ = ['../afa/afa_mit-b1_voc.py']
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='ResNetV1c',
+        depth=50,
+        num_stages=4,
+        out_indices=(0, 1, 2, 3),
+        strides=(1, 2, 2, 1),  # stage 4 keeps the 1/16 grid
+        norm_cfg=dict(type='SyncBN', requires_grad=True),
+        init_cfg=dict(
+            type='Pretrained', checkpoint='open-mmlab://resnet50_v1c')),
+    decode_head=dict(in_channels=[256, 512, 1024, 2048]),
+    affinity_head=None,
+    test_cfg=dict(with_affinity_cam=False))
+val_evaluator = [
+    dict(type='IoUMetric', iou_metrics=['mIoU']),
+    dict(type='CAMIoUMetric', field='cam_label'),
+    dict(type='ImageLabelMetric'),
+]
+test_evaluator = val_evaluator

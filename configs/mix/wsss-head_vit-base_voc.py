@@ -1,0 +1,17 @@
+# WSSSHead over mmpretrain's ViT-B/16: one feature map of 1/16 serves both
+# branches.
+_base_ = ['./wsss-head_resnet50_voc.py']
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='mmpretrain.VisionTransformer',
+        arch='b',
+        img_size=512,  # other sizes resize the position embedding
+        patch_size=16,
+        out_type='featmap',
+        drop_path_rate=0.1,
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='pretrain/vit_b16.pth',
+            prefix='backbone')),
+    decode_head=dict(in_channels=[768], in_index=[0]))

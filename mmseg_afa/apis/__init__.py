@@ -1,0 +1,4 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+from .prediction_sheet import attach_refiner, prediction_sheet
+
+__all__ = ['attach_refiner', 'prediction_sheet']

@@ -1,0 +1,101 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""What a trained AFA makes of some images, from CAM to prediction."""
+from typing import List, Sequence
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset, pseudo_collate
+from mmseg.registry import HOOKS
+from torch import Tensor
+
+from mmseg_afa.engine.hooks import PARRefinementHook
+from mmseg_afa.models import AFA
+from mmseg_afa.models.segmentors.afa import AFFINITY_LABELS, CAM_LABELS
+from mmseg_afa.visualization import (overlay_heatmap, overlay_label,
+                                     picture_sheet)
+
+COLUMNS = ('image', 'CAM', 'affinity CAM', 'pseudo label', 'prediction',
+           'truth')
+
+
+def attach_refiner(model: AFA, cfg: Config) -> None:
+    """Give a loaded model the PAR that its config trains with, if any."""
+    for hook in cfg.get('custom_hooks', []):
+        if hook['type'] == PARRefinementHook.__name__:
+            model.labeler.refiner = HOOKS.build(hook).refiner
+
+
+def foreground_heat(scores: Tensor) -> np.ndarray:
+    """Strongest foreground share (H, W) of scores (C + 1, H, W) >= 0."""
+    total = scores.sum(0).clamp(min=1e-6)
+    return (scores[1:].amax(0) / total).clamp(0, 1).cpu().numpy()
+
+
+@torch.no_grad()
+def sheet_row(model: AFA, data: dict,
+              palette: Sequence[Sequence[int]]) -> List[np.ndarray]:
+    """The cells of one image.
+
+    Args:
+        model (AFA): In evaluation mode, with test_cfg.with_cam and, for the
+            affinity's column, with_affinity_cam.
+        data (dict): A sample of a validation set whose pipeline leaves the
+            image's size alone.
+        palette (Sequence): RGB of each class.
+
+    Returns:
+        list[np.ndarray]: BGR uint8 cells in the order of COLUMNS.
+    """
+    batch = pseudo_collate([data])
+    image = data['inputs'].permute(1, 2, 0).numpy()
+    sample, = model.test_step(batch)
+    label = sample.image_label[None].to(sample.cam.data)
+    cam = (sample.cam.data * label[0, :, None, None]).amax(0).cpu().numpy()
+
+    inputs = model.data_preprocessor(batch, False)['inputs']
+    boxes = torch.tensor([[0, inputs.shape[2], 0, inputs.shape[3]]],
+                         device=inputs.device)
+    phase = AFFINITY_LABELS if model.affinity_head else CAM_LABELS
+    pseudo = model.pseudo_labels(inputs, label, boxes, phase).seg[0]
+
+    affinity = np.full_like(image, 255)
+    if 'affinity_cam' in sample:
+        affinity = overlay_heatmap(image,
+                                   foreground_heat(sample.affinity_cam.data))
+    labels = (pseudo, sample.pred_sem_seg.data[0], sample.gt_sem_seg.data[0])
+    return [
+        image,
+        overlay_heatmap(image, cam), affinity, *(overlay_label(
+            image, x.long().cpu().numpy(), palette) for x in labels)
+    ]
+
+
+def prediction_sheet(model: AFA,
+                     dataset: BaseDataset,
+                     indices: Sequence[int],
+                     cell_size: Sequence[int] = (160, 160)) -> np.ndarray:
+    """Draw image, CAM, affinity CAM, pseudo label, prediction and truth.
+
+    CAMs and pseudo label are given the true image label, as in training.
+
+    Args:
+        model (AFA): See :func:`sheet_row`; with its refiner attached, see
+            :func:`attach_refiner`.
+        dataset (BaseDataset): A validation set with masks.
+        indices (Sequence[int]): Images to draw.
+        cell_size (Sequence[int]): Height and width of a cell in pixels.
+
+    Returns:
+        np.ndarray: BGR uint8 (H, W, 3).
+    """
+    classes = dataset.metainfo['classes']
+    palette = dataset.metainfo['palette']
+    model.eval()
+    rows, captions = [], []
+    for i in indices:
+        data = dataset[i]
+        rows.append(sheet_row(model, data, palette))
+        shown = data['data_samples'].image_label.nonzero().flatten().tolist()
+        captions.append(', '.join(classes[c + 1] for c in shown))
+    return picture_sheet(rows, COLUMNS, classes, palette, captions, cell_size)

@@ -1,0 +1,132 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""Every config that ships is built, and takes a step in every phase."""
+from unittest import mock
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
+from mmseg.registry import HOOKS, METRICS, MODELS, TRANSFORMS
+from mmseg.structures import SegDataSample
+
+from mmseg_afa.models import AFA
+from mmseg_afa.models.segmentors import afa
+from tests.test_reference.reference import ROOT
+
+CONFIGS = sorted((ROOT / 'configs').glob('[a-z]*/*.py'))
+VOC = [f'afa_mit-b{i}_voc' for i in range(6)]
+
+
+def load(path):
+    cfg = Config.fromfile(path)
+    init_default_scope('mmseg')
+    for part in (cfg.model.backbone, cfg.model):
+        part.pop('init_cfg', None)
+        part.pop('pretrained', None)
+    return cfg
+
+
+def batch(num_classes):
+    sample = SegDataSample(metainfo=dict(img_box=(4, 60, 0, 64)))
+    label = torch.zeros(num_classes - 1)
+    label[0] = 1
+    sample.set_field(label, 'image_label')
+    mask = torch.randint(0, num_classes, (1, 64, 64))
+    sample.gt_sem_seg = PixelData(data=mask)
+    return torch.randn(2, 3, 64, 64), [sample, sample.clone()]
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_config(path):
+    cfg = load(path)
+    model = revert_sync_batchnorm(MODELS.build(cfg.model)).train()
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    iterations = [0]
+    if isinstance(model, AFA):
+        schedule = model.train_cfg
+        iterations += [schedule['cam_iters'] + 1, schedule['switch_iter'] + 1]
+    for iteration in iterations:
+        with mock.patch.object(afa, 'current_iteration', lambda: iteration):
+            losses = model.loss(*batch(model.num_classes))
+        loss, _ = model.parse_losses(losses)
+        assert torch.isfinite(loss)
+        wrapper.update_params(loss)
+
+    for dataloader in (cfg.train_dataloader, cfg.val_dataloader):
+        for transform in dataloader.dataset.get('pipeline', []):
+            TRANSFORMS.build(transform)
+    evaluators = cfg.val_evaluator
+    for metric in evaluators if isinstance(evaluators, list) else [evaluators]:
+        METRICS.build(metric)
+    for hook in cfg.get('custom_hooks', []):
+        HOOKS.build(hook)
+
+
+@pytest.mark.parametrize('name', VOC)
+def test_voc_configs(name):
+    """SPEC's schedule; one-line children of shared bases."""
+    path = ROOT / f'configs/afa/{name}.py'
+    assert len(Config.fromfile(path)._cfg_dict) > 10
+    text = ''.join(
+        line for line in path.read_text().splitlines() if line[:1] != '#')
+    assert text.startswith('_base_ = [') and text.endswith(']')
+    cfg = load(path)
+    assert cfg.model.backbone.arch == name[8:10]
+    assert cfg.train_cfg.max_iters == 20000
+    assert cfg.model.train_cfg.cam_iters == 2000
+    assert cfg.model.train_cfg.switch_iter == 6000
+    assert cfg.model.train_cfg.affinity_label_from == 'cam'
+    assert cfg.train_dataloader.batch_size == 4
+    assert cfg.custom_hooks[0].refiner.num_iter == 10
+
+
+def test_coco_config():
+    cfg = load(ROOT / 'configs/afa/afa_mit-b1_coco.py')
+    assert cfg.train_cfg.max_iters == 80000
+    assert cfg.param_scheduler[1].start_factor == 1 - 1500 / 80000
+    assert cfg.param_scheduler[1].end == 80001
+    assert cfg.model.train_cfg.cam_iters == 5000
+    assert cfg.model.train_cfg.switch_iter == 15000
+    assert cfg.model.train_cfg.affinity_label_from == 'seg'
+    assert cfg.train_dataloader.batch_size == 8
+    assert cfg.custom_hooks[0].refiner.num_iter == 15
+    assert 'seg_map_path' not in cfg.train_dataloader.dataset.data_prefix
+
+
+@pytest.mark.parametrize('name', ['afa_mit-b0_voc', 'afa_mit-b5_voc'])
+def test_what_is_frozen(name):
+    """Norms of the backbone are frozen, the heads learn ten times faster."""
+    cfg = load(ROOT / f'configs/afa/{name}.py')
+    model = MODELS.build(cfg.model)
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    settings = {
+        id(p): (group['lr'], group['weight_decay'])
+        for group in wrapper.param_groups for p in group['params']
+    }
+    frozen = {
+        id(p)
+        for m in model.backbone.modules() if isinstance(m, torch.nn.LayerNorm)
+        for p in m.parameters()
+    }
+    heads = {
+        id(p)
+        for m in (model.decode_head, model.affinity_head)
+        for p in m.parameters()
+    }
+    for p in model.parameters():
+        lr, decay = settings[id(p)]
+        if id(p) in frozen:
+            assert (lr, decay) == (0, 0)
+        else:
+            assert lr == pytest.approx(6e-4 if id(p) in heads else 6e-5)
+            assert decay == 0.01
+
+
+def test_scoped_base():
+    """Other projects inherit the configs by package name."""
+    path = 'mmseg_afa::afa/afa_mit-b1_voc.py'
+    cfg = Config.fromstring(f'_base_ = [{path!r}]', '.py')
+    assert cfg.model.type == 'AFA' and cfg.model.backbone.arch == 'b1'

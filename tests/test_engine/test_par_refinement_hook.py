@@ -1,0 +1,80 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmseg_afa.engine.hooks import PARRefinementHook
+from mmseg_afa.models import PAR
+from tests.test_tools.test_train_and_test import CONFIG, data_root
+
+__all__ = ['data_root']
+
+
+def tiny_runner(data_root, tmp_path, refine):
+    """A plain SegFormer on a dozen random images."""
+    cfg = Config.fromfile(CONFIG)
+    for part in ('train', 'val', 'test'):
+        cfg[f'{part}_dataloader'].dataset.data_root = str(data_root)
+    cfg.work_dir = str(tmp_path)
+    cfg.default_hooks.checkpoint.save_best = None
+    cfg.experiment_name = f'{tmp_path.name}-{refine}'
+    cfg.custom_hooks = [
+        dict(
+            type='PARRefinementHook',
+            refiner=dict(type='PAR', num_iter=2),
+            refine_predictions=refine)
+    ]
+    runner = Runner.from_cfg(cfg)
+    # an untrained head answers the same class everywhere
+    torch.nn.init.normal_(runner.model.decode_head.conv_seg.weight, std=30)
+    return runner
+
+
+@pytest.mark.parametrize('refine', [False, True])
+def test_refine_predictions(data_root, tmp_path, refine):
+    """Metrics of any segmentor see refined predictions, if asked for."""
+    runner = tiny_runner(data_root, tmp_path, refine)
+    seen = []
+    loop = runner.build_val_loop(runner._val_loop)
+    runner._val_loop = loop
+    process = loop.evaluator.process
+    loop.evaluator.process = lambda data_samples, data_batch: (
+        seen.extend(data_samples), process(data_samples, data_batch))
+    runner.val()
+    assert len(seen) == 12
+    changed = 0
+    for sample in seen:
+        own = sample.seg_logits.data.argmax(0, keepdim=True)
+        pred = sample.pred_sem_seg.data
+        assert pred.shape == own.shape
+        changed += (pred != own).sum().item()
+    assert (changed > 0) == refine
+    assert not runner.model._forward_hooks
+
+
+def test_refined_by_par(data_root, tmp_path):
+    """What PAR makes of the softmax, on the image in grey levels."""
+    runner = tiny_runner(data_root, tmp_path, True)
+    hook = next(
+        h for h in runner.hooks if isinstance(h, PARRefinementHook))
+    batch = next(iter(runner.build_dataloader(runner._val_dataloader)))
+    runner.model.eval()
+    with torch.no_grad():
+        before, = runner.model.val_step(batch)
+        before = before.clone()
+        hook.before_val(runner)
+        after, = runner.model.val_step(batch)
+        hook.after_val(runner)
+    image = batch['inputs'][0].flip(0)[None].float() / 255
+    prob = before.seg_logits.data[None].softmax(1)
+    expected = PAR(num_iter=2)(image, prob).argmax(1)
+    same = (after.pred_sem_seg.data == expected).float().mean()
+    assert same > 0.999
+
+
+def test_nothing_to_do(data_root, tmp_path):
+    runner = tiny_runner(data_root, tmp_path, False)
+    with pytest.raises(TypeError, match='EncoderDecoder makes no pseudo label'
+                       '.*refine_predictions=True'):
+        runner.train()

@@ -1,0 +1,244 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+from unittest import mock
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+from mmseg_afa.models import PAR
+from mmseg_afa.models.segmentors import afa as module
+from mmseg_afa.models.segmentors.afa import denormalize, to_original
+from tests.test_reference import reference as ref
+from tests.test_reference.reference import ROOT
+
+
+def build(**model):
+    """The demo's model, with its PAR."""
+    init_default_scope('mmseg')
+    cfg = Config.fromfile(ROOT / 'configs/afa/afa_mit-b0_demo.py')
+    cfg.merge_from_dict(dict(model=model))
+    cfg.model.decode_head.norm_cfg.type = 'BN'
+    torch.manual_seed(0)
+    net = MODELS.build(cfg.model)
+    net.init_weights()
+    net.labeler.refiner = PAR(num_iter=2)
+    return net
+
+
+def batch(size=(48, 64), boxes=None, labels=((1, 0, 1, 0, 0), (0, ) * 5)):
+    """Normalised crops and their samples."""
+    torch.manual_seed(1)
+    data = []
+    for i, label in enumerate(labels):
+        sample = SegDataSample(
+            metainfo=dict(
+                img_shape=size,
+                ori_shape=size,
+                img_box=boxes[i] if boxes else (0, size[0], 0, size[1])))
+        sample.set_field(torch.tensor(label).float(), 'image_label')
+        data.append(sample)
+    return torch.randn(len(labels), 3, *size), data
+
+
+def loss_at(net, iteration, *args, **kwargs):
+    """Losses of a step, as if the Runner were at an iteration."""
+    with mock.patch.object(module, 'current_iteration', lambda: iteration):
+        return net.loss(*batch(*args, **kwargs))
+
+
+def test_phases():
+    net = build(train_cfg=dict(cam_iters=2, switch_iter=6))
+    assert [net.phase(i) for i in range(9)] == ['classify'] * 3 + [
+        'cam'
+    ] * 4 + ['affinity'] * 2
+    net.affinity_head = None
+    assert net.phase(8) == 'cam'
+
+
+@pytest.mark.parametrize('iteration', [0, 300, 900])
+def test_every_parameter_gets_a_gradient(iteration):
+    """Distributed training needs it, in every phase."""
+    net = build()
+    loss, log_vars = net.parse_losses(loss_at(net, iteration))
+    loss.backward()
+    missing = [n for n, p in net.named_parameters() if p.grad is None]
+    assert missing == []
+    assert all(
+        torch.isfinite(p.grad).all() for p in net.parameters())
+    assert all(torch.isfinite(torch.as_tensor(v)) for v in log_vars.values())
+
+
+def test_classification_phase_makes_no_labels():
+    net = build()
+    net.pseudo_labels = net.affinity_head.forward = None
+    losses = loss_at(net, 0)
+    assert set(losses) == {'decode.loss_cls', 'loss_idle'}
+    assert losses['loss_idle'] == 0
+
+
+def test_no_decoder_and_little_affinity_in_cam_passes():
+    net = build().eval()
+    net.decode_head.fusion_conv = None
+    with mock.patch.object(
+            net.affinity_head, 'forward', wraps=net.affinity_head.forward) as f:
+        inputs, data = batch()
+        net.pseudo_labels(inputs, torch.ones(2, 5),
+                          torch.tensor([[0, 48, 0, 64]] * 2), 'affinity')
+    assert f.call_count == 1
+
+
+@pytest.mark.parametrize('eval_mode', [False, True])
+def test_mode_of_cam_passes(eval_mode):
+    net = build(train_cfg=dict(cam_eval_mode=eval_mode)).train()
+    modes = []
+    extract = net.extract_feat
+    net.extract_feat = lambda *args, **kwargs: (
+        modes.append(net.backbone.training) or extract(*args, **kwargs))
+    inputs, _ = batch()
+    net.pseudo_labels(inputs, torch.ones(2, 5),
+                      torch.tensor([[0, 48, 0, 64]] * 2), 'cam')
+    assert modes == [not eval_mode] * 6
+    assert net.training and net.backbone.training
+
+
+@pytest.mark.parametrize('affinity_from, same', [('cam', False),
+                                                 ('seg', True)])
+def test_source_of_affinity_label(affinity_from, same):
+    net = build(train_cfg=dict(affinity_label_from=affinity_from))
+    inputs, _ = batch()
+    boxes = torch.tensor([[0, 48, 0, 64]] * 2)
+    labels = net.pseudo_labels(inputs, torch.ones(2, 5), boxes, 'affinity')
+    assert (labels.affinity is labels.seg) == same
+
+
+@pytest.mark.parametrize('iteration', [300, 900])
+@pytest.mark.parametrize('size', [(40, 50), (16, 16), (33, 100)])
+def test_crops_off_the_grid(iteration, size):
+    """A crop that is no multiple of 16 works."""
+    losses = loss_at(build(), iteration, size)
+    assert all(torch.isfinite(v).all() for v in losses.values())
+
+
+@pytest.mark.parametrize('iteration', [300, 900])
+def test_nothing_confident(iteration):
+    """A batch in which every pixel is ignored trains the classifier."""
+    net = build()
+    nothing = torch.full((2, 48, 64), 255)
+    net.pseudo_labels = lambda *args: module.PseudoLabels(nothing, nothing)
+    losses = loss_at(net, iteration)
+    assert losses['decode.loss_seg'] == 0
+    assert losses['affinity.loss_aff'] == 0
+    assert losses['label.ignored'] == 1
+    net.parse_losses(losses)[0].backward()
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters())
+
+
+@pytest.mark.parametrize('iteration', [300, 900])
+def test_no_class_in_any_image(iteration):
+    losses = loss_at(build(), iteration, labels=((0, ) * 5, ) * 2)
+    assert all(torch.isfinite(v).all() for v in losses.values())
+    assert losses['label.foreground'] == 0
+
+
+def test_flat_images():
+    net = build()
+    _, data = batch()
+    with mock.patch.object(module, 'current_iteration', lambda: 900):
+        losses = net.loss(torch.zeros(2, 3, 48, 64), data)
+    assert all(torch.isfinite(v).all() for v in losses.values())
+
+
+def test_regularised_loss():
+    net = build(loss_reg=dict(type='DenseEnergyLoss'))
+    losses = loss_at(net, 900, boxes=[(0, 48, 0, 64), (8, 40, 0, 32)])
+    assert losses['decode.loss_reg'] < 0
+    net.parse_losses(losses)[0].backward()
+
+
+def test_predict():
+    net = build().eval()
+    size = (37, 50)
+    inputs, data = batch(size, labels=((1, 0, 1, 0, 0), ))
+    out, = net.predict(inputs, data)
+    assert out.pred_sem_seg.data.shape == (1, *size)
+    assert out.pred_image_scores.shape == (5, )
+    assert out.cam.data.shape == (5, *size)
+    assert set(out.cam_label.data.unique().tolist()) <= {0, 1, 3}
+    assert out.affinity_cam.data.shape == (6, *size)
+    assert set(out.affinity_cam_label.data.unique().tolist()) <= {0, 1, 3}
+    assert (out.affinity_cam.data[[2, 4, 5]] == 0).all()
+
+    # the segmentation does not depend on what else is asked for
+    net.test_cfg.update(with_cam=False, with_affinity_cam=False)
+    plain, = net.predict(inputs, batch(size, labels=((0, ) * 5, ))[1])
+    assert 'cam' not in plain
+    ref.assert_close(out.seg_logits.data, plain.seg_logits.data, rtol=1e-5)
+
+
+def test_predict_without_labels():
+    """The predicted classes stand in for an unknown image label."""
+    net = build().eval()
+    inputs, data = batch(labels=((0, ) * 5, ))
+    del data[0].image_label
+    out, = net.predict(inputs, data)
+    shown = set((out.pred_image_scores > 0.5).nonzero().flatten().tolist())
+    assert set(out.cam_label.data.unique().tolist()) <= {
+        0, *(c + 1 for c in shown)
+    }
+    assert net.predict(inputs)[0].pred_sem_seg.data.shape == (1, 48, 64)
+
+
+def test_to_original():
+    """Padding, flip and resize are undone."""
+    maps = torch.zeros(1, 1, 8, 12)
+    maps[..., 4:6, 2] = 1  # second column of a flipped 4 x 6 image
+    meta = dict(
+        img_padding_size=(1, 5, 4, 0),
+        flip=True,
+        flip_direction='horizontal',
+        ori_shape=(4, 6))
+    out = to_original(maps, meta)
+    assert out.shape == (1, 1, 4, 6)
+    assert out[0, 0, :2, 4].tolist() == [1, 1] and out.sum() == 2
+
+
+def test_denormalize():
+    net = build()
+    images = torch.randint(0, 256, (2, 3, 9, 9)).float()
+    pre = net.data_preprocessor
+    out = denormalize((images - pre.mean) / pre.std + 1e-4, pre)
+    assert torch.equal(out, images / 255)
+
+
+@pytest.mark.parametrize('train_cfg, message', [
+    (dict(cam_scales=()), 'cam_scales'),
+    (dict(cam_scales=(1, -1)), 'cam_scales'),
+    (dict(affinity_label_from='mask'), "'cam' or 'seg', got 'mask'"),
+    (dict(cam_iters=10, switch_iter=5), r'switch_iter \(5\)'),
+    (dict(cam_iter=10), r"unknown \['cam_iter'\]"),
+])
+def test_bad_train_cfg(train_cfg, message):
+    with pytest.raises(ValueError, match=message):
+        build(train_cfg=train_cfg)
+
+
+def test_tta():
+    """`tools/test.py --tta`: predictions at the original size."""
+    init_default_scope('mmseg')
+    cfg = Config.fromfile(ROOT / 'configs/afa/afa_mit-b0_demo.py')
+    cfg.model.decode_head.norm_cfg.type = 'BN'
+    tta = MODELS.build(dict(cfg.tta_model, module=cfg.model)).eval()
+    _, data = batch()
+    data[0].set_metainfo(dict(ori_shape=(24, 32)))
+    data[0].gt_sem_seg = PixelData(data=torch.zeros(1, 24, 32))
+    loaded = dict(
+        inputs=[torch.randint(0, 256, (3, 48, 64), dtype=torch.uint8)],
+        data_samples=data[:1])
+    with torch.no_grad():
+        out, = tta.test_step(loaded)
+    assert out.pred_sem_seg.data.shape == (1, 24, 32)
+    assert 'gt_sem_seg' in out

@@ -1,0 +1,162 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import pytest
+import torch
+from mmseg.models.backbones import MixVisionTransformer
+from mmseg.models.decode_heads import SegformerHead
+
+from mmseg_afa.models import AttnMixVisionTransformer
+from mmseg_afa.models.backbones.attn_mit import ARCHS
+from tests.test_reference import reference as ref
+
+
+def small(**kwargs):
+    return AttnMixVisionTransformer(arch='b0', **kwargs)
+
+
+@pytest.mark.parametrize('arch', ARCHS)
+def test_forward_and_backward(arch):
+    model = AttnMixVisionTransformer(arch=arch)
+    dims = [model.embed_dims * heads for heads in (1, 2, 5, 8)]
+    feats, attentions = model(torch.randn(1, 3, 50, 37), with_attention=True)
+    # ceil(size / 4), then half, half, the same
+    assert [tuple(f.shape) for f in feats] == [
+        (1, dims[0], 13, 10), (1, dims[1], 7, 5), (1, dims[2], 4, 3),
+        (1, dims[3], 4, 3)
+    ]
+    assert [tuple(a.shape) for a in attentions] == [(1, 8, 12, 12)] * 2
+    (feats[-1].mean() + sum(a.mean() for a in attentions)).backward()
+    assert all(
+        torch.isfinite(p.grad).all() for n, p in model.named_parameters()
+        if p.grad is not None)
+    # Only what comes after the last attention map and stage may be unused.
+    unused = {n for n, p in model.named_parameters() if p.grad is None}
+    assert unused <= {n for n in unused if n.startswith('layers.')} - {
+        'layers.3.2.weight'}
+
+
+@pytest.mark.parametrize('size', [(1, 1), (4, 70), (31, 33), (64, 96)])
+def test_any_size(size):
+    model = small().eval()
+    with torch.no_grad():
+        feats, attentions = model(torch.randn(2, 3, *size), True)
+    for feat, stride in zip(feats, (4, 8, 16, 16)):
+        assert feat.shape[2:] == tuple(-(-n // stride) for n in size)
+        assert torch.isfinite(feat).all()
+    cells = feats[-1].shape[2] * feats[-1].shape[3]
+    assert attentions[0].shape == (2, 8, cells, cells)
+
+
+def test_same_as_mmseg():
+    """The outputs of mmseg's MiT, whose parameters it shares."""
+    torch.manual_seed(0)
+    model = small().eval()
+    theirs = MixVisionTransformer(
+        embed_dims=32,
+        num_layers=[2, 2, 2, 2],
+        num_heads=[1, 2, 5, 8],
+        strides=[4, 2, 2, 1]).eval()
+    theirs.load_state_dict(model.state_dict(), strict=True)
+    for stage in theirs.layers:
+        stage[0].norm.eps = 1e-5
+        for block in stage[1]:
+            if block.attn.sr_ratio > 1:
+                block.attn.norm.eps = 1e-5
+    x = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        for ours, other in zip(model(x), theirs(x)):
+            ref.assert_close(ours, other, rtol=1e-5)
+
+
+def test_logits_explain_attention():
+    """softmax(logits / sqrt(d)) times V is what the block computes."""
+    torch.manual_seed(0)
+    attention = small().layers[3][1][0].attn.eval()
+    x = torch.randn(1, 12, 256)
+    with torch.no_grad():
+        out, logits = attention(
+            x, (3, 4), identity=torch.zeros_like(x), with_logits=True)
+        weights = (logits / 32**0.5).softmax(-1)
+        value = attention._heads(x, slice(512, 768))[0]
+        expected = attention.attn.out_proj(
+            (weights @ value).transpose(1, 2).flatten(2))
+    ref.assert_close(out, expected, rtol=1e-5)
+
+
+def test_only_asked_blocks(monkeypatch):
+    """No other block computes its logits."""
+    asked = []
+    model = small(attn_blocks=[(2, 0), (3, -1)]).eval()
+    for i, stage in enumerate(model.layers):
+        for j, block in enumerate(stage[1]):
+
+            def forward(*args, place=(i, j), inner=block.attn.forward,
+                        **kwargs):
+                if kwargs['with_logits']:
+                    asked.append(place)
+                return inner(*args, **kwargs)
+
+            monkeypatch.setattr(block.attn, 'forward', forward)
+    with torch.no_grad():
+        assert isinstance(model(torch.randn(1, 3, 64, 64)), tuple)
+        assert asked == []
+        _, attentions = model(torch.randn(1, 3, 64, 64), with_attention=True)
+    assert asked == [(2, 0), (3, 1)]
+    # keys of stage 3 are reduced 2 x 2, and the queries with them
+    assert [a.shape[-1] for a in attentions] == [4, 16]
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(arch='b6'), "backbone.arch must be one of .*'b0'.*got 'b6'"),
+    (dict(arch='b0', attn_blocks=[(3, 2)]), r'attn_blocks: \(3, 2\)'),
+    (dict(arch='b0', attn_blocks=[(4, 0)]), r'attn_blocks: \(4, 0\)'),
+])
+def test_bad_arguments(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        AttnMixVisionTransformer(**kwargs)
+
+
+def test_checkpointing_changes_nothing():
+    torch.manual_seed(0)
+    x = torch.randn(1, 3, 48, 48)
+    grads = []
+    for with_cp in (False, True):
+        torch.manual_seed(0)
+        model = small(with_cp=with_cp, drop_path_rate=0.)
+        feats, attentions = model(x, with_attention=True)
+        (feats[-1].square().sum() + attentions[0].square().sum()).backward()
+        grads.append(model.layers[0][0].projection.weight.grad)
+    ref.assert_close(grads[1], grads[0], rtol=1e-5)
+
+
+def test_segformer_weights(tmp_path):
+    """ImageNet weights under SegFormer's names, with their classifier."""
+    name = ref.names('model_')[0]
+    weights = {
+        k[len('encoder.'):]: v
+        for k, v in ref.published_checkpoint(name, prefix='').items()
+        if k.startswith('encoder.')
+    }
+    weights['head.weight'] = torch.zeros(1000, 256)
+    weights['head.bias'] = torch.zeros(1000)
+    path = str(tmp_path / 'mit_b0.pth')
+    torch.save(weights, path)
+    model = small(init_cfg=dict(type='Pretrained', checkpoint=path))
+    model.init_weights()
+    expected = ref.build_model(name).backbone.state_dict()
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, expected[key]), key
+    # mmseg's names, as its own checkpoints have them
+    torch.save(dict(state_dict=model.state_dict()), path)
+    again = small(init_cfg=dict(type='Pretrained', checkpoint=path))
+    again.init_weights()
+    assert torch.equal(again.layers[3][2].weight, model.layers[3][2].weight)
+
+
+def test_under_segformer_head():
+    head = SegformerHead(
+        in_channels=[32, 64, 160, 256],
+        in_index=[0, 1, 2, 3],
+        channels=16,
+        num_classes=4)
+    logits = head(small()(torch.randn(2, 3, 64, 64)))
+    assert logits.shape == (2, 4, 16, 16)

@@ -1,0 +1,127 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+from mmseg_afa.models import AFAHead, WSSSHead
+from tests.test_reference import reference as ref
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    init_default_scope('mmseg')
+
+
+def wsss_head(**kwargs):
+    return WSSSHead(
+        **{
+            **dict(
+                in_channels=[8, 16],
+                in_index=[0, 1],
+                channels=4,
+                num_classes=4,
+                norm_cfg=dict(type='BN')),
+            **kwargs
+        })
+
+
+def feats(batch=2):
+    torch.manual_seed(0)
+    return torch.randn(batch, 8, 8, 6), torch.randn(batch, 16, 4, 3)
+
+
+@pytest.mark.parametrize('pooling', ['gmp', 'gap'])
+def test_cam_is_the_classifier_unpooled(pooling):
+    head = wsss_head(pooling=pooling)
+    cam, logits = head.cam(feats()), head.image_logits(feats())
+    assert cam.shape == (2, 3, 4, 3) and logits.shape == (2, 3)
+    assert head.classifier.bias is None
+    if pooling == 'gap':
+        ref.assert_close(cam.mean((2, 3)), logits, rtol=1e-5)
+    else:
+        pooled = feats()[1].amax((2, 3))
+        ref.assert_close(pooled @ head.classifier.weight[:, :, 0, 0].T, logits)
+
+
+def test_segmentation_is_on_the_finest_grid():
+    assert wsss_head()(feats()).shape == (2, 4, 8, 6)
+
+
+def samples(image_label=True, mask=True):
+    out = []
+    for i in range(2):
+        sample = SegDataSample()
+        if image_label:
+            sample.set_field(torch.eye(3)[i], 'image_label')
+        if mask:
+            label = torch.randint(0, 4, (1, 32, 24))
+            sample.gt_sem_seg = PixelData(data=label)
+        out.append(sample)
+    return out
+
+
+@pytest.mark.parametrize('image_label, mask, names', [
+    (True, False, {'loss_cls'}),
+    (False, True, {'loss_seg', 'acc_seg'}),
+    (True, True, {'loss_cls', 'loss_seg', 'acc_seg'}),
+])
+def test_loss_by_what_there_is(image_label, mask, names):
+    losses = wsss_head().loss(feats(), samples(image_label, mask), None)
+    assert set(losses) == names
+    assert all(torch.isfinite(v).all() for v in losses.values())
+
+
+def test_no_label_at_all():
+    with pytest.raises(ValueError, match='PackWeakSegInputs'):
+        wsss_head().loss(feats(), samples(False, False), None)
+
+
+def test_other_number_of_classes():
+    with pytest.raises(ValueError, match='3 classes, the model has 5'):
+        wsss_head(num_classes=6).loss(feats(), samples(mask=False), None)
+
+
+def test_bad_pooling():
+    with pytest.raises(ValueError, match="'gmp' or 'gap', got 'mean'"):
+        wsss_head(pooling='mean')
+
+
+def test_afa_head():
+    """A + A^T through a 1x1 convolution with bias, then a sigmoid."""
+    torch.manual_seed(0)
+    head = AFAHead(in_channels=6)
+    head.init_weights()
+    attentions = [torch.randn(2, 3, 5, 5) for _ in range(2)]
+    stacked = torch.cat(attentions, 1)
+    expected = head.proj(stacked + stacked.transpose(2, 3))[:, 0].sigmoid()
+    affinity = head(attentions)
+    ref.assert_close(affinity, expected, rtol=1e-5)
+    ref.assert_close(affinity, affinity.transpose(1, 2), rtol=1e-6)
+
+
+def test_afa_head_initialisation():
+    """Kaiming-normal with a = sqrt(5) and a fan-out of 1."""
+    torch.manual_seed(0)
+    weights = []
+    for _ in range(100):
+        head = AFAHead()
+        head.init_weights()
+        weights.append(head.proj.weight.flatten())
+    std = torch.cat(weights).std().item()
+    assert std == pytest.approx((2 / (1 + 5))**0.5, rel=0.05)
+
+
+def test_afa_head_channels():
+    with pytest.raises(ValueError, match='in_channels is 16, but the backbone '
+                       'gives 8'):
+        AFAHead()([torch.randn(1, 8, 4, 4)])
+
+
+def test_registered():
+    for name in ('AttnMixVisionTransformer', 'WSSSHead', 'AFAHead', 'PAR',
+                 'AFA', 'AffinityLoss', 'BalancedSegLoss', 'DenseEnergyLoss',
+                 'MultiScaleMaxTTA'):
+        assert MODELS.get(name) is not None, name

@@ -1,0 +1,110 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmseg_afa.models import PAR
+from mmseg_afa.models.pseudo_labels.boxes import (boxes_to_half, half_sizes,
+                                                  half_to_boxes)
+from tests.test_reference import reference as ref
+
+
+def plain_par(image, masks, num_iter, dilations, w1=0.3, w2=0.01):
+    """The definition, pixel by pixel, for one image (3, H, W)."""
+    height, width = image.shape[-2:]
+    offsets = [(d * y, d * x) for d in dilations for y in (-1, 0, 1)
+               for x in (-1, 0, 1) if y or x]
+    distance = torch.tensor(offsets, dtype=torch.float64).norm(dim=1)
+    position = (-(distance / (distance.std() + 1e-8) / w1)**2).softmax(0)
+    for _ in range(num_iter):
+        out = torch.zeros_like(masks)
+        for i in range(height):
+            for j in range(width):
+                near = [(min(max(i + y, 0), height - 1),
+                         min(max(j + x, 0), width - 1)) for y, x in offsets]
+                rows, cols = zip(*near)
+                pixels = image[:, rows, cols]
+                diff = (pixels - image[:, i, j, None]).abs()
+                std = pixels.std(1, keepdim=True)
+                colour = -(diff / (std + 1e-8) / w1)**2
+                weight = colour.mean(0).softmax(0) + w2 * position
+                out[:, i, j] = (masks[:, rows, cols] * weight).sum(1)
+        masks = out
+    return masks
+
+
+def test_definition():
+    torch.manual_seed(0)
+    image = torch.rand(3, 9, 7, dtype=torch.float64)
+    masks = torch.rand(2, 9, 7, dtype=torch.float64)
+    par = PAR(num_iter=3, dilations=(1, 2, 4))
+    ref.assert_close(
+        par(image[None], masks[None])[0],
+        plain_par(image, masks, 3, (1, 2, 4)),
+        rtol=1e-5)
+
+
+@pytest.mark.parametrize('value', [0., 0.5, 1.])
+@pytest.mark.parametrize('size', [(1, 1), (1, 40), (64, 48)])
+def test_flat_images(value, size):
+    image = torch.full((1, 3, *size), value)
+    masks = torch.rand(1, 2, *size)
+    out = PAR()(image, masks)
+    assert torch.isfinite(out).all()
+    # the weights of a flat neighbourhood sum to 1.01 in every iteration
+    flat = PAR(num_iter=10)(image, torch.ones(1, 1, *size))
+    ref.assert_close(flat, torch.full_like(flat, 1.01**10))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.integers(1, 20), st.integers(1, 20), st.integers(0, 2**31 - 1),
+    st.booleans())
+def test_finite(height, width, seed, binary):
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.rand(1, 3, height, width, generator=generator)
+    if binary:
+        image = image.round()
+    out = PAR(num_iter=2)(image, torch.rand(1, 1, 3, 5, generator=generator))
+    assert out.shape == (1, 1, height, width)
+    assert torch.isfinite(out).all() and (out >= 0).all()
+
+
+def test_half_precision_is_computed_in_float32():
+    image = torch.rand(1, 3, 16, 16).bfloat16()
+    masks = torch.rand(1, 2, 16, 16).bfloat16()
+    with torch.autocast('cpu', torch.bfloat16):
+        out = PAR()(image, masks)
+    assert out.dtype == torch.float32
+    ref.assert_close(out, PAR()(image.float(), masks.float()))
+
+
+def test_boxes_of_a_batch():
+    """A batch of boxes gives what each gives alone."""
+    torch.manual_seed(0)
+    image, masks = torch.rand(3, 3, 40, 48), torch.rand(3, 2, 40, 48)
+    boxes = torch.tensor([[0, 40, 0, 48], [3, 30, 5, 48], [7, 8, 11, 12]])
+    par = PAR(num_iter=3)
+    sizes = half_sizes(boxes)
+    assert sizes.tolist() == [[20, 24], [13, 21], [1, 1]]
+    out = par(
+        boxes_to_half(image, boxes),
+        boxes_to_half(masks, boxes, align_corners=True),
+        sizes=sizes)
+    back = half_to_boxes(out, boxes, (40, 48))
+    for i, (top, bottom, left, right) in enumerate(boxes.tolist()):
+        cut = (slice(i, i + 1), slice(None), slice(top, bottom),
+               slice(left, right))
+        half = torch.nn.functional.interpolate(
+            image[cut], sizes[i].tolist(), mode='bilinear')
+        alone = torch.nn.functional.interpolate(
+            par(half, masks[cut]), (bottom - top, right - left),
+            mode='bilinear')
+        ref.assert_close(back[cut], alone)
+    assert torch.isfinite(back).all()
+
+
+def test_bad_dilations():
+    with pytest.raises(ValueError, match='`dilations`'):
+        PAR(dilations=(0, 1))

@@ -1,0 +1,169 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmseg_afa.models import (PAR, PresentClasses, PseudoLabeler,
+                              affinity_label, multi_scale_cam, random_walk)
+from mmseg_afa.models.pseudo_labels.boxes import box_mask
+from mmseg_afa.models.pseudo_labels.cam import combine_labels, normalize_cam
+from tests.test_reference import reference as ref
+
+
+def crops(seed, batch, classes, size, flat=False):
+    """Random inputs of the labeler."""
+    generator = torch.Generator().manual_seed(seed)
+    cam = torch.rand(batch, classes, size, size, generator=generator)
+    image = torch.rand(batch, 3, size, size, generator=generator)
+    if flat:
+        cam, image = torch.zeros_like(cam), torch.zeros_like(image)
+    label = torch.randint(0, 2, (batch, classes), generator=generator).float()
+    edges = torch.randint(0, size, (batch, 2, 2), generator=generator)
+    edges = edges.sort(2).values
+    boxes = torch.stack([
+        edges[:, 0, 0], edges[:, 0, 1] + 1, edges[:, 1, 0], edges[:, 1, 1] + 1
+    ], 1)
+    grid = (-(-size // 16), ) * 2
+    cells = grid[0] * grid[1]
+    affinity = torch.rand(batch, cells, cells, generator=generator)
+    return cam, label, boxes, image, affinity, grid
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 2**31 - 1), st.integers(1, 3), st.integers(1, 4),
+    st.integers(1, 40), st.booleans(), st.booleans())
+def test_labels_are_sound(seed, batch, classes, size, flat, with_par):
+    """Only present classes, 255 outside the box, no NaN on the way."""
+    cam, label, boxes, image, affinity, grid = crops(seed, batch, classes,
+                                                     size, flat)
+    labeler = PseudoLabeler(refiner=PAR(num_iter=2) if with_par else None)
+    inside = box_mask(boxes, (size, size))
+    for out in (labeler.cam_label(cam, label, boxes, image),
+                labeler.affinity_refined_label(cam, label, boxes, image,
+                                               affinity, grid)):
+        assert out.shape == (batch, size, size) and out.dtype == torch.int64
+        assert (out[~inside] == 255).all()
+        for b in range(batch):
+            shown = {0, 255, *(label[b].nonzero().flatten() + 1).tolist()}
+            assert set(out[b].unique().tolist()) <= shown
+    walked = labeler.propagate(cam, label, affinity, grid, 0.35)
+    assert torch.isfinite(walked).all()
+
+
+def test_image_without_classes_is_background():
+    cam, _, _, image, affinity, grid = crops(0, 2, 3, 32)
+    label = torch.tensor([[0., 0, 0], [0, 1, 0]])
+    boxes = torch.tensor([[0, 32, 0, 32]] * 2)
+    for refiner in (None, PAR(num_iter=2)):
+        labeler = PseudoLabeler(refiner=refiner)
+        assert (labeler.cam_label(cam, label, boxes, image)[0] == 0).all()
+        out = labeler.affinity_refined_label(cam, label, boxes, image,
+                                             affinity, grid)
+        assert (out[0] == 0).all()
+
+
+def test_present_classes():
+    classes = PresentClasses.of(torch.tensor([[0., 1, 0, 1], [0, 0, 0, 0]]))
+    assert classes.index[0].tolist() == [0, 2, 4]
+    assert classes.valid.tolist() == [[True] * 3, [True, False, False]]
+    cam = torch.arange(8.).view(2, 4, 1, 1)
+    scores = classes.gather(cam, 0.5)
+    assert scores[0].flatten().tolist() == [0.5, 1, 3]
+    soft = classes.softmax(scores)
+    assert soft[1].flatten().tolist() == [1, 0, 0]
+    assert classes.argmax(soft).flatten().tolist() == [4, 0]
+    full = classes.scatter(soft, 5)
+    assert full[0].flatten()[[1, 3]].tolist() == [0, 0]
+    ref.assert_close(full[0].flatten()[[0, 2, 4]], soft[0].flatten())
+
+
+def test_thresholds():
+    labeler = PseudoLabeler()
+    cam = torch.tensor([0.35, 0.36, 0.55, 0.56]).view(1, 1, 1, 4)
+    boxes = torch.tensor([[0, 1, 0, 4]])
+    out = labeler.cam_label(cam, torch.ones(1, 1), boxes, None)
+    assert out.flatten().tolist() == [0, 255, 255, 1]
+    assert labeler.eval_label(cam, torch.ones(1, 1)).flatten().tolist() == [
+        0, 0, 1, 1
+    ]
+    assert (labeler.eval_label(cam, torch.zeros(1, 1)) == 0).all()
+
+
+def test_combine_labels():
+    high = torch.tensor([[[2, 0, 0, 1]]])
+    low = torch.tensor([[[2, 2, 0, 2]]])
+    boxes = torch.tensor([[0, 1, 0, 4]])
+    assert combine_labels(high, low, boxes).flatten().tolist() == [2, 255, 0, 1]
+    boxes = torch.tensor([[0, 1, 1, 3]])
+    assert combine_labels(high, low,
+                          boxes).flatten().tolist() == [255, 255, 0, 255]
+
+
+def test_random_walk_definition():
+    """One step by the formula, entry by entry."""
+    torch.manual_seed(0)
+    scores, affinity = torch.rand(1, 2, 3, 4), torch.rand(1, 12, 12)
+    out = random_walk(scores, affinity, radius=1)[0].flatten(1)
+    for j in range(12):
+        near = [
+            i for i in range(12)
+            if max(abs(i // 4 - j // 4), abs(i % 4 - j % 4)) <= 1
+        ]
+        squared = affinity[0, near, j]**2
+        weights = squared / (squared.sum() + 0.1)
+        expected = (scores[0].flatten(1)[:, near] * weights).sum(1)
+        ref.assert_close(out[:, j], expected, rtol=1e-5)
+    assert (random_walk(scores, torch.zeros(1, 12, 12), 1) == 0).all()
+
+
+def test_affinity_label():
+    label = torch.tensor([[[1, 1, 2, 255]]]).repeat_interleave(1, 1)
+    out = affinity_label(label, (1, 4), radius=1)[0]
+    assert out.tolist() == [[1, 1, 255, 255], [1, 1, 0, 255],
+                            [255, 0, 1, 255], [255] * 4]
+
+
+@pytest.mark.parametrize('scales', [(0.5, ), (1.5, 0.5), (1., 0.5, 1.5)])
+def test_scales_without_one(scales):
+    """A scale list without 1 works: every scale is resized to the crop."""
+
+    def forward(images, with_affinity):
+        cam = images.mean(1, keepdim=True)[..., ::16, ::16]
+        cells = cam[0, 0].numel()
+        affinity = torch.ones(len(cam), cells, cells)
+        return cam, affinity if with_affinity else None
+
+    cam, affinity, grid = multi_scale_cam(forward, torch.rand(2, 3, 40, 32),
+                                          scales)
+    assert cam.shape == (2, 1, 40, 32)
+    assert (cam >= 0).all() and (cam < 1).all()
+    size = [-(-int(max(scales) * n) // 16) for n in (40, 32)]
+    assert grid == tuple(size) and affinity.shape[1] == size[0] * size[1]
+
+
+def test_flip_averages_sides():
+    """A network that answers on the left only gives a symmetric CAM."""
+
+    def forward(images, with_affinity):
+        cam = torch.zeros(1, 1, 4, 4)
+        cam[..., :2] = 1
+        return cam, None
+
+    cam, _, _ = multi_scale_cam(forward, torch.rand(1, 3, 64, 64), (1., ))
+    ref.assert_close(cam, cam.flip(-1))
+
+
+def test_normalize_flat_cam():
+    assert (normalize_cam(torch.full((1, 2, 3, 3), 7.)) == 0).all()
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(low=0.6), 'low=0.6, high=0.55'),
+    (dict(high=1.2), 'high=1.2'),
+    (dict(radius=0), 'labeler.radius must be >= 1, got 0'),
+])
+def test_bad_settings(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        PseudoLabeler(**kwargs)
