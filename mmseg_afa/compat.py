@@ -82,8 +82,9 @@ from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.device import get_device
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
-from mmengine.registry import MODEL_WRAPPERS
+from mmengine.registry import MODEL_WRAPPERS, Registry
 from mmengine.runner import CheckpointLoader
+import mmseg.registry
 from mmseg.registry import METRICS
 
 # mmengine asks pkg_resources where the package is, and that answers with
@@ -91,6 +92,13 @@ from mmseg.registry import METRICS
 # module in the package, but no distribution, makes mmengine ask Python's
 # import system instead: right for a wheel, an editable install and a clone.
 MODULE2PACKAGE['mmseg_afa'] = __name__
+# mmengine marks what such a base config builds with its scope. The components
+# are in mmseg's registries: below each of them an empty one has the scope, and
+# passes what it is asked on to its parent.
+for name in mmseg.registry.__all__:
+    parent = getattr(mmseg.registry, name)
+    Registry(
+        parent.name, parent=parent, scope='mmseg_afa', locations=['mmseg_afa'])
 
 # -- checkpoints under weights_only -----------------------------------------
 # mmengine 0.10.7 puts its message hub into the checkpoint: HistoryBuffers with

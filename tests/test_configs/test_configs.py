@@ -130,3 +130,6 @@ def test_scoped_base():
     path = 'mmseg_afa::afa/afa_mit-b1_voc.py'
     cfg = Config.fromstring(f'_base_ = [{path!r}]', '.py')
     assert cfg.model.type == 'AFA' and cfg.model.backbone.arch == 'b1'
+    init_default_scope('mmseg')
+    assert cfg.custom_hooks[0]['_scope_'] == 'mmseg_afa'
+    HOOKS.build(cfg.custom_hooks[0])
