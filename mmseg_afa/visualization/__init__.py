@@ -1,4 +1,4 @@
-# Copyright (c) OpenMMLab. All rights reserved.
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 from .overlays import overlay_heatmap, overlay_label
 from .save import save_picture
 from .sheet import picture_sheet

@@ -1,4 +1,4 @@
-# Copyright (c) OpenMMLab. All rights reserved.
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 """Checks of what is to be drawn, with errors that say what was found."""
 import numpy as np
 

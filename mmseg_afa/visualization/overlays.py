@@ -1,4 +1,4 @@
-# Copyright (c) OpenMMLab. All rights reserved.
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 """Heat maps and label maps laid over an image."""
 import cv2
 import numpy as np

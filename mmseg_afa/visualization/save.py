@@ -1,4 +1,4 @@
-# Copyright (c) OpenMMLab. All rights reserved.
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 """Write pictures that keep to a size limit."""
 import os
 from itertools import product

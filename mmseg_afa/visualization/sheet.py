@@ -1,4 +1,4 @@
-# Copyright (c) OpenMMLab. All rights reserved.
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 """Sheets that show several views of several images side by side."""
 from functools import lru_cache
 from pathlib import Path

@@ -1,4 +1,4 @@
-# Copyright (c) OpenMMLab. All rights reserved.
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 """Draw the demo data set: tags for training, masks for validation only.
 
 The scenes are made so that an image classifier has an easy time and its CAM
@@ -48,22 +48,19 @@ PLACING_ATTEMPTS = 20
 
 
 # ------------------------------------------------------------------ colours
-def random_colour(rng, saturation, value):
+def random_colour(rng, saturation, value, hue=(0, 360)):
     """Draw a BGR colour.
 
     Args:
         rng (np.random.Generator): Source of randomness.
         saturation (tuple[float]): Lowest and highest HSV saturation, 0 to 1.
         value (tuple[float]): Lowest and highest HSV value, 0 to 1.
+        hue (tuple[float]): Lowest and highest hue in degrees.
 
     Returns:
         np.ndarray: float32 of shape (3, ), from 0 to 255.
     """
-    hsv = [
-        rng.uniform(0, 360),
-        rng.uniform(*saturation),
-        rng.uniform(*value),
-    ]
+    hsv = [rng.uniform(*span) for span in (hue, saturation, value)]
     return cv2.cvtColor(np.float32([[hsv]]), cv2.COLOR_HSV2BGR)[0, 0] * 255
 
 
@@ -219,6 +216,7 @@ MARKS = dict(
     lion=lion_mark(),
     taxi=taxi_mark(),
     cart=cart_mark())
+HUES = ((120, 140), (290, 310), (5, 20), (50, 62), (195, 215))
 
 
 # ------------------------------------------------------------------- bodies
@@ -284,7 +282,7 @@ def draw_parts(rng, name):
     along = np.linspace(0, 1, 16)
     bend = rng.uniform(-0.22, 0.22) * np.sin(
         rng.uniform(0.8, 2) * np.pi * along)
-    spine = np.stack([0.8 * along - 0.5, bend], 1)
+    spine = np.stack([0.72 * along - 0.5, bend], 1)
     # Each class has a favourite body, which the others have too.
     favourite = CLASSES.index(name) % len(BODIES)
     odds = np.where(np.arange(len(BODIES)) == favourite, 0.5, 0.25)
@@ -293,8 +291,10 @@ def draw_parts(rng, name):
     body = [('body', polygon)
             for polygon in limb_polygons(rng, spine, half_width)]
     body.append(('body', body_polygon(spine, half_width)))
+    front = rng.integers(4, 8)
+    body.append(('coat', body_polygon(spine[front:], half_width[front:])))
 
-    radius = rng.uniform(0.14, 0.18)
+    radius = rng.uniform(0.17, 0.21)
     turn = rotation(rng.uniform(-0.5, 0.5))
     squash = rng.uniform(0.85, 1.15, 2)
     centre = spine[-1] + [0.3 * radius, 0]
@@ -340,15 +340,18 @@ def rounded(mask):
     return np.clip(0.45 + 0.2 * depth, 0, 1)
 
 
-def paint_object(rng, canvas, tones, polygons):
+def paint_object(rng, canvas, tones, polygons, hue):
     """Paint one object over ``canvas`` (H, W, 3), in place."""
     shape = canvas.shape[:2]
-    colour = random_colour(rng, (0.5, 0.95), (0.45, 0.9))
-    picture = texture(rng, shape, colour, (0.25, 0.5))
+    colour = random_colour(rng, (0.2, 0.5), (0.3, 0.75))
+    picture = texture(rng, shape, colour, (0.15, 0.3))
+    vivid = np.full_like(picture, random_colour(rng, (0.75, 1), (0.9, 1), hue))
+    pattern = (stripes, spots)[rng.integers(2)](rng, shape)
     paints = dict(
         body=picture.copy(),
-        dark=np.full_like(picture, random_colour(rng, (0, 0.5), (0.05, 0.2))),
-        light=np.full_like(picture, random_colour(rng, (0, 0.2), (0.85, 1))))
+        coat=picture + cv2.merge([pattern] * 3) * (vivid - picture),
+        light=vivid,
+        dark=np.full_like(picture, random_colour(rng, (0, 0.5), (0.05, 0.2))))
     for tone, polygon in zip(tones, polygons):
         cv2.copyTo(paints[tone], fill(shape, [polygon]), picture)
     silhouette = fill(shape, polygons)
@@ -370,7 +373,7 @@ def paint_background(rng, shape):
     """
 
     def muted():
-        colour = random_colour(rng, (0, 0.3), (0.25, 0.95))
+        colour = random_colour(rng, (0, 0.15), (0.25, 0.95))
         return texture(rng, shape, colour, (0.1, 0.4))
 
     canvas = muted()
@@ -407,7 +410,7 @@ def draw_scene(rng, size):
     heads = np.zeros(shape, np.uint8)
     areas = {}
 
-    count = rng.choice((1, 2, 3), p=(0.45, 0.4, 0.15))
+    count = rng.choice((1, 2, 3), p=(0.55, 0.35, 0.1))
     for index in rng.choice(len(CLASSES), count, replace=False):
         label = int(index) + 1
         for _ in range(PLACING_ATTEMPTS):
@@ -423,7 +426,7 @@ def draw_scene(rng, size):
             if not (silhouette & heads).any() and all(
                     visible[known] > 0.5 * area
                     for known, area in areas.items()):
-                paint_object(rng, canvas, tones, polygons)
+                paint_object(rng, canvas, tones, polygons, HUES[index])
                 mask[silhouette > 0] = label
                 heads |= fill(shape, polygons[head:])
                 areas[label] = silhouette.sum()
@@ -501,8 +504,12 @@ def map_with_progress(function, items, workers):
 
     if workers == 1:
         return collect(map(function, items))
-    with ProcessPoolExecutor(workers) as pool:
+    pool = ProcessPoolExecutor(workers)
+    try:
         return collect(pool.map(function, items, chunksize=8))
+    finally:
+        # What is still to do when this run is killed is not worth doing.
+        pool.shutdown(cancel_futures=True)
 
 
 def write_dataset(folder, parameters, workers):
