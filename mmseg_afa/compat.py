@@ -84,21 +84,30 @@ from mmengine.logging import HistoryBuffer, print_log
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS, Registry
 from mmengine.runner import CheckpointLoader
-import mmseg.registry
-from mmseg.registry import METRICS
+from mmseg import registry
 
 # mmengine asks pkg_resources where the package is, and that answers with
 # site-packages for an editable install, where no config lies. A name that is a
 # module in the package, but no distribution, makes mmengine ask Python's
 # import system instead: right for a wheel, an editable install and a clone.
 MODULE2PACKAGE['mmseg_afa'] = __name__
-# mmengine marks what such a base config builds with its scope. The components
-# are in mmseg's registries: below each of them an empty one has the scope, and
-# passes what it is asked on to its parent.
-for name in mmseg.registry.__all__:
-    parent = getattr(mmseg.registry, name)
-    Registry(
-        parent.name, parent=parent, scope='mmseg_afa', locations=['mmseg_afa'])
+
+
+def add_scope() -> None:
+    """Make ``mmseg_afa`` a scope, which what such a base config builds gets.
+
+    The components are in mmseg's registries: an empty one below each of them
+    has the scope, and passes what it is asked on to its parent.
+    """
+    for parent in (getattr(registry, name) for name in registry.__all__):
+        Registry(
+            parent.name,
+            parent=parent,
+            scope='mmseg_afa',
+            locations=['mmseg_afa'])
+
+
+add_scope()
 
 # -- checkpoints under weights_only -----------------------------------------
 # mmengine 0.10.7 puts its message hub into the checkpoint: HistoryBuffers with
@@ -317,7 +326,7 @@ def takes_output_dir(metric: dict) -> bool:
     Returns:
         bool: True if its class, or a parent, has the argument ``output_dir``.
     """
-    classes = inspect.getmro(METRICS.get(metric['type']))
+    classes = inspect.getmro(registry.METRICS.get(metric['type']))
     return any('output_dir' in inspect.signature(c.__init__).parameters
                for c in classes if c is not object)
 
