@@ -178,7 +178,7 @@ class Environment:
             **variables: Added to the environment's variables.
 
         Returns:
-            bool: Whether pip succeeded.
+            str: The error that made it fail, or '' if it did not.
         """
         command = [str(self.python), '-m', 'pip', *map(str, arguments)]
         variables = dict(
@@ -194,26 +194,29 @@ class Environment:
                 universal_newlines=True,
                 errors='replace',
                 env=variables) as process:
+            error = ''
             for line in process.stdout:
                 log.write(line)
+                # the first tells most: the rest follow from it
+                if not error and re.search(r'\berror:', line, re.I):
+                    error = line.strip()
                 shown = progress(line) if progress else None
                 if shown:
                     print('   ', shown, flush=True)
-        return process.returncode == 0
+        if process.returncode < 0:
+            return f'stopped by signal {-process.returncode}'
+        if process.returncode > 0:
+            return error or 'no error named'
+        return ''
 
     def install(self, *arguments, **options):
         """Run ``pip install``, and raise SetupError if it fails."""
-        if not self.pip('install', *arguments, **options):
-            errors = [
-                line.strip()
-                for line in self.log.read_text(errors='replace').splitlines()
-                if line.lstrip().startswith(('ERROR:', 'error:'))
-            ]
+        error = self.pip('install', *arguments, **options)
+        if error:
             raise SetupError(
                 f"pip install {' '.join(map(str, arguments))} failed "
-                f"({errors[-1] if errors else 'no error named'}): see "
-                f'{self.log}, mend it (a network problem?) and run this '
-                'again, it goes on from here.')
+                f'({error}): see {self.log}, mend it (a network problem? too '
+                'little memory?) and run this again, it goes on from here.')
 
 
 # -- the steps ---------------------------------------------------------------
@@ -300,9 +303,10 @@ def install_mmcv(env):
     wheel_only = [MMCV, '--no-deps', '--force-reinstall']
     link = prebuilt_link(env)
     # One short try: offline, or with no such page, this must not take long.
-    if link and env.pip('install', *wheel_only, '--no-index', '--find-links',
-                        link, '--only-binary', 'mmcv', '--timeout', '5',
-                        '--retries', '0') and env.imports('mmcv.ops'):
+    if link and not env.pip('install', *wheel_only, '--no-index',
+                            '--find-links', link, '--only-binary', 'mmcv',
+                            '--timeout', '5', '--retries',
+                            '0') and env.imports('mmcv.ops'):
         print('    took a prebuilt wheel')
         return
     print('    no prebuilt wheel for this torch: building it, which takes '

@@ -134,6 +134,11 @@ class TestEnvironment:
         assert str(env.log) in str(error.value)
         assert 'ERROR' in env.log.read_text()
 
+    def test_stopped_from_outside(self, env):
+        env.python.write_text('#!/bin/sh\nkill -9 $$\n')
+        with pytest.raises(setup_env.SetupError, match='signal 9.*memory'):
+            env.install('anything')
+
 
 class Recorder(setup_env.Environment):
     """Does nothing, notes it, and imports as a list says."""
@@ -148,7 +153,7 @@ class Recorder(setup_env.Environment):
 
     def pip(self, *arguments, **options):
         self.calls.append([str(argument) for argument in arguments])
-        return True
+        return ''
 
 
 class TestOpenCV:
@@ -203,9 +208,10 @@ def test_prebuilt_wheel_out_of_reach(env, monkeypatch):
     link = setup_env.prebuilt_link(env)
     begin = time.time()
     assert 'localhost:9' in link and '/torch' in link
-    assert not env.pip('install', '--no-index', '--find-links', link,
-                       '--only-binary', ':all:', '--timeout', '5', '--retries',
-                       '0', 'mmcv==0.0.0')
+    error = env.pip('install', '--no-index', '--find-links', link,
+                    '--only-binary', ':all:', '--timeout', '5', '--retries',
+                    '0', 'mmcv==0.0.0')
+    assert 'mmcv==0.0.0' in error
     assert time.time() - begin < 20
 
 
