@@ -10,6 +10,7 @@ from mmseg.registry import DATASETS
 
 from .image_list import find_images, find_missing, first_few, read_image_list
 from .label_file import MAKE_LABEL_FILE, read_label_file
+from .palette import voc_palette
 
 
 @DATASETS.register_module()
@@ -30,7 +31,7 @@ class WeakLabelDataset(BaseSegDataset):
             or absolute.
         metainfo (dict, optional): With 'classes', the first of which must be
             'background'. Defaults to 'background' and the classes that the
-            label file lists.
+            label file lists. Without a 'palette' it gets VOC's colours.
         data_root (str, optional): Where the other paths start.
         **kwargs: See :class:`mmseg.datasets.BaseSegDataset`. ``ann_file`` is
             a list of names without suffix; without it all images of the
@@ -57,6 +58,10 @@ class WeakLabelDataset(BaseSegDataset):
         if 'classes' not in {**self.METAINFO, **metainfo}:
             metainfo['classes'] = self._listed_classes(
                 kwargs.get('backend_args'))
+        if 'palette' not in {**self.METAINFO, **metainfo}:
+            # mmseg would draw random colours, the background's too
+            classes = metainfo.get('classes', self.METAINFO.get('classes'))
+            metainfo['palette'] = voc_palette(len(classes))
         super().__init__(metainfo=metainfo, data_root=data_root, **kwargs)
 
     def _listed_classes(self, backend_args: Optional[dict]) -> tuple:

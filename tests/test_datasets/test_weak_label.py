@@ -329,3 +329,11 @@ def test_coco_layouts(tmp_path, folder):
 def test_registered():
     for cls in (WeakLabelDataset, PascalVOCWeakDataset, COCO2014WeakDataset):
         assert DATASETS.get(cls.__name__) is cls
+
+
+def test_made_up_palette(tmp_path):
+    """Colours of VOC, black for the background, where none are given."""
+    write_voc(tmp_path)
+    dataset = own(tmp_path, lazy_init=True)
+    assert dataset.metainfo['palette'][:2] == [[0, 0, 0], [128, 0, 0]]
+    assert len(dataset.metainfo['palette']) == len(dataset.metainfo['classes'])
