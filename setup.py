@@ -1,3 +1,4 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 """Packaging of mmseg_afa.
 
 ``mmseg_afa/.mim`` links to configs/, tools/ and model-index.yml: that is where

@@ -1,3 +1,4 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 """AFA weakly-supervised segmentation for mmsegmentation.
 
 Importing the package is all a config has to do::

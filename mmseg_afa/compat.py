@@ -1,3 +1,4 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 """Every gap between the versions of the libraries below us, in one place.
 
 Importing this module (``import mmseg_afa`` does) checks the versions once and

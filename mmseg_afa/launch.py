@@ -1,3 +1,4 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 """What tools/train.py and tools/test.py share: options and the config."""
 
 import os

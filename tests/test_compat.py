@@ -1,3 +1,4 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 """The gaps between library versions that mmseg_afa.compat bridges."""
 
 import io

@@ -1,3 +1,4 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 """What the package says about itself agrees with what it holds."""
 
 from pathlib import Path

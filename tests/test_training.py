@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tools.model_converters.afa2mmseg import convert
 from tests.test_reference import reference as ref
+from tools.model_converters.afa2mmseg import convert
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = 'configs/afa/afa_mit-b0_demo.py'
@@ -153,8 +153,7 @@ runpy.run_path(sys.argv[0], run_name='__main__')
     masks = data / 'SegmentationClassAug'
     for image in (data / 'JPEGImages').glob('train_*.jpg'):
         (masks / f'{image.stem}.png').write_bytes(b'not even a mask')
-    run(
-        sys.executable, watcher, 'tools/train.py', CONFIG, '--work-dir',
+    run(sys.executable, watcher, 'tools/train.py', CONFIG, '--work-dir',
         tmp_path, *overrides, *NO_VALIDATION,
         f'train_dataloader.dataset.data_prefix.seg_map_path={masks}')
     paths = opened.read_text().splitlines()
@@ -176,8 +175,8 @@ def test_two_processes_give_the_losses_of_one(tmp_path, overrides):
     for name, values in alone.items():
         assert len(values) == len(spread[name])
         for step, value in values.items():
-            assert spread[name][step] == pytest.approx(value, abs=1e-4), (
-                f'{name} at step {step}')
+            assert spread[name][step] == pytest.approx(
+                value, abs=1e-4), (f'{name} at step {step}')
 
 
 @pytest.mark.parametrize('prefix', ['module.', ''])
@@ -197,13 +196,14 @@ def test_published_checkpoint(tmp_path, prefix):
 def test_converter_refuses_strangers(tmp_path):
     source = tmp_path / 'other.pth'
     torch.save({'layer4.weight': torch.zeros(1)}, source)
-    process = subprocess.run(
-        [sys.executable, 'tools/model_converters/afa2mmseg.py', source,
-         tmp_path / 'out.pth'],
-        cwd=ROOT,
-        env=dict(os.environ, PYTHONPATH=str(ROOT)),
-        stderr=subprocess.PIPE,
-        text=True)
+    process = subprocess.run([
+        sys.executable, 'tools/model_converters/afa2mmseg.py', source,
+        tmp_path / 'out.pth'
+    ],
+                             cwd=ROOT,
+                             env=dict(os.environ, PYTHONPATH=str(ROOT)),
+                             stderr=subprocess.PIPE,
+                             text=True)
     assert process.returncode != 0
     assert "'layer4.weight' is no parameter of AFA" in process.stderr
     assert not (tmp_path / 'out.pth').exists()

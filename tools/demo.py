@@ -69,10 +69,13 @@ def evaluate(config: Path, checkpoint: Path, picture: Path) -> dict:
     dataset = runner.test_dataloader.dataset
     sheet = prediction_sheet(
         runner.model, dataset,
-        range(0, len(dataset), len(dataset) // NUM_PICTURES)[:NUM_PICTURES])
+        range(0, len(dataset),
+              len(dataset) // NUM_PICTURES)[:NUM_PICTURES])
     save_picture(picture, sheet, max_bytes=300_000)
-    return {key: round(float(scores[key]), 2)
-            for _, key in SCORES if key in scores}
+    return {
+        key: round(float(scores[key]), 2)
+        for _, key in SCORES if key in scores
+    }
 
 
 def table(scores: dict, baseline: dict) -> str:

@@ -1,3 +1,4 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 """Make the project's own virtual environment with the tested set of libraries.
 
 ``make setup`` runs this, with the standard library only. It is quick where

@@ -1,3 +1,4 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 """Test (and evaluate) a segmentor."""
 
 import argparse

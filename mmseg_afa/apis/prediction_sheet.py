@@ -66,15 +66,18 @@ def sheet_row(model: AFA, data: dict,
     labels = (pseudo, sample.pred_sem_seg.data[0], sample.gt_sem_seg.data[0])
     return [
         image,
-        overlay_heatmap(image, cam), affinity, *(overlay_label(
-            image, x.long().cpu().numpy(), palette) for x in labels)
+        overlay_heatmap(image, cam), affinity,
+        *(overlay_label(image,
+                        x.long().cpu().numpy(), palette) for x in labels)
     ]
 
 
-def prediction_sheet(model: AFA,
-                     dataset: BaseDataset,
-                     indices: Sequence[int],
-                     cell_size: Sequence[int] = (160, 160)) -> np.ndarray:
+def prediction_sheet(
+    model: AFA,
+    dataset: BaseDataset,
+    indices: Sequence[int],
+    cell_size: Sequence[int] = (160, 160),
+) -> np.ndarray:
     """Draw image, CAM, affinity CAM, pseudo label, prediction and truth.
 
     CAMs and pseudo label are given the true image label, as in training.

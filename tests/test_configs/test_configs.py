@@ -70,8 +70,8 @@ def test_voc_configs(name):
     """SPEC's schedule; one-line children of shared bases."""
     path = ROOT / f'configs/afa/{name}.py'
     assert len(Config.fromfile(path)._cfg_dict) > 10
-    text = ''.join(
-        line for line in path.read_text().splitlines() if line[:1] != '#')
+    text = ''.join(line for line in path.read_text().splitlines()
+                   if line[:1] != '#')
     assert text.startswith('_base_ = [') and text.endswith(']')
     cfg = load(path)
     assert cfg.model.backbone.arch == name[8:10]
@@ -104,7 +104,8 @@ def test_what_is_frozen(name):
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     settings = {
         id(p): (group['lr'], group['weight_decay'])
-        for group in wrapper.param_groups for p in group['params']
+        for group in wrapper.param_groups
+        for p in group['params']
     }
     frozen = {
         id(p)

@@ -39,8 +39,8 @@ def test_refine_predictions(data_root, tmp_path, refine):
     loop = runner.build_val_loop(runner._val_loop)
     runner._val_loop = loop
     process = loop.evaluator.process
-    loop.evaluator.process = lambda data_samples, data_batch: (
-        seen.extend(data_samples), process(data_samples, data_batch))
+    loop.evaluator.process = lambda data_samples, data_batch: (seen.extend(
+        data_samples), process(data_samples, data_batch))
     runner.val()
     assert len(seen) == 12
     changed = 0
@@ -56,8 +56,7 @@ def test_refine_predictions(data_root, tmp_path, refine):
 def test_refined_by_par(data_root, tmp_path):
     """What PAR makes of the softmax, on the image in grey levels."""
     runner = tiny_runner(data_root, tmp_path, True)
-    hook = next(
-        h for h in runner.hooks if isinstance(h, PARRefinementHook))
+    hook = next(h for h in runner.hooks if isinstance(h, PARRefinementHook))
     batch = next(iter(runner.build_dataloader(runner._val_dataloader)))
     runner.model.eval()
     with torch.no_grad():
@@ -75,6 +74,8 @@ def test_refined_by_par(data_root, tmp_path):
 
 def test_nothing_to_do(data_root, tmp_path):
     runner = tiny_runner(data_root, tmp_path, False)
-    with pytest.raises(TypeError, match='EncoderDecoder makes no pseudo label'
-                       '.*refine_predictions=True'):
+    with pytest.raises(
+            TypeError,
+            match='EncoderDecoder makes no pseudo label'
+            '.*refine_predictions=True'):
         runner.train()

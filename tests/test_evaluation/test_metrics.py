@@ -18,7 +18,7 @@ def sample(pred, label, **fields):
 
 
 def test_cam_iou():
-    """Scores the CAM's labels, not the segmentation, and says what is given."""
+    """Scores the CAM's labels, not the segmentation, by its own name."""
     metric = CAMIoUMetric(field='cam_label')
     metric.dataset_meta = dict(classes=CLASSES)
     metric.process({}, [sample([[0, 1, 1, 2]], [[0, 1, 2, 2]])])

@@ -52,9 +52,8 @@ def loss_at(net, iteration, *args, **kwargs):
 
 def test_phases():
     net = build(train_cfg=dict(cam_iters=2, switch_iter=6))
-    assert [net.phase(i) for i in range(9)] == ['classify'] * 3 + [
-        'cam'
-    ] * 4 + ['affinity'] * 2
+    assert [net.phase(i) for i in range(9)
+            ] == ['classify'] * 3 + ['cam'] * 4 + ['affinity'] * 2
     net.affinity_head = None
     assert net.phase(8) == 'cam'
 
@@ -67,8 +66,7 @@ def test_every_parameter_gets_a_gradient(iteration):
     loss.backward()
     missing = [n for n, p in net.named_parameters() if p.grad is None]
     assert missing == []
-    assert all(
-        torch.isfinite(p.grad).all() for p in net.parameters())
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters())
     assert all(torch.isfinite(torch.as_tensor(v)) for v in log_vars.values())
 
 
@@ -84,7 +82,8 @@ def test_no_decoder_and_little_affinity_in_cam_passes():
     net = build().eval()
     net.decode_head.fusion_conv = None
     with mock.patch.object(
-            net.affinity_head, 'forward', wraps=net.affinity_head.forward) as f:
+            net.affinity_head, 'forward',
+            wraps=net.affinity_head.forward) as f:
         inputs, data = batch()
         net.pseudo_labels(inputs, torch.ones(2, 5),
                           torch.tensor([[0, 48, 0, 64]] * 2), 'affinity')
@@ -186,9 +185,8 @@ def test_predict_without_labels():
     del data[0].image_label
     out, = net.predict(inputs, data)
     shown = set((out.pred_image_scores > 0.5).nonzero().flatten().tolist())
-    assert set(out.cam_label.data.unique().tolist()) <= {
-        0, *(c + 1 for c in shown)
-    }
+    assert set(
+        out.cam_label.data.unique().tolist()) <= {0, *(c + 1 for c in shown)}
     assert net.predict(inputs)[0].pred_sem_seg.data.shape == (1, 48, 64)
 
 

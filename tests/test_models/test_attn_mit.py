@@ -19,10 +19,10 @@ def test_forward_and_backward(arch):
     dims = [model.embed_dims * heads for heads in (1, 2, 5, 8)]
     feats, attentions = model(torch.randn(1, 3, 50, 37), with_attention=True)
     # ceil(size / 4), then half, half, the same
-    assert [tuple(f.shape) for f in feats] == [
-        (1, dims[0], 13, 10), (1, dims[1], 7, 5), (1, dims[2], 4, 3),
-        (1, dims[3], 4, 3)
-    ]
+    assert [tuple(f.shape) for f in feats] == [(1, dims[0], 13, 10),
+                                               (1, dims[1], 7, 5),
+                                               (1, dims[2], 4, 3),
+                                               (1, dims[3], 4, 3)]
     assert [tuple(a.shape) for a in attentions] == [(1, 8, 12, 12)] * 2
     (feats[-1].mean() + sum(a.mean() for a in attentions)).backward()
     assert all(
@@ -30,8 +30,9 @@ def test_forward_and_backward(arch):
         if p.grad is not None)
     # Only what comes after the last attention map and stage may be unused.
     unused = {n for n, p in model.named_parameters() if p.grad is None}
-    assert unused <= {n for n in unused if n.startswith('layers.')} - {
-        'layers.3.2.weight'}
+    assert unused <= {n
+                      for n in unused
+                      if n.startswith('layers.')} - {'layers.3.2.weight'}
 
 
 @pytest.mark.parametrize('size', [(1, 1), (4, 70), (31, 33), (64, 96)])
@@ -89,7 +90,9 @@ def test_only_asked_blocks(monkeypatch):
     for i, stage in enumerate(model.layers):
         for j, block in enumerate(stage[1]):
 
-            def forward(*args, place=(i, j), inner=block.attn.forward,
+            def forward(*args,
+                        place=(i, j),
+                        inner=block.attn.forward,
                         **kwargs):
                 if kwargs['with_logits']:
                     asked.append(place)

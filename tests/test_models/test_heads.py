@@ -115,8 +115,9 @@ def test_afa_head_initialisation():
 
 
 def test_afa_head_channels():
-    with pytest.raises(ValueError, match='in_channels is 16, but the backbone '
-                       'gives 8'):
+    with pytest.raises(
+            ValueError, match='in_channels is 16, but the backbone '
+            'gives 8'):
         AFAHead()([torch.randn(1, 8, 4, 4)])
 
 

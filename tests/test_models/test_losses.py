@@ -95,7 +95,7 @@ def test_dense_energy_region():
 
 def test_dense_energy_grid_limit():
     with pytest.raises(ValueError, match='raise sigma_rgb or sigma_xy'):
-        DenseEnergyLoss(sigma_rgb=0.5)(
-            torch.randn(1, 2, 32, 32),
-            torch.zeros(1, 32, 32, dtype=torch.int64),
-            torch.rand(1, 3, 32, 32))
+        DenseEnergyLoss(sigma_rgb=0.5)(torch.randn(1, 2, 32, 32),
+                                       torch.zeros(
+                                           1, 32, 32, dtype=torch.int64),
+                                       torch.rand(1, 3, 32, 32))

@@ -21,8 +21,9 @@ def plain_par(image, masks, num_iter, dilations, w1=0.3, w2=0.01):
         out = torch.zeros_like(masks)
         for i in range(height):
             for j in range(width):
-                near = [(min(max(i + y, 0), height - 1),
-                         min(max(j + x, 0), width - 1)) for y, x in offsets]
+                near = [(min(max(i + y, 0),
+                             height - 1), min(max(j + x, 0), width - 1))
+                        for y, x in offsets]
                 rows, cols = zip(*near)
                 pixels = image[:, rows, cols]
                 diff = (pixels - image[:, i, j, None]).abs()
@@ -94,8 +95,8 @@ def test_boxes_of_a_batch():
         sizes=sizes)
     back = half_to_boxes(out, boxes, (40, 48))
     for i, (top, bottom, left, right) in enumerate(boxes.tolist()):
-        cut = (slice(i, i + 1), slice(None), slice(top, bottom),
-               slice(left, right))
+        cut = (slice(i, i + 1), slice(None), slice(top,
+                                                   bottom), slice(left, right))
         half = torch.nn.functional.interpolate(
             image[cut], sizes[i].tolist(), mode='bilinear')
         alone = torch.nn.functional.interpolate(

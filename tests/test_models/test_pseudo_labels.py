@@ -85,9 +85,8 @@ def test_thresholds():
     boxes = torch.tensor([[0, 1, 0, 4]])
     out = labeler.cam_label(cam, torch.ones(1, 1), boxes, None)
     assert out.flatten().tolist() == [0, 255, 255, 1]
-    assert labeler.eval_label(cam, torch.ones(1, 1)).flatten().tolist() == [
-        0, 0, 1, 1
-    ]
+    assert labeler.eval_label(cam, torch.ones(
+        1, 1)).flatten().tolist() == [0, 0, 1, 1]
     assert (labeler.eval_label(cam, torch.zeros(1, 1)) == 0).all()
 
 
@@ -95,7 +94,8 @@ def test_combine_labels():
     high = torch.tensor([[[2, 0, 0, 1]]])
     low = torch.tensor([[[2, 2, 0, 2]]])
     boxes = torch.tensor([[0, 1, 0, 4]])
-    assert combine_labels(high, low, boxes).flatten().tolist() == [2, 255, 0, 1]
+    assert combine_labels(high, low,
+                          boxes).flatten().tolist() == [2, 255, 0, 1]
     boxes = torch.tensor([[0, 1, 1, 3]])
     assert combine_labels(high, low,
                           boxes).flatten().tolist() == [255, 255, 0, 255]
@@ -121,8 +121,8 @@ def test_random_walk_definition():
 def test_affinity_label():
     label = torch.tensor([[[1, 1, 2, 255]]]).repeat_interleave(1, 1)
     out = affinity_label(label, (1, 4), radius=1)[0]
-    assert out.tolist() == [[1, 1, 255, 255], [1, 1, 0, 255],
-                            [255, 0, 1, 255], [255] * 4]
+    assert out.tolist() == [[1, 1, 255, 255], [1, 1, 0, 255], [255, 0, 1, 255],
+                            [255] * 4]
 
 
 @pytest.mark.parametrize('scales', [(0.5, ), (1.5, 0.5), (1., 0.5, 1.5)])

@@ -79,8 +79,8 @@ def published_checkpoint(name, prefix='module.'):
     """The checkpoint a reference file was computed with, as published."""
     about = meta(name)
     return {
-        prefix + k: torch.from_numpy(
-            np.asarray(fill(k, tuple(v), about['weights_seed'])))
+        prefix + k:
+        torch.from_numpy(np.asarray(fill(k, tuple(v), about['weights_seed'])))
         for k, v in published_shapes(about['num_classes']).items()
     }
 
@@ -127,5 +127,3 @@ def assert_same_labels(actual, expected):
     assert actual.shape == expected.shape
     same = (actual.long() == expected.long()).double().mean()
     assert same >= SAME_PIXELS, f'only {same:.4%} of the pixels are equal'
-
-

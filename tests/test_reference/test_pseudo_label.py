@@ -99,8 +99,8 @@ def test_segmentation_loss(data):
                                            data['cam_refined_label'].long())
     ref.assert_close(loss, data['seg_loss'])
     loss.backward()
-    ref.assert_close(
-        logits.grad.abs().mean((0, 2, 3)), data['seg_loss_grad_absmean'])
+    ref.assert_close(logits.grad.abs().mean((0, 2, 3)),
+                     data['seg_loss_grad_absmean'])
 
 
 @pytest.mark.parametrize('name', ref.names('radius_mask'))
@@ -109,5 +109,4 @@ def test_radius_mask(name):
         rows, cols, radius = map(
             int,
             re.fullmatch(r'm_(\d+)x(\d+)_r(\d+)', key).groups())
-        assert torch.equal(
-            radius_mask((rows, cols), radius), expected.bool())
+        assert torch.equal(radius_mask((rows, cols), radius), expected.bool())

@@ -27,8 +27,7 @@ def test_lr_schedule(name):
     cfg = ref.config(name)
     wrapper = build_optim_wrapper(torch.nn.Linear(1, 1), cfg.optim_wrapper)
     schedulers = [
-        PARAM_SCHEDULERS.build(
-            dict(optimizer=wrapper, **scheduler))
+        PARAM_SCHEDULERS.build(dict(optimizer=wrapper, **scheduler))
         for scheduler in cfg.param_scheduler
     ]
     rates = []
@@ -116,8 +115,7 @@ class TrajectoryRecorder(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         """Labels and losses of steps that train the classifier only."""
         model = runner.model
-        self.step = dict(
-            lr=base_lr_group(model, runner.optim_wrapper)['lr'])
+        self.step = dict(lr=base_lr_group(model, runner.optim_wrapper)['lr'])
         if model.phase(runner.iter) != 'classify':
             return
         batch = model.data_preprocessor(data_batch, True)
@@ -129,22 +127,26 @@ class TrajectoryRecorder(Hook):
                                          pseudo)
         self.step.update(self.named(losses))
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None,
+    def after_train_iter(self,
+                         runner,
+                         batch_idx,
+                         data_batch=None,
                          outputs=None):
         self.step.update(self.named(outputs))
         self.step['label'] = self.labels.seg
         size = [-(-n // 16) for n in self.labels.seg.shape[-2:]]
         pairs = runner.model.labeler.affinity_label(self.labels.affinity, size)
-        self.step['afflabel_hist'] = torch.stack(
-            [(pairs == v).sum() for v in (0, 1, 255)])
+        self.step['afflabel_hist'] = torch.stack([(pairs == v).sum()
+                                                  for v in (0, 1, 255)])
         self.steps.append(self.step)
 
     @staticmethod
     def named(losses):
         """Losses without the weights they have in the configs."""
-        weights = dict(cls=('decode.loss_cls', 1.),
-                       seg=('decode.loss_seg', 0.1),
-                       aff=('affinity.loss_aff', 0.1))
+        weights = dict(
+            cls=('decode.loss_cls', 1.),
+            seg=('decode.loss_seg', 0.1),
+            aff=('affinity.loss_aff', 0.1))
         return {
             f'{name}_loss': losses[key].detach() / weight
             for name, (key, weight) in weights.items() if key in losses
@@ -162,8 +164,7 @@ def test_trajectory(name, tmp_path):
     cfg.model.decode_head.update(
         in_channels=[32, 64, 160, 256], dropout_ratio=0.)
     cfg.model.train_cfg.update(
-        cam_iters=int(data['cam_iters']),
-        switch_iter=int(data['switch_iter']))
+        cam_iters=int(data['cam_iters']), switch_iter=int(data['switch_iter']))
     warmup = about['warmup_iters']
     cfg.optim_wrapper.optimizer.lr = about['base_lr']
     cfg.param_scheduler[0].end = warmup + 1

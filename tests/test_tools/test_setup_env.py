@@ -1,3 +1,4 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 """The set-up of the virtual environment, without its long downloads."""
 
 import os

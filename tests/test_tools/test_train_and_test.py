@@ -1,3 +1,4 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 """tools/train.py, tools/test.py and their distributed twins, as they are used.
 
 They run a plain mmsegmentation model, so a failure here is a failure of the

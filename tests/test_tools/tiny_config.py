@@ -1,3 +1,4 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
 """A plain mmsegmentation config, small enough to train within seconds.
 
 The tests of the tools use it through ``--cfg-options data_root=FOLDER``.

@@ -23,8 +23,7 @@ def parse_args() -> argparse.Namespace:
         '--out',
         default='prediction_sheet.png',
         help='picture to write, .png or .jpg')
-    parser.add_argument(
-        '--num', type=int, default=8, help='number of images')
+    parser.add_argument('--num', type=int, default=8, help='number of images')
     parser.add_argument(
         '--max-bytes', type=int, help='largest size of the picture file')
     launch.add_arguments(parser)

@@ -106,11 +106,10 @@ class PARRefinementHook(Hook):
             logits = sample.seg_logits.data[None].float()
             prob = logits.softmax(1) if logits.shape[1] > 1 else torch.cat(
                 [1 - logits, logits], 1)
-            image = to_original(image[None],
-                                dict(sample.metainfo, ori_shape=prob.shape[-2:]))
+            image = to_original(
+                image[None], dict(sample.metainfo, ori_shape=prob.shape[-2:]))
             prob = self.refiner(image, prob)
-            sample.set_data(
-                dict(pred_sem_seg=PixelData(data=prob.argmax(1))))
+            sample.set_data(dict(pred_sem_seg=PixelData(data=prob.argmax(1))))
         return data_samples
 
 

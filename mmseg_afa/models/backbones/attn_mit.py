@@ -53,12 +53,11 @@ class LogitAttention(EfficientMultiheadAttention):
                    self.embed_dims // self.num_heads)
         return x.permute(2, 0, 3, 1, 4)
 
-    def forward(
-            self,
-            x: Tensor,
-            hw_shape: Tuple[int, int],
-            identity: Optional[Tensor] = None,
-            with_logits: bool = False) -> Tuple[Tensor, Optional[Tensor]]:
+    def forward(self,
+                x: Tensor,
+                hw_shape: Tuple[int, int],
+                identity: Optional[Tensor] = None,
+                with_logits: bool = False) -> Tuple[Tensor, Optional[Tensor]]:
         """Attend.
 
         Args:
@@ -75,8 +74,7 @@ class LogitAttention(EfficientMultiheadAttention):
         identity = x if identity is None else identity
         x_kv = x
         if self.sr_ratio > 1:
-            x_kv = pad_to_at_least(
-                nlc_to_nchw(x, hw_shape), self.sr_ratio)
+            x_kv = pad_to_at_least(nlc_to_nchw(x, hw_shape), self.sr_ratio)
             x_kv = self.norm(nchw_to_nlc(self.sr(x_kv)))
         embed = self.embed_dims
         query, = self._heads(x, slice(0, embed))
@@ -100,8 +98,7 @@ class LogitAttention(EfficientMultiheadAttention):
         if self.sr_ratio == 1:
             return query
         x = query.transpose(2, 3).flatten(0, 1).unflatten(2, hw_shape)
-        x = F.avg_pool2d(
-            pad_to_at_least(x, self.sr_ratio), self.sr_ratio)
+        x = F.avg_pool2d(pad_to_at_least(x, self.sr_ratio), self.sr_ratio)
         return x.flatten(2).transpose(1, 2).unflatten(0, query.shape[:2])
 
 

@@ -66,7 +66,8 @@ def segformer_to_mmseg(state_dict: Dict[str, Tensor]) -> Dict[str, Tensor]:
                 [value, state_dict[name.replace('.attn.q.', '.attn.kv.')]])
             name = re.sub(r'\.q\.(\w+)$', r'.attn.in_proj_\1', name)
         target = rename(name)
-        if re.search(r'ffn\.layers\.[04]\.weight$', target) and value.ndim == 2:
+        if re.search(r'ffn\.layers\.[04]\.weight$',
+                     target) and value.ndim == 2:
             value = value[:, :, None, None]
         out[target] = value
     return out

@@ -142,14 +142,13 @@ class WSSSHead(BaseDecodeHead):
         """
         losses = dict()
         if 'gt_sem_seg' in batch_data_samples[0]:
-            losses.update(
-                super().loss(inputs, batch_data_samples, train_cfg))
+            losses.update(super().loss(inputs, batch_data_samples, train_cfg))
         if 'image_label' in batch_data_samples[0]:
             losses.update(
-                self.loss_by_image_label(inputs,
-                                         stack_image_labels(
-                                             batch_data_samples,
-                                             self.num_classes - 1)))
+                self.loss_by_image_label(
+                    inputs,
+                    stack_image_labels(batch_data_samples,
+                                       self.num_classes - 1)))
         if not losses:
             raise ValueError(
                 'WSSSHead: the training samples have neither `image_label` '

@@ -42,8 +42,8 @@ def bilateral_filter(values: Tensor, features: Tensor) -> Tensor:
     """Sums of values under the kernel exp(-|f_p - f_q|^2 / 2), all pixels.
 
     Computed on a bilateral grid (Chen et al., SIGGRAPH 2007) with one cell
-    per standard deviation: splat, blur, slice. Linear in the pixels, and within
-    a tenth of the exact sum.
+    per standard deviation: splat, blur, slice. Linear in the pixels, and
+    within a tenth of the exact sum.
 
     Args:
         values (Tensor): (P, K).
@@ -70,9 +70,9 @@ def bilateral_filter(values: Tensor, features: Tensor) -> Tensor:
         grid.index_add_(0, cell, values * weight)
     grid = grid.view(*shape, -1)
     for axis in range(len(shape)):
-        grid = BLUR[0] * grid + sum(
-            BLUR[n] * (grid.roll(n, axis) + grid.roll(-n, axis))
-            for n in (1, 2))
+        grid = BLUR[0] * grid + sum(BLUR[n] *
+                                    (grid.roll(n, axis) + grid.roll(-n, axis))
+                                    for n in (1, 2))
     grid = grid.view(num_cells, -1)
 
     out = torch.zeros_like(values)

@@ -4,6 +4,6 @@ from .labeler import PresentClasses, PseudoLabeler
 from .random_walk import affinity_label, radius_mask, random_walk
 
 __all__ = [
-    'PresentClasses', 'PseudoLabeler', 'affinity_label', 'cam_to_label', 'cam_to_train_label',
-    'multi_scale_cam', 'radius_mask', 'random_walk'
+    'PresentClasses', 'PseudoLabeler', 'affinity_label', 'cam_to_label',
+    'cam_to_train_label', 'multi_scale_cam', 'radius_mask', 'random_walk'
 ]

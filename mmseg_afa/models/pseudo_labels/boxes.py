@@ -112,6 +112,5 @@ def half_to_boxes(x: Tensor, boxes: Tensor, size: Tuple[int, int]) -> Tensor:
     height, width = (torch.arange(n, device=x.device) for n in size)
     rows = _source_coordinates(height - top[:, None], bottom - top,
                                half_height)
-    cols = _source_coordinates(width - left[:, None], right - left,
-                               half_width)
+    cols = _source_coordinates(width - left[:, None], right - left, half_width)
     return _sample(x, rows, cols)

@@ -30,9 +30,9 @@ def normalize_cam(cam: Tensor) -> Tensor:
 
 @torch.no_grad()
 def multi_scale_cam(
-        forward: Callable[[Tensor, bool], Tuple[Tensor, Optional[Tensor]]],
-        images: Tensor,
-        scales: Sequence[float] = (1., 0.5, 1.5),
+    forward: Callable[[Tensor, bool], Tuple[Tensor, Optional[Tensor]]],
+    images: Tensor,
+    scales: Sequence[float] = (1., 0.5, 1.5),
 ) -> Tuple[Tensor, Optional[Tensor], Tuple[int, int]]:
     """Sum of the CAMs of an image at several scales, flipped and not.
 

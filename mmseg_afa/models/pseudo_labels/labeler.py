@@ -27,11 +27,9 @@ class PresentClasses(NamedTuple):
         present = image_label > 0
         most = int(present.sum(1).max())
         # stable, so that the classes stay in ascending order
-        order = present.byte().argsort(
-            dim=1, descending=True, stable=True)
+        order = present.byte().argsort(dim=1, descending=True, stable=True)
         index = F.pad(order[:, :most] + 1, (1, 0))
-        valid = F.pad(
-            present.gather(1, order[:, :most]), (1, 0), value=True)
+        valid = F.pad(present.gather(1, order[:, :most]), (1, 0), value=True)
         return cls(index, valid)
 
     def gather(self, cam: Tensor, bkg_score: float) -> Tensor:
@@ -57,8 +55,7 @@ class PresentClasses(NamedTuple):
         """(B, K, H, W) -> (B, num_classes, H, W), absent classes 0."""
         scores = scores * self.valid[:, :, None, None]
         index = self.index[:, :, None, None].expand_as(scores)
-        out = scores.new_zeros(
-            len(scores), num_classes, *scores.shape[-2:])
+        out = scores.new_zeros(len(scores), num_classes, *scores.shape[-2:])
         return out.scatter_add_(1, index, scores)
 
 
@@ -124,8 +121,7 @@ class PseudoLabeler:
             for score in (self.high, self.low)
         ], 1)
         scores = resize(self.refiner(resize(image, half), scores), size)
-        return combine_labels(
-            *map(classes.argmax, scores.chunk(2, 1)), boxes)
+        return combine_labels(*map(classes.argmax, scores.chunk(2, 1)), boxes)
 
     @torch.no_grad()
     def propagate(self, cam: Tensor, image_label: Tensor, affinity: Tensor,
@@ -148,16 +144,15 @@ class PseudoLabeler:
         return classes.scatter(scores, cam.shape[1] + 1)
 
     def _walk(self, classes: PresentClasses, cam: Tensor, image_label: Tensor,
-              affinity: Tensor, grid: Tuple[int, int],
-              bkg_score: float) -> Tensor:
+              affinity: Tensor, grid: Tuple[int,
+                                            int], bkg_score: float) -> Tensor:
         cam = resize(present_cam(cam, image_label), grid)
         scores = classes.softmax(classes.gather(cam, bkg_score))
         return random_walk(scores, affinity, self.radius)
 
     @torch.no_grad()
     def refined_affinity_scores(self, cam: Tensor, image_label: Tensor,
-                                boxes: Tensor, image: Tensor,
-                                affinity: Tensor,
+                                boxes: Tensor, image: Tensor, affinity: Tensor,
                                 grid: Tuple[int, int]) -> Tuple[Tensor, ...]:
         """The scores whose largest channels label (b) combines.
 

@@ -11,9 +11,11 @@ IGNORE_INDEX = 255
 
 
 @lru_cache(maxsize=32)
-def radius_mask(grid: Tuple[int, int],
-                radius: int,
-                device: torch.device = torch.device('cpu')) -> Tensor:
+def radius_mask(
+    grid: Tuple[int, int],
+    radius: int,
+    device: torch.device = torch.device('cpu'),
+) -> Tensor:
     """Pairs of grid cells at most `radius` apart (Chebyshev distance).
 
     Args:

@@ -42,8 +42,8 @@ def replicate_pad(x: Tensor, pad: int, sizes: Optional[Tensor]) -> Tensor:
     cols = torch.arange(-pad, width + pad, device=x.device)
     rows = torch.minimum(rows.clamp(min=0), last[:, 0])
     cols = torch.minimum(cols.clamp(min=0), last[:, 1])
-    x = x.gather(
-        2, rows[:, None, :, None].expand(-1, channels, -1, x.shape[3]))
+    x = x.gather(2, rows[:, None, :, None].expand(-1, channels, -1,
+                                                  x.shape[3]))
     return x.gather(
         3, cols[:, None, None, :].expand(-1, channels, x.shape[2], -1))
 
@@ -173,8 +173,8 @@ class PAR(nn.Module):
                     align_corners=True)
             weights = par_weights(image, self.dilations, self.w1, self.w2,
                                   sizes)
-            return par_propagate(masks, weights, self.dilations,
-                                 self.num_iter, sizes)
+            return par_propagate(masks, weights, self.dilations, self.num_iter,
+                                 sizes)
 
     def extra_repr(self) -> str:
         return (f'num_iter={self.num_iter}, dilations={self.dilations}, '

@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-from typing import Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
 
 import torch
 from mmengine.dist import all_reduce_dict
@@ -86,8 +86,9 @@ class AFA(EncoderDecoder):
         feats, attentions = self.backbone(inputs, with_attention=True)
         return self.neck(feats) if self.with_neck else feats, attentions
 
-    def cam_and_affinity(self, inputs: Tensor, with_affinity: bool
-                         ) -> Tuple[Tensor, Optional[Tensor]]:
+    def cam_and_affinity(
+            self, inputs: Tensor,
+            with_affinity: bool) -> Tuple[Tensor, Optional[Tensor]]:
         """Raw CAM (B, C, h, w) and, where asked for, affinity (B, N, N)."""
         if not with_affinity or self.affinity_head is None:
             return self.decode_head.cam(self.extract_feat(inputs)), None
@@ -128,8 +129,8 @@ class AFA(EncoderDecoder):
         """
         if self.train_cfg['cam_eval_mode']:
             self.backbone.eval()
-        cam, affinity, grid = multi_scale_cam(
-            self.cam_and_affinity, inputs, self.train_cfg['cam_scales'])
+        cam, affinity, grid = multi_scale_cam(self.cam_and_affinity, inputs,
+                                              self.train_cfg['cam_scales'])
         self.backbone.train(self.training)
         image = self.images(inputs)
         affinity_from_cam = self.train_cfg['affinity_label_from'] == 'cam'
@@ -196,8 +197,8 @@ class AFA(EncoderDecoder):
         losses.update(add_prefix(decode, 'decode'))
         ignored = labels.seg == self.decode_head.ignore_index
         losses['label.ignored'] = ignored.float().mean()
-        losses['label.foreground'] = (
-            (labels.seg > 0) & ~ignored).float().mean()
+        losses['label.foreground'] = ((labels.seg > 0)
+                                      & ~ignored).float().mean()
         return losses
 
     def parse_losses(self, losses: Dict[str, Tensor]):
@@ -247,9 +248,9 @@ class AFA(EncoderDecoder):
         ])
         cam, _, _ = multi_scale_cam(
             lambda images, _: (self.decode_head.cam(
-                feats if images is inputs else self.extract_feat(images)),
-                               None), inputs,
-            cfg.get('cam_scales', (1., )))
+                feats
+                if images is inputs else self.extract_feat(images)), None),
+            inputs, cfg.get('cam_scales', (1., )))
         for i, sample in enumerate(data_samples):
             sample.set_field(scores[i], 'pred_image_scores')
             own = to_original(cam[i:i + 1], sample.metainfo)
@@ -261,8 +262,7 @@ class AFA(EncoderDecoder):
         if affinity is None:
             return data_samples
         walked = self.labeler.propagate(cam, labels, affinity,
-                                        feats[-1].shape[-2:],
-                                        self.labeler.low)
+                                        feats[-1].shape[-2:], self.labeler.low)
         walked = resize(walked, inputs.shape[-2:], mode='bilinear')
         for i, sample in enumerate(data_samples):
             own = to_original(walked[i:i + 1], sample.metainfo)
@@ -289,8 +289,7 @@ def to_original(maps: Tensor, meta: dict) -> Tensor:
     height, width = maps.shape[-2:]
     maps = maps[..., top:height - bottom, left:width - right]
     if meta.get('flip'):
-        maps = maps.flip(
-            -1 if meta['flip_direction'] == 'horizontal' else -2)
+        maps = maps.flip(-1 if meta['flip_direction'] == 'horizontal' else -2)
     return resize(
         maps,
         meta.get('ori_shape', maps.shape[-2:]),

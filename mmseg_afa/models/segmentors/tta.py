@@ -73,8 +73,8 @@ class MultiScaleMaxTTA(BaseTTAModel):
         data = self.module.data_preprocessor(data, False)
         return self.predict(data['inputs'], data['data_samples'])
 
-    def predict(self, inputs: Tensor, data_samples: Optional[SampleList]
-                ) -> SampleList:
+    def predict(self, inputs: Tensor,
+                data_samples: Optional[SampleList]) -> SampleList:
         """(B, 3, H, W) normalised images to samples with `pred_sem_seg`."""
         logits = multi_scale_logits(self.module, inputs, self.scales,
                                     self.flip)
