@@ -1,7 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Affinity between grid cells: who may be compared, and one walk step."""
 from functools import lru_cache
-from typing import Tuple
+from typing import Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -11,17 +11,16 @@ IGNORE_INDEX = 255
 
 
 @lru_cache(maxsize=32)
-def radius_mask(
-    grid: Tuple[int, int],
-    radius: int,
-    device: torch.device = torch.device('cpu'),
-) -> Tensor:
+def radius_mask(grid: Tuple[int, int],
+                radius: int,
+                device: Optional[torch.device] = None) -> Tensor:
     """Pairs of grid cells at most `radius` apart (Chebyshev distance).
 
     Args:
         grid (tuple[int, int]): Rows and columns, N = rows x columns cells.
         radius (int): Largest distance on either axis, in cells.
-        device (torch.device): Where the mask is kept; it is cached.
+        device (torch.device, optional): Where the mask is kept; it is
+            cached.
 
     Returns:
         Tensor: (N, N) bool.
