@@ -73,10 +73,10 @@ def sheet_row(model: AFA, data: dict,
 
 
 def prediction_sheet(
-    model: AFA,
-    dataset: BaseDataset,
-    indices: Sequence[int],
-    cell_size: Sequence[int] = (160, 160),
+        model: AFA,
+        dataset: BaseDataset,
+        indices: Sequence[int],
+        cell_size: Sequence[int] = (160, 160),
 ) -> np.ndarray:
     """Draw image, CAM, affinity CAM, pseudo label, prediction and truth.
 
