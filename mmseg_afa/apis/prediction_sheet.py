@@ -2,6 +2,7 @@
 """What a trained AFA makes of some images, from CAM to prediction."""
 from typing import List, Sequence
 
+import mmcv
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -40,8 +41,7 @@ def sheet_row(model: AFA, data: dict,
     Args:
         model (AFA): In evaluation mode, with test_cfg.with_cam and, for the
             affinity's column, with_affinity_cam.
-        data (dict): A sample of a validation set whose pipeline leaves the
-            image's size alone.
+        data (dict): A sample of a validation set; its pipeline may resize.
         palette (Sequence): RGB of each class.
 
     Returns:
@@ -61,15 +61,22 @@ def sheet_row(model: AFA, data: dict,
 
     affinity = np.full_like(image, 255)
     if 'affinity_cam' in sample:
-        affinity = overlay_heatmap(image,
-                                   foreground_heat(sample.affinity_cam.data))
-    labels = (pseudo, sample.pred_sem_seg.data[0], sample.gt_sem_seg.data[0])
+        heat = foreground_heat(sample.affinity_cam.data)
+        affinity = overlay_heatmap(resize_to(image, heat), heat)
+    labels = [
+        x.long().cpu().numpy() for x in (pseudo, sample.pred_sem_seg.data[0],
+                                         sample.gt_sem_seg.data[0])
+    ]
     return [
         image,
-        overlay_heatmap(image, cam), affinity,
-        *(overlay_label(image,
-                        x.long().cpu().numpy(), palette) for x in labels)
+        overlay_heatmap(resize_to(image, cam), cam), affinity,
+        *(overlay_label(resize_to(image, x), x, palette) for x in labels)
     ]
+
+
+def resize_to(image: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The image at the height and width of a map (H, W)."""
+    return mmcv.imresize(image, values.shape[::-1])
 
 
 def prediction_sheet(

@@ -74,8 +74,7 @@ def test_classification_phase_makes_no_labels():
     net = build()
     net.pseudo_labels = net.affinity_head.forward = None
     losses = loss_at(net, 0)
-    assert set(losses) == {'decode.loss_cls', 'loss_idle'}
-    assert losses['loss_idle'] == 0
+    assert set(losses) == {'decode.loss_cls'}
 
 
 def test_no_decoder_and_little_affinity_in_cam_passes():
@@ -87,7 +86,17 @@ def test_no_decoder_and_little_affinity_in_cam_passes():
         inputs, data = batch()
         net.pseudo_labels(inputs, torch.ones(2, 5),
                           torch.tensor([[0, 48, 0, 64]] * 2), 'affinity')
-    assert f.call_count == 1
+        assert f.call_count == 1
+        net.pseudo_labels(inputs, torch.ones(2, 5),
+                          torch.tensor([[0, 48, 0, 64]] * 2), 'cam')
+        assert f.call_count == 1
+
+
+def test_attention_of_another_grid():
+    net = build(
+        backbone=dict(attn_blocks=[(2, 0)]), affinity_head=dict(in_channels=5))
+    with pytest.raises(ValueError, match='backbone.attn_blocks has 6 cells, the CAM'):
+        loss_at(net, 900)
 
 
 @pytest.mark.parametrize('eval_mode', [False, True])

@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from mmengine.dist import all_reduce_dict
@@ -93,7 +93,23 @@ class AFA(EncoderDecoder):
         if not with_affinity or self.affinity_head is None:
             return self.decode_head.cam(self.extract_feat(inputs)), None
         feats, attentions = self.extract_feat(inputs, with_attention=True)
-        return self.decode_head.cam(feats), self.affinity_head(attentions)
+        return self.decode_head.cam(feats), self.affinity(feats, attentions)
+
+    def affinity(self, feats: Sequence[Tensor],
+                 attentions: Sequence[Tensor]) -> Tensor:
+        """Affinity (B, N, N) of the cells of the last feature map.
+
+        Raises:
+            ValueError: If the attention is on another grid.
+        """
+        affinity = self.affinity_head(attentions)
+        grid = tuple(feats[-1].shape[2:])
+        if affinity.shape[1] != grid[0] * grid[1]:
+            raise ValueError(
+                f'the attention of backbone.attn_blocks has '
+                f'{affinity.shape[1]} cells, the CAM {grid}; take blocks of '
+                'the last stage, whose keys are not reduced')
+        return affinity
 
     def images(self, inputs: Tensor) -> Tensor:
         """The network's input as RGB in [0, 1], in whole grey levels.
@@ -129,8 +145,10 @@ class AFA(EncoderDecoder):
         """
         if self.train_cfg['cam_eval_mode']:
             self.backbone.eval()
-        cam, affinity, grid = multi_scale_cam(self.cam_and_affinity, inputs,
-                                              self.train_cfg['cam_scales'])
+        cam, affinity, grid = multi_scale_cam(
+            lambda images, largest: self.cam_and_affinity(
+                images, largest and phase == AFFINITY_LABELS), inputs,
+            self.train_cfg['cam_scales'])
         self.backbone.train(self.training)
         image = self.images(inputs)
         affinity_from_cam = self.train_cfg['affinity_label_from'] == 'cam'
@@ -160,13 +178,14 @@ class AFA(EncoderDecoder):
         if phase == CLASSIFY:
             losses = self.decode_head.loss_by_image_label(
                 self.extract_feat(inputs), image_label)
-            losses = add_prefix(losses, 'decode')
             # Zero gradients for what this phase does not train: distributed
             # training waits for every parameter, and the published run's
             # optimizer counts these steps too.
-            losses['loss_idle'] = 0. * sum(
-                p.sum() for p in self.parameters() if p.requires_grad)
-            return losses
+            idle = 0. * sum(p.sum() for p in self.parameters())
+            return add_prefix({
+                k: v + idle
+                for k, v in losses.items()
+            }, 'decode')
 
         boxes = stack_boxes(data_samples, inputs)
         labels = self.pseudo_labels(inputs, image_label, boxes, phase)
@@ -185,7 +204,7 @@ class AFA(EncoderDecoder):
             losses.update(
                 add_prefix(
                     self.affinity_head.loss(
-                        self.affinity_head(attentions), label), 'affinity'))
+                        self.affinity(feats, attentions), label), 'affinity'))
         seg_logits = self.decode_head(feats)
         decode = self.decode_head.loss_by_image_label(feats, image_label)
         decode.update(self.decode_head.loss_by_label(seg_logits, labels.seg))
@@ -230,7 +249,7 @@ class AFA(EncoderDecoder):
         affinity = None
         if cfg.get('with_affinity_cam') and self.affinity_head is not None:
             feats, attentions = self.extract_feat(inputs, with_attention=True)
-            affinity = self.affinity_head(attentions)
+            affinity = self.affinity(feats, attentions)
         else:
             feats = self.extract_feat(inputs)
         metas = [sample.metainfo for sample in data_samples]
