@@ -67,10 +67,8 @@ def evaluate(config: Path, checkpoint: Path, picture: Path) -> dict:
     scores = runner.test()
     attach_refiner(runner.model, cfg)
     dataset = runner.test_dataloader.dataset
-    sheet = prediction_sheet(
-        runner.model, dataset,
-        range(0, len(dataset),
-              len(dataset) // NUM_PICTURES)[:NUM_PICTURES])
+    indices = [i * len(dataset) // NUM_PICTURES for i in range(NUM_PICTURES)]
+    sheet = prediction_sheet(runner.model, dataset, indices)
     save_picture(picture, sheet, max_bytes=300_000)
     return {
         key: round(float(scores[key]), 2)
@@ -107,7 +105,7 @@ def main() -> None:
     start = time.time()
     config = BASELINE_CONFIG if args.baseline else CONFIG
     work_dir = ROOT / 'work_dirs' / config.stem
-    picture = work_dir / 'demo.png'
+    picture = work_dir / 'demo.jpg'
     os.chdir(ROOT)  # the configs' paths start here
     run('tools/dataset_converters/make_demo_data.py', DATA)
     run('tools/train.py', config, '--work-dir', work_dir)

@@ -28,9 +28,11 @@ def attach_refiner(model: AFA, cfg: Config) -> None:
 
 
 def foreground_heat(scores: Tensor) -> np.ndarray:
-    """Strongest foreground share (H, W) of scores (C + 1, H, W) >= 0."""
-    total = scores.sum(0).clamp(min=1e-6)
-    return (scores[1:].amax(0) / total).clamp(0, 1).cpu().numpy()
+    """Strongest foreground share (H, W) of scores (C + 1, H, W) >= 0,
+    stretched to [0, 1] as CAMs are."""
+    share = scores[1:].amax(0) / scores.sum(0).clamp(min=1e-6)
+    share = share - share.min()
+    return (share / share.max().clamp(min=1e-6)).cpu().numpy()
 
 
 @torch.no_grad()

@@ -32,7 +32,9 @@ def test_sheet_row(ori_shape, with_affinity):
 
 def test_foreground_heat():
     scores = torch.tensor([[[1., 0., 0.]], [[1., 3., 0.]], [[0., 1., 0.]]])
-    assert foreground_heat(scores).tolist() == [[0.5, 0.75, 0.]]
+    heat = foreground_heat(scores)[0]
+    assert heat.tolist() == pytest.approx([0.5 / 0.75, 1., 0.])
+    assert (foreground_heat(torch.zeros(3, 2, 2)) == 0).all()
 
 
 def test_attach_refiner():

@@ -1,0 +1,39 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import json
+
+from mmengine.config import Config
+
+from tools import demo
+
+
+def test_stored_baseline():
+    """The README's figures are those of the file, whose command exists."""
+    stored = json.loads(demo.BASELINE.read_text())
+    assert stored['command'] == 'python tools/demo.py --baseline'
+    assert {key
+            for _, key in demo.SCORES} - set(stored['scores']) == {
+                'affinity_cam_given_tags/mIoU'
+            }
+    readme = (demo.ROOT / 'README.md').read_text()
+    assert f'| {stored["scores"]["mIoU"]:.1f} |\n' in readme
+
+
+def test_baseline_is_the_same_network():
+    """Without affinity and PAR, and otherwise alike."""
+    afa = Config.fromfile(demo.CONFIG)
+    baseline = Config.fromfile(demo.BASELINE_CONFIG)
+    assert baseline.model.affinity_head is None
+    assert baseline.custom_hooks == []
+    for key in ('backbone', 'decode_head', 'train_cfg', 'labeler'):
+        assert baseline.model[key] == afa.model[key]
+    for key in ('optim_wrapper', 'param_scheduler', 'train_cfg',
+                'train_dataloader'):
+        assert baseline[key] == afa[key]
+
+
+def test_table():
+    text = demo.table({'mIoU': 74.09, 'image_label/F1': 98.5}, {'mIoU': 66.5})
+    lines = text.splitlines()
+    assert lines[2] == '| segmentation mIoU | 74.1 | 66.5 |'
+    assert lines[4] == '| affinity CAM mIoU, given the tags | – | – |'
+    assert lines[5] == '| classification F1 | 98.5 | – |'
