@@ -95,7 +95,7 @@ def test_no_decoder_and_little_affinity_in_cam_passes():
 def test_attention_of_another_grid():
     net = build(
         backbone=dict(attn_blocks=[(2, 0)]), affinity_head=dict(in_channels=5))
-    with pytest.raises(ValueError, match='backbone.attn_blocks has 6 cells, the CAM'):
+    with pytest.raises(ValueError, match='attn_blocks has 6 cells, the CAM'):
         loss_at(net, 900)
 
 
