@@ -5,8 +5,7 @@ from mmengine.config import Config
 from mmengine.structures import PixelData
 
 from mmseg_afa.apis import attach_refiner
-from mmseg_afa.apis.prediction_sheet import (COLUMNS, foreground_heat,
-                                             sheet_row)
+from mmseg_afa.apis.prediction_sheet import COLUMNS, foreground_heat, sheet_row
 from tests.test_models.test_afa import batch, build
 from tests.test_reference.reference import ROOT
 
