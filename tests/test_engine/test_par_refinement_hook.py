@@ -1,8 +1,12 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from mmseg.registry import MODELS
 
 from mmseg_afa.engine.hooks import PARRefinementHook
 from mmseg_afa.models import PAR
@@ -79,3 +83,12 @@ def test_nothing_to_do(data_root, tmp_path):
             match='EncoderDecoder makes no pseudo label'
             '.*refine_predictions=True'):
         runner.train()
+
+
+def test_not_with_augmentation():
+    init_default_scope('mmseg')
+    tiny = Config.fromfile(CONFIG)
+    model = MODELS.build(dict(type='SegTTAModel', module=tiny.model))
+    hook = PARRefinementHook(refine_predictions=True)
+    with pytest.raises(TypeError, match='leave out --tta'):
+        hook.before_test(SimpleNamespace(model=model))

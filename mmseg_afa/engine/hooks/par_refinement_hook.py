@@ -3,7 +3,7 @@ from typing import List, Optional
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from mmseg.registry import HOOKS, MODELS
@@ -30,7 +30,8 @@ class PARRefinementHook(Hook):
 
     Raises:
         TypeError: If there is nothing to do: the model has no labeler and
-            predictions are not to be refined.
+            predictions are not to be refined; or if predictions under
+            test-time augmentation are to be refined.
     """
 
     priority = 'VERY_HIGH'
@@ -72,6 +73,10 @@ class PARRefinementHook(Hook):
     def _start(self, runner: Runner) -> None:
         if not self.refine_predictions:
             return
+        if isinstance(runner.model, BaseTTAModel):
+            raise TypeError(
+                'PARRefinementHook: refine_predictions does not work with '
+                'test-time augmentation; leave out --tta, or the hook')
         # Metrics see the predictions before any hook's after_*_iter: the
         # only place in between is the model's own output.
         self._handle = unwrap(runner.model).register_forward_hook(
