@@ -155,6 +155,12 @@ def test_segformer_weights(tmp_path):
     assert torch.equal(again.layers[3][2].weight, model.layers[3][2].weight)
 
 
+def test_missing_weights():
+    model = small(init_cfg=dict(type='Pretrained', checkpoint='no/mit.pth'))
+    with pytest.raises(FileNotFoundError, match='no/mit.pth.*init_cfg=None'):
+        model.init_weights()
+
+
 def test_under_segformer_head():
     head = SegformerHead(
         in_channels=[32, 64, 160, 256],

@@ -4,6 +4,7 @@
 Built on mmseg's MixVisionTransformer: same parameter names, so its converted
 checkpoints load; see also tools/model_converters.
 """
+import os.path as osp
 from typing import List, Optional, Sequence, Tuple, Union
 
 import torch
@@ -225,6 +226,22 @@ class AttnMixVisionTransformer(MixVisionTransformer):
             for block in attn_blocks
         ]
         self._register_load_state_dict_pre_hook(self._accept_segformer)
+
+    def init_weights(self) -> None:
+        """Load or draw the weights that `init_cfg` names.
+
+        Raises:
+            FileNotFoundError: If its checkpoint file does not exist.
+        """
+        path = (self.init_cfg or {}).get('checkpoint', '')
+        if path and '://' not in path and not osp.isfile(path):
+            raise FileNotFoundError(
+                f'{path}: no such file. Put ImageNet weights of the Mix '
+                'Transformer there (as SegFormer publishes them, or as '
+                'converted by mmseg), name another file by '
+                'model.backbone.init_cfg.checkpoint, or train from scratch '
+                'with model.backbone.init_cfg=None')
+        super().init_weights()
 
     @staticmethod
     def _accept_segformer(state_dict: dict, prefix: str, *args) -> None:
