@@ -233,7 +233,9 @@ class AttnMixVisionTransformer(MixVisionTransformer):
         Raises:
             FileNotFoundError: If its checkpoint file does not exist.
         """
-        path = (self.init_cfg or {}).get('checkpoint', '')
+        path = None
+        if isinstance(self.init_cfg, dict):
+            path = self.init_cfg.get('checkpoint')
         if path and '://' not in path and not osp.isfile(path):
             raise FileNotFoundError(
                 f'{path}: no such file. Put ImageNet weights of the Mix '
