@@ -129,6 +129,9 @@ def test_tools_on_a_trained_model(trained, tmp_path, overrides):
               tmp_path / 'masks', '--work-dir', tmp_path, *overrides)
     assert 'affinity_cam_given_tags/mIoU' in out
     assert len(list((tmp_path / 'masks').glob('*.png'))) == 4
+    out = run(sys.executable, 'tools/test.py', CONFIG, checkpoint, '--tta',
+              '--work-dir', tmp_path, *overrides)
+    assert 'affinity_cam_given_tags/mIoU' in out
     sheet = tmp_path / 'sheet.png'
     run(sys.executable, 'tools/analysis_tools/prediction_sheet.py', CONFIG,
         checkpoint, '--out', sheet, '--num', 2, '--work-dir', tmp_path,

@@ -8,6 +8,8 @@ from mmseg.registry import MODELS
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
+from .afa import EXTRA_OUTPUTS
+
 
 @torch.no_grad()
 def multi_scale_logits(segmentor: nn.Module,
@@ -76,6 +78,9 @@ class MultiScaleMaxTTA(BaseTTAModel):
     def predict(self, inputs: Tensor,
                 data_samples: Optional[SampleList]) -> SampleList:
         """(B, 3, H, W) normalised images to samples with `pred_sem_seg`."""
+        if any(map(self.module.test_cfg.get, EXTRA_OUTPUTS)):
+            # CAMs are those of one scale, whatever merges the segmentation
+            data_samples = self.module.predict(inputs, data_samples)
         logits = multi_scale_logits(self.module, inputs, self.scales,
                                     self.flip)
         logits = resize(logits, inputs.shape[-2:], mode='bilinear')
