@@ -57,7 +57,7 @@ def evaluate(config: Path, checkpoint: Path, picture: Path) -> dict:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
-    from mmseg_afa.apis import attach_refiner, prediction_sheet
+    from mmseg_afa.apis import attach_refiner, prediction_sheet, spread
     from mmseg_afa.visualization import save_picture
 
     cfg = Config.fromfile(config)
@@ -67,8 +67,8 @@ def evaluate(config: Path, checkpoint: Path, picture: Path) -> dict:
     scores = runner.test()
     attach_refiner(runner.model, cfg)
     dataset = runner.test_dataloader.dataset
-    indices = [i * len(dataset) // NUM_PICTURES for i in range(NUM_PICTURES)]
-    sheet = prediction_sheet(runner.model, dataset, indices)
+    sheet = prediction_sheet(runner.model, dataset,
+                             spread(len(dataset), NUM_PICTURES))
     save_picture(picture, sheet, max_bytes=300_000)
     return {
         key: round(float(scores[key]), 2)

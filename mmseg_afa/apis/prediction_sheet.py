@@ -81,6 +81,12 @@ def resize_to(image: np.ndarray, values: np.ndarray) -> np.ndarray:
     return mmcv.imresize(image, values.shape[::-1])
 
 
+def spread(total: int, number: int) -> List[int]:
+    """`number` indices spread evenly over `total` images."""
+    number = min(number, total)
+    return [i * total // number for i in range(number)]
+
+
 def prediction_sheet(
         model: AFA,
         dataset: BaseDataset,

@@ -5,14 +5,8 @@ import argparse
 from mmengine.runner import Runner
 
 from mmseg_afa import launch
-from mmseg_afa.apis import attach_refiner, prediction_sheet
+from mmseg_afa.apis import attach_refiner, prediction_sheet, spread
 from mmseg_afa.visualization import save_picture
-
-
-def spread(total: int, number: int) -> list:
-    """`number` indices spread evenly over `total` images."""
-    number = min(number, total)
-    return [i * total // number for i in range(number)]
 
 
 def parse_args() -> argparse.Namespace:

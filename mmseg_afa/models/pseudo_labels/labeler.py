@@ -139,16 +139,10 @@ class PseudoLabeler:
             Tensor: (B, C + 1, h, w), background first, absent classes 0.
         """
         classes = PresentClasses.of(image_label)
-        scores = self._walk(classes, cam, image_label, affinity, grid,
-                            bkg_score)
-        return classes.scatter(scores, cam.shape[1] + 1)
-
-    def _walk(self, classes: PresentClasses, cam: Tensor, image_label: Tensor,
-              affinity: Tensor, grid: Tuple[int,
-                                            int], bkg_score: float) -> Tensor:
         cam = resize(present_cam(cam, image_label), grid)
         scores = classes.softmax(classes.gather(cam, bkg_score))
-        return random_walk(scores, affinity, self.radius)
+        scores = random_walk(scores, affinity, self.radius)
+        return classes.scatter(scores, cam.shape[1] + 1)
 
     @torch.no_grad()
     def refined_affinity_scores(self, cam: Tensor, image_label: Tensor,
@@ -166,11 +160,13 @@ class PseudoLabeler:
         """
         classes = PresentClasses.of(image_label)
         size = cam.shape[-2:]
+        cam = resize(present_cam(cam, image_label), grid)
         scores = torch.cat([
-            self._walk(classes, cam, image_label, affinity, grid, score)
+            classes.softmax(classes.gather(cam, score))
             for score in (self.high, self.low)
         ], 1)
-        scores = resize(scores, size)
+        # one walk for both: its transition matrix is the costly part
+        scores = resize(random_walk(scores, affinity, self.radius), size)
         if self.refiner is not None:
             scores = self.refiner(
                 boxes_to_half(image, boxes),
