@@ -46,6 +46,7 @@ setup(
     extras_require={
         'mim': requirements('mminstall'),
         'optional': requirements('optional'),
-        'tests': requirements('tests'),
+        'data': requirements('data'),
+        'tests': requirements('data') + requirements('tests'),
     },
     zip_safe=False)

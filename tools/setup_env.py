@@ -246,6 +246,8 @@ def install_libraries(env):
         '-r',
         REQUIREMENTS / 'tested.txt',
         '-r',
+        REQUIREMENTS / 'data.txt',
+        '-r',
         REQUIREMENTS / 'tests.txt',
         '-r',
         REQUIREMENTS / 'lint.txt',

@@ -1,6 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Image lists: which images a split has, and whether they are there."""
 import os.path as osp
+from pathlib import PurePosixPath
 from typing import List, Optional, Sequence
 
 from mmengine import fileio
@@ -20,6 +21,23 @@ def first_few(names: Sequence[str], count: int = 3) -> str:
     return text + (f', ... ({len(names)} in all)' * (len(names) > count))
 
 
+def check_name(where: str, name: str) -> None:
+    """Refuse a name that leads out of the folder it is joined to.
+
+    Args:
+        where (str): File and line, for the message.
+        name (str): The name of an image, with '/' between folders.
+
+    Raises:
+        ValueError: If it is an absolute path or has '..' in it.
+    """
+    parts = PurePosixPath(name.replace('\\', '/'))
+    if parts.is_absolute() or '..' in parts.parts:
+        raise ValueError(
+            f'{where}: {name!r} leads out of the folder of the data set: '
+            "name images by their path in it, without '..'.")
+
+
 def read_image_list(path: str,
                     backend_args: Optional[dict] = None) -> List[str]:
     """Read a file that names an image on each line, without suffix.
@@ -34,7 +52,8 @@ def read_image_list(path: str,
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it names no image, or one twice.
+        ValueError: If it names no image, or one twice, or one outside the
+            folder of images.
     """
     try:
         text = fileio.get_text(
@@ -53,6 +72,7 @@ def read_image_list(path: str,
             raise ValueError(
                 f'{path}:{number}: {name!r} stands in line {line_of[name]} '
                 'already: remove one of the two lines.')
+        check_name(f'{path}:{number}', name)
         line_of[name] = number
         names.append(name)
     if not names:

@@ -11,11 +11,12 @@ image list, and its tags; an image without objects has none::
     2007_000999:
 """
 import difflib
-import os
 import re
 from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 from mmengine import fileio
+
+from ..utils import replacing
 
 MAKE_LABEL_FILE = 'python tools/dataset_converters/voc_image_labels.py'
 
@@ -86,14 +87,8 @@ def write_label_file(path: str, classes: Sequence[str],
             'line breaks, spaces at the ends, and commas and colons in names '
             'of classes.')
 
-    unfinished = f'{path}.{os.getpid()}.tmp'
-    try:
-        with open(unfinished, 'w', encoding='utf-8', newline='\n') as file:
-            file.write(text)
-        os.replace(unfinished, path)
-    finally:
-        if os.path.exists(unfinished):
-            os.remove(unfinished)
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(text.encode())
 
 
 def _parse(path, text, known_classes=None):

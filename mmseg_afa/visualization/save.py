@@ -1,11 +1,11 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Write pictures that keep to a size limit."""
-import os
 from itertools import product
 from pathlib import Path
 
 import cv2
 
+from ..utils import replacing
 from .checks import check_image
 
 # Tried from the left to the right, all qualities before the next scale.
@@ -62,9 +62,5 @@ def save_picture(path, sheet, max_bytes=None):
             f'{path} cannot be kept to {max_bytes} bytes, the smallest '
             f'version takes {len(content)}: allow more or show less.')
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f'.{path.name}.{os.getpid()}')
-    try:
+    with replacing(path) as unfinished:
         unfinished.write_bytes(content)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -55,3 +55,17 @@ def test_find_missing(tmp_path):
         for name in ('z.jpg', 'train/a.jpg', 'b.jpg', 'val/a.jpg', 'train')
     ]
     assert find_missing(paths) == [paths[0], paths[3], paths[4]]
+
+
+@pytest.mark.parametrize('name', ['../up', 'a/../../up', '/etc/a', '..\\up'])
+def test_names_stay_in_the_folder(tmp_path, name):
+    path = tmp_path / 'train.txt'
+    path.write_text(f'a\n{name}\n')
+    with pytest.raises(ValueError, match='train.txt:2: .* leads out of'):
+        read_image_list(str(path))
+
+
+def test_dots_in_names(tmp_path):
+    path = tmp_path / 'train.txt'
+    path.write_text('..a\nb..c/d\n')
+    assert read_image_list(str(path)) == ['..a', 'b..c/d']

@@ -10,11 +10,10 @@ import argparse
 import os
 import os.path as osp
 from functools import partial
-from typing import Callable, List, Optional, Sequence, Tuple
+from typing import Optional, Sequence, Tuple
 from xml.parsers import expat
 
 import numpy as np
-from mmengine.utils import track_parallel_progress, track_progress
 
 from mmseg_afa.datasets import (COCO2014WeakDataset, PascalVOCWeakDataset,
                                 write_label_file)
@@ -22,6 +21,7 @@ from mmseg_afa.datasets.image_list import (find_missing, first_few,
                                            read_image_list)
 from mmseg_afa.datasets.label_file import explain_unknown
 from mmseg_afa.datasets.mask_file import read_mask
+from mmseg_afa.utils import parallel_map, positive
 
 KNOWN_CLASSES = dict(
     voc=PascalVOCWeakDataset.METAINFO['classes'][1:],
@@ -97,23 +97,6 @@ SOURCES = dict(
     xml=('Annotations', '.xml', tags_of_xml))
 
 
-def track(function: Callable, tasks: List[str], workers: int) -> list:
-    """Apply ``function`` to each task, in order, with a progress bar.
-
-    Args:
-        function (Callable): Something that can be pickled.
-        tasks (list[str]): Its arguments.
-        workers (int): Number of processes; 1 stays in this one.
-
-    Returns:
-        list: The results.
-    """
-    if workers == 1:
-        return track_progress(function, tasks)
-    return track_parallel_progress(
-        function, tasks, nproc=workers, chunksize=16)
-
-
 def make_label_file(data_root: str,
                     source: str,
                     lists: Sequence[str],
@@ -151,22 +134,16 @@ def make_label_file(data_root: str,
             f'{len(missing)} of {len(paths)} files are missing: '
             f'{first_few(missing)}. Give their folder with --folder, other '
             'images with --list, or another source with --from.')
-    tags = track(partial(read_tags, classes=classes), paths, workers)
+    read = partial(read_tags, classes=classes)
+    tags = list(parallel_map(read, paths, workers, description='Reading tags'))
     out = osp.join(data_root, out)
     write_label_file(out, classes, dict(zip(names, tags)))
-    print(f'\n{out}: {len(names)} images, {sum(map(len, tags))} tags.')
+    print(f'{out}: {len(names)} images, {sum(map(len, tags))} tags.')
 
 
 def class_list(text: str) -> Tuple[str, ...]:
     """An argparse type: 'voc', 'coco' or names with commas between them."""
     return KNOWN_CLASSES.get(text) or tuple(text.split(','))
-
-
-def positive(text: str) -> int:
-    """An argparse type: an integer from 1 on."""
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text} must be at least 1')
-    return int(text)
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
