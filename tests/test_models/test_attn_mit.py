@@ -23,8 +23,9 @@ def test_forward_and_backward(arch):
                                                (1, dims[1], 7, 5),
                                                (1, dims[2], 4, 3),
                                                (1, dims[3], 4, 3)]
-    assert [tuple(a.shape) for a in attentions] == [(1, 8, 12, 12)] * 2
-    (feats[-1].mean() + sum(a.mean() for a in attentions)).backward()
+    logits = [a.full() for a in attentions]
+    assert [tuple(x.shape) for x in logits] == [(1, 8, 12, 12)] * 2
+    (feats[-1].mean() + sum(x.mean() for x in logits)).backward()
     assert all(
         torch.isfinite(p.grad).all() for n, p in model.named_parameters()
         if p.grad is not None)
@@ -44,7 +45,7 @@ def test_any_size(size):
         assert feat.shape[2:] == tuple(-(-n // stride) for n in size)
         assert torch.isfinite(feat).all()
     cells = feats[-1].shape[2] * feats[-1].shape[3]
-    assert attentions[0].shape == (2, 8, cells, cells)
+    assert attentions[0].full().shape == (2, 8, cells, cells)
 
 
 def test_same_as_mmseg():
@@ -76,7 +77,7 @@ def test_logits_explain_attention():
     with torch.no_grad():
         out, logits = attention(
             x, (3, 4), identity=torch.zeros_like(x), with_logits=True)
-        weights = (logits / 32**0.5).softmax(-1)
+        weights = (logits.full() / 32**0.5).softmax(-1)
         value = attention._heads(x, slice(512, 768))[0]
         expected = attention.attn.out_proj(
             (weights @ value).transpose(1, 2).flatten(2))
@@ -105,7 +106,7 @@ def test_only_asked_blocks(monkeypatch):
         _, attentions = model(torch.randn(1, 3, 64, 64), with_attention=True)
     assert asked == [(2, 0), (3, 1)]
     # keys of stage 3 are reduced 2 x 2, and the queries with them
-    assert [a.shape[-1] for a in attentions] == [4, 16]
+    assert [a.full().shape[-1] for a in attentions] == [4, 16]
 
 
 @pytest.mark.parametrize('kwargs, message', [
@@ -126,7 +127,8 @@ def test_checkpointing_changes_nothing():
         torch.manual_seed(0)
         model = small(with_cp=with_cp, drop_path_rate=0.)
         feats, attentions = model(x, with_attention=True)
-        (feats[-1].square().sum() + attentions[0].square().sum()).backward()
+        (feats[-1].square().sum() +
+         attentions[0].full().square().sum()).backward()
         grads.append(model.layers[0][0].projection.weight.grad)
     ref.assert_close(grads[1], grads[0], rtol=1e-5)
 

@@ -7,6 +7,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from mmseg_afa.models import AFAHead, WSSSHead
+from mmseg_afa.models.attention_logits import AttentionLogits
 from tests.test_reference import reference as ref
 
 
@@ -89,6 +90,17 @@ def test_bad_pooling():
         wsss_head(pooling='mean')
 
 
+@pytest.mark.parametrize('norm_cfg', [dict(type='BN'), None])
+def test_segmentation_is_the_fusion_of_the_resized_levels(norm_cfg):
+    head = wsss_head(norm_cfg=norm_cfg).eval()
+    levels = [
+        torch.nn.functional.interpolate(conv(x), (8, 6), mode='bilinear')
+        for conv, x in zip(head.convs, feats())
+    ]
+    fused = head.fusion_conv(torch.cat(levels[::-1], 1))
+    ref.assert_close(head(feats()), head.cls_seg(fused), rtol=1e-5)
+
+
 def test_afa_head():
     """A + A^T through a 1x1 convolution with bias, then a sigmoid."""
     torch.manual_seed(0)
@@ -100,6 +112,19 @@ def test_afa_head():
     affinity = head(attentions)
     ref.assert_close(affinity, expected, rtol=1e-5)
     ref.assert_close(affinity, affinity.transpose(1, 2), rtol=1e-6)
+
+
+def test_afa_head_takes_factors_of_the_logits():
+    torch.manual_seed(0)
+    head = AFAHead(in_channels=6)
+    head.init_weights()
+    attentions = [AttentionLogits(*torch.randn(2, 2, 3, 5, 4))] * 2
+    affinity = head(attentions)
+    ref.assert_close(affinity, head([a.full() for a in attentions]), rtol=1e-5)
+    with torch.autocast('cpu', torch.bfloat16):
+        half = head([AttentionLogits(*a) for a in attentions])
+    assert half.dtype == torch.float32
+    ref.assert_close(half, affinity, rtol=1e-6)
 
 
 def test_afa_head_initialisation():

@@ -1,11 +1,12 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-from typing import Dict, Sequence
+from typing import Dict, Sequence, Union
 
-import torch
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, OptMultiConfig
 from torch import Tensor, nn
+
+from ..attention_logits import AttentionLogits, mix_heads
 
 
 @MODELS.register_module()
@@ -37,27 +38,34 @@ class AFAHead(BaseModule):
         self.proj = nn.Conv2d(in_channels, 1, 1)
         self.loss_aff = MODELS.build(loss_aff)
 
-    def forward(self, attentions: Sequence[Tensor]) -> Tensor:
+    def forward(
+            self, attentions: Sequence[Union[AttentionLogits,
+                                             Tensor]]) -> Tensor:
         """Attention logits to affinity.
 
         Args:
-            attentions (Sequence[Tensor]): (B, heads, N, N) raw logits of
-                each block, on the same grid of N cells.
+            attentions (Sequence[AttentionLogits or Tensor]): Of each block,
+                the raw logits as the backbone gives them, or themselves as
+                (B, heads, N, N), on the same grid of N cells.
 
         Returns:
             Tensor: (B, N, N) float32 in [0, 1], symmetric.
+
+        Raises:
+            ValueError: If they do not have `in_channels` heads in all.
         """
-        attention = torch.cat(list(attentions), 1)
-        if attention.shape[1] != self.proj.in_channels:
+        heads = [(attention.query if isinstance(attention, AttentionLogits)
+                  else attention).shape[1] for attention in attentions]
+        if sum(heads) != self.proj.in_channels:
             raise ValueError(
                 f'affinity_head.in_channels is {self.proj.in_channels}, but '
-                f'the backbone gives {attention.shape[1]} attention channels;'
-                ' set in_channels to heads x blocks of backbone.attn_blocks')
-        # The convolution and the transpose commute; this order needs a
-        # sixteenth of the memory. The bias is added once.
-        logits = self.proj(attention)[:, 0].float()
-        bias = self.proj.bias.float()
-        return (logits + logits.transpose(1, 2) - bias).sigmoid()
+                f'the backbone gives {sum(heads)} attention channels; set '
+                'in_channels to heads x blocks of backbone.attn_blocks')
+        # The convolution and the transpose commute: heads are mixed first.
+        weights = self.proj.weight.flatten().split(heads)
+        logits = sum(map(mix_heads, attentions, weights))
+        return (logits + logits.transpose(1, 2) +
+                self.proj.bias.float()).sigmoid()
 
     def loss(self, affinity: Tensor, label: Tensor) -> Dict[str, Tensor]:
         """Losses of an affinity (B, N, N) under a label (B, N, N)."""

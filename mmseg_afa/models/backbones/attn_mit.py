@@ -11,13 +11,13 @@ import torch
 import torch.nn.functional as F
 import torch.utils.checkpoint as cp
 from mmengine.model import ModuleList
-from mmseg.models.backbones.mit import (EfficientMultiheadAttention,
+from mmseg.models.backbones.mit import (EfficientMultiheadAttention, MixFFN,
                                         MixVisionTransformer,
                                         TransformerEncoderLayer)
-from mmseg.models.utils import nchw_to_nlc, nlc_to_nchw
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from ..attention_logits import AttentionLogits
 from .mit_names import is_segformer, segformer_to_mmseg
 
 # SegFormer (arXiv 2105.15203), table 6
@@ -37,6 +37,43 @@ def pad_to_at_least(x: Tensor, size: int) -> Tensor:
     return F.pad(x, (0, max(size - width, 0), 0, max(size - height, 0)))
 
 
+def to_map(x: Tensor, hw_shape: Tuple[int, int]) -> Tensor:
+    """Tokens (B, H * W, C) as a map (B, C, H, W), a channels-last view.
+
+    (mmseg's nlc_to_nchw copies.)
+    """
+    return x.transpose(1, 2).unflatten(2, hw_shape)
+
+
+def to_tokens(x: Tensor) -> Tensor:
+    """A map (B, C, H, W) as tokens (B, H * W, C), a view if channels-last."""
+    return x.flatten(2).transpose(1, 2)
+
+
+def mix_ffn(ffn: MixFFN, x: Tensor, hw_shape: Tuple[int, int],
+            identity: Tensor) -> Tensor:
+    """What a MixFFN computes, with the tokens left where they are.
+
+    The 1x1 convolutions are matrix products over tokens, and the depth-wise
+    one reads the tokens as a channels-last map: no transposed copies.
+
+    Args:
+        ffn (MixFFN): The module.
+        x (Tensor): (B, N, C), N = height x width.
+        hw_shape (tuple[int, int]): Height and width of the grid.
+        identity (Tensor): (B, N, C), added to the output.
+
+    Returns:
+        Tensor: (B, N, C).
+    """
+    expand, depthwise, activate, drop, reduce, drop_out = ffn.layers
+    out = F.linear(x, expand.weight.flatten(1), expand.bias)
+    out = to_tokens(depthwise(to_map(out, hw_shape)))
+    out = drop(activate(out))
+    out = drop_out(F.linear(out, reduce.weight.flatten(1), reduce.bias))
+    return identity + ffn.dropout_layer(out)
+
+
 class LogitAttention(EfficientMultiheadAttention):
     """Efficient self-attention through scaled_dot_product_attention.
 
@@ -54,11 +91,13 @@ class LogitAttention(EfficientMultiheadAttention):
                    self.embed_dims // self.num_heads)
         return x.permute(2, 0, 3, 1, 4)
 
-    def forward(self,
-                x: Tensor,
-                hw_shape: Tuple[int, int],
-                identity: Optional[Tensor] = None,
-                with_logits: bool = False) -> Tuple[Tensor, Optional[Tensor]]:
+    def forward(
+            self,
+            x: Tensor,
+            hw_shape: Tuple[int, int],
+            identity: Optional[Tensor] = None,
+            with_logits: bool = False
+    ) -> Tuple[Tensor, Optional[AttentionLogits]]:
         """Attend.
 
         Args:
@@ -68,15 +107,15 @@ class LogitAttention(EfficientMultiheadAttention):
             with_logits (bool): Return the logits too.
 
         Returns:
-            tuple[Tensor, Tensor or None]: (B, N, C), and the logits Q K^T
-            before scaling and softmax, (B, heads, Nq, Nk). Where the keys
-            are reduced the query axis is average-pooled to their grid.
+            tuple[Tensor, AttentionLogits or None]: (B, N, C), and the logits
+            Q K^T before scaling and softmax, (B, heads, Nq, Nk). Where the
+            keys are reduced the query axis is average-pooled to their grid.
         """
         identity = x if identity is None else identity
         x_kv = x
         if self.sr_ratio > 1:
-            x_kv = pad_to_at_least(nlc_to_nchw(x, hw_shape), self.sr_ratio)
-            x_kv = self.norm(nchw_to_nlc(self.sr(x_kv)))
+            x_kv = pad_to_at_least(to_map(x, hw_shape), self.sr_ratio)
+            x_kv = self.norm(to_tokens(self.sr(x_kv)))
         embed = self.embed_dims
         query, = self._heads(x, slice(0, embed))
         key, value = self._heads(x_kv, slice(embed, 3 * embed))
@@ -88,7 +127,7 @@ class LogitAttention(EfficientMultiheadAttention):
         out = self.attn.out_proj(out.transpose(1, 2).flatten(2))
         logits = None
         if with_logits:
-            logits = self._pool(query, hw_shape) @ key.transpose(-2, -1)
+            logits = AttentionLogits(self._pool(query, hw_shape), key)
         return identity + self.dropout_layer(self.proj_drop(out)), logits
 
     def _pool(self, query: Tensor, hw_shape: Tuple[int, int]) -> Tensor:
@@ -137,13 +176,14 @@ class LogitEncoderLayer(TransformerEncoderLayer):
     def forward(self,
                 x: Tensor,
                 hw_shape: Tuple[int, int],
-                with_logits: bool = False) -> Tuple[Tensor, Optional[Tensor]]:
+                with_logits: bool = False
+                ) -> Tuple[Tensor, Optional[AttentionLogits]]:
         """(B, N, C) to (B, N, C) and, where asked for, attention logits."""
 
         def inner(x):
             x, logits = self.attn(
                 self.norm1(x), hw_shape, identity=x, with_logits=with_logits)
-            return self.ffn(self.norm2(x), hw_shape, identity=x), logits
+            return mix_ffn(self.ffn, self.norm2(x), hw_shape, x), logits
 
         if self.with_cp and x.requires_grad:
             return cp.checkpoint(inner, x, use_reentrant=False)
@@ -274,7 +314,8 @@ class AttnMixVisionTransformer(MixVisionTransformer):
         self,
         x: Tensor,
         with_attention: bool = False
-    ) -> Union[Tuple[Tensor, ...], Tuple[Tuple[Tensor, ...], List[Tensor]]]:
+    ) -> Union[Tuple[Tensor, ...], Tuple[Tuple[Tensor, ...],
+                                         List[AttentionLogits]]]:
         """Extract features.
 
         Args:
@@ -294,7 +335,7 @@ class AttnMixVisionTransformer(MixVisionTransformer):
                 x, block_logits = block(x, hw_shape, with_logits=wanted)
                 if wanted:
                     logits[i, j] = block_logits
-            x = nlc_to_nchw(norm(x), hw_shape)
+            x = to_map(norm(x), hw_shape)
             if i in self.out_indices:
                 feats.append(x)
         if with_attention:

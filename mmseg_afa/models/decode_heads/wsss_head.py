@@ -78,17 +78,29 @@ class WSSSHead(BaseDecodeHead):
             Tensor: (B, num_classes, H_0, W_0).
         """
         inputs = self._transform_inputs(inputs)
-        size = inputs[0].shape[2:]
-        levels = [
-            resize(
-                conv(x),
-                size,
-                mode='bilinear',
-                align_corners=self.align_corners)
-            for conv, x in zip(self.convs, inputs)
-        ]
+        fusion = self.fusion_conv
         # coarsest first: the order of the published weights
-        return self.cls_seg(self.fusion_conv(torch.cat(levels[::-1], 1)))
+        parts = fusion.conv.weight.flatten(1).split(self.channels, 1)[::-1]
+        # Two linear layers with a bilinear resize in between: their product
+        # can be applied before the resize, at each level's own size.
+        levels = [
+            F.conv2d(x, (part @ conv.weight.flatten(1))[:, :, None, None],
+                     part @ conv.bias)
+            for conv, part, x in zip(self.convs, parts, inputs)
+        ]
+        fused = sum(
+            resize(
+                level,
+                inputs[0].shape[2:],
+                mode='bilinear',
+                align_corners=self.align_corners) for level in levels)
+        if fusion.conv.bias is not None:
+            fused = fused + fusion.conv.bias[:, None, None]
+        if fusion.with_norm:
+            fused = fusion.norm(fused)
+        if fusion.with_activation:
+            fused = fusion.activate(fused)
+        return self.cls_seg(fused)
 
     def image_logits(self, inputs: Sequence[Tensor]) -> Tensor:
         """Classification logits (B, num_classes - 1) of the images."""

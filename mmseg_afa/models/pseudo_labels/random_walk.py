@@ -48,10 +48,11 @@ def random_walk(scores: Tensor, affinity: Tensor, radius: int) -> Tensor:
     with torch.autocast(scores.device.type, enabled=False):
         transition = affinity.float() * radius_mask(grid, radius,
                                                     affinity.device)
-        transition = transition.square()
-        transition /= transition.sum(1, keepdim=True) + 0.1
-        return (scores.float().flatten(2) @ transition).view(
-            *scores.shape[:2], *grid)
+        transition.square_()
+        # The columns' sums divide the few rows of scores, not all N x N.
+        walked = scores.float().flatten(2) @ transition
+        walked /= transition.sum(1, keepdim=True) + 0.1
+        return walked.view(*scores.shape[:2], *grid)
 
 
 def affinity_label(label: Tensor, grid: Tuple[int, int],

@@ -5,7 +5,8 @@ Each pixel repeatedly becomes a weighted mean of 48 neighbours; the weights
 come from the image alone, so they are computed once and shared by every mask
 and every iteration.
 """
-from typing import Optional, Sequence, Tuple
+from functools import lru_cache
+from typing import List, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +49,37 @@ def replicate_pad(x: Tensor, pad: int, sizes: Optional[Tensor]) -> Tensor:
         3, cols[:, None, None, :].expand(-1, channels, x.shape[2], -1))
 
 
+def neighbour_views(x: Tensor,
+                    dilations: Sequence[int],
+                    sizes: Optional[Tensor] = None) -> List[Tensor]:
+    """What each pixel sees in the direction of each of its neighbours.
+
+    Args:
+        x (Tensor): (B, C, H, W).
+        dilations (Sequence[int]): Distances of the neighbours, in pixels.
+        sizes (Tensor, optional): See :func:`replicate_pad`.
+
+    Returns:
+        list[Tensor]: (B, C, H, W) for each neighbour, views of one tensor.
+    """
+    pad = max(dilations)
+    height, width = x.shape[-2:]
+    padded = replicate_pad(x, pad, sizes)
+    return [
+        padded[..., pad + dy:pad + dy + height, pad + dx:pad + dx + width]
+        for dy, dx in neighbour_offsets(dilations)
+    ]
+
+
+@lru_cache(maxsize=32)
+def position_weights(dilations: Tuple[int, ...], w1: float,
+                     device: torch.device) -> Tensor:
+    """The position kernel: (8 * len(dilations), ) float32, sums to 1."""
+    distance = torch.tensor(neighbour_offsets(dilations)).float().norm(dim=1)
+    kernel = -(distance / (distance.std() + 1e-8) / w1)**2
+    return kernel.softmax(0).to(device)
+
+
 def par_weights(image: Tensor,
                 dilations: Sequence[int],
                 w1: float = 0.3,
@@ -65,24 +97,22 @@ def par_weights(image: Tensor,
     Returns:
         Tensor: (B, 8 * len(dilations), H, W); sums to 1 + w2 over dim 1.
     """
-    offsets = neighbour_offsets(dilations)
-    pad = max(dilations)
-    height, width = image.shape[-2:]
-    padded = replicate_pad(image, pad, sizes)
-    logits = 0.
-    # One colour at a time: the neighbours of all three at once would be the
+    neighbours = neighbour_views(image, dilations, sizes)
+    # One neighbour at a time: all 48 of a colour image at once would be the
     # largest tensor of the whole training step.
-    for centre, channel in zip(image.split(1, 1), padded.unbind(1)):
-        diff = torch.stack([
-            channel[:, pad + dy:pad + dy + height, pad + dx:pad + dx + width]
-            for dy, dx in offsets
-        ], 1)
-        std = diff.std(1, keepdim=True)
-        diff.sub_(centre).div_((std + 1e-8) * w1).square_()
-        logits = logits - diff / image.shape[1]
-    distance = image.new_tensor(offsets).norm(dim=1)
-    position = -(distance / (distance.std() + 1e-8) / w1)**2
-    return logits.softmax(1) + w2 * position.softmax(0)[:, None, None]
+    mean = sum(neighbours) / len(neighbours)
+    variance = torch.zeros_like(image)
+    for neighbour in neighbours:
+        diff = neighbour - mean
+        variance.addcmul_(diff, diff)
+    std = (variance / (len(neighbours) - 1)).sqrt_()
+    scale = ((std + 1e-8) * w1).square_().mul_(-image.shape[1]).reciprocal_()
+    logits = image.new_empty(len(image), len(neighbours), *image.shape[-2:])
+    for neighbour, logit in zip(neighbours, logits.unbind(1)):
+        diff = neighbour - image
+        torch.sum(diff.square_().mul_(scale), 1, out=logit)
+    position = position_weights(tuple(dilations), w1, image.device)
+    return logits.softmax(1).add_(w2 * position[:, None, None])
 
 
 def par_propagate(masks: Tensor,
@@ -102,16 +132,11 @@ def par_propagate(masks: Tensor,
     Returns:
         Tensor: (B, C, H, W).
     """
-    pad = max(dilations)
-    height, width = masks.shape[-2:]
-    offsets = neighbour_offsets(dilations)
     for _ in range(num_iter):
-        padded = replicate_pad(masks, pad, sizes)
+        neighbours = neighbour_views(masks, dilations, sizes)
         masks = torch.zeros_like(masks)
-        for (dy, dx), weight in zip(offsets, weights.split(1, 1)):
-            masks.addcmul_(
-                weight, padded[..., pad + dy:pad + dy + height,
-                               pad + dx:pad + dx + width])
+        for neighbour, weight in zip(neighbours, weights.split(1, 1)):
+            masks.addcmul_(weight, neighbour)
     return masks
 
 

@@ -1,0 +1,58 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+from typing import NamedTuple, Union
+
+import torch
+from torch import Tensor
+
+
+class AttentionLogits(NamedTuple):
+    """The logits Q K^T of an attention block, kept as their two factors.
+
+    Q and K are small where the logits, (B, heads, Nq, Nk), are the largest
+    tensor of a training step; what AFA needs of these is linear in them.
+
+    `query` is (B, heads, Nq, d), `key` (B, heads, Nk, d).
+    """
+    query: Tensor
+    key: Tensor
+
+    def full(self) -> Tensor:
+        """The logits of each head, before scaling, (B, heads, Nq, Nk)."""
+        return self.query @ self.key.transpose(-2, -1)
+
+    def mix(self, weights: Tensor) -> Tensor:
+        """A weighted sum of the logits over the heads, in float32.
+
+        The weights go into the query, and the sum over heads becomes part of
+        one matrix product: sum_h w_h Q_h K_h^T = [w_1 Q_1 ... ] [K_1 ...]^T.
+
+        Args:
+            weights (Tensor): (heads, ).
+
+        Returns:
+            Tensor: (B, Nq, Nk).
+        """
+        # autocast would round the logits, which are not small
+        with torch.autocast(self.query.device.type, enabled=False):
+            query = self.query.float() * weights.float()[:, None, None]
+            query, key = (
+                x.transpose(1, 2).flatten(2)
+                for x in (query, self.key.float()))
+            return query @ key.transpose(1, 2)
+
+
+def mix_heads(attention: Union[AttentionLogits, Tensor],
+              weights: Tensor) -> Tensor:
+    """A weighted sum over the heads of logits in either form, float32.
+
+    Args:
+        attention (AttentionLogits or Tensor): If a tensor, the logits
+            themselves, (B, heads, Nq, Nk).
+        weights (Tensor): (heads, ).
+
+    Returns:
+        Tensor: (B, Nq, Nk).
+    """
+    if isinstance(attention, AttentionLogits):
+        return attention.mix(weights)
+    return torch.einsum('bhij,h->bij', attention.float(), weights.float())
