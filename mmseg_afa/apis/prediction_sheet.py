@@ -11,7 +11,7 @@ from mmseg.registry import HOOKS
 from torch import Tensor
 
 from mmseg_afa.engine.hooks import PARRefinementHook
-from mmseg_afa.models import AFA
+from mmseg_afa.models import AFA, PresentClasses
 from mmseg_afa.models.segmentors.afa import AFFINITY_LABELS, CAM_LABELS
 from mmseg_afa.visualization import (overlay_heatmap, overlay_label,
                                      picture_sheet)
@@ -59,7 +59,8 @@ def sheet_row(model: AFA, data: dict,
     boxes = torch.tensor([[0, inputs.shape[2], 0, inputs.shape[3]]],
                          device=inputs.device)
     phase = AFFINITY_LABELS if model.affinity_head else CAM_LABELS
-    pseudo = model.pseudo_labels(inputs, label, boxes, phase).seg[0]
+    pseudo = model.pseudo_labels(inputs, PresentClasses.of(label), boxes,
+                                 phase).seg[0]
 
     affinity = np.full_like(image, 255)
     if 'affinity_cam' in sample:

@@ -9,11 +9,13 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from mmseg_afa.models import PAR
+from mmseg_afa.models import PAR, PresentClasses
 from mmseg_afa.models.segmentors import afa as module
 from mmseg_afa.models.segmentors.afa import denormalize, to_original
 from tests.test_reference import reference as ref
 from tests.test_reference.reference import ROOT
+
+EVERY_CLASS = PresentClasses.of(torch.ones(2, 5))
 
 
 def build(**model):
@@ -84,10 +86,10 @@ def test_no_decoder_and_little_affinity_in_cam_passes():
             net.affinity_head, 'forward',
             wraps=net.affinity_head.forward) as f:
         inputs, data = batch()
-        net.pseudo_labels(inputs, torch.ones(2, 5),
+        net.pseudo_labels(inputs, EVERY_CLASS,
                           torch.tensor([[0, 48, 0, 64]] * 2), 'affinity')
         assert f.call_count == 1
-        net.pseudo_labels(inputs, torch.ones(2, 5),
+        net.pseudo_labels(inputs, EVERY_CLASS,
                           torch.tensor([[0, 48, 0, 64]] * 2), 'cam')
         assert f.call_count == 1
 
@@ -107,10 +109,52 @@ def test_mode_of_cam_passes(eval_mode):
     net.extract_feat = lambda *args, **kwargs: (
         modes.append(net.backbone.training) or extract(*args, **kwargs))
     inputs, _ = batch()
-    net.pseudo_labels(inputs, torch.ones(2, 5),
-                      torch.tensor([[0, 48, 0, 64]] * 2), 'cam')
+    net.pseudo_labels(inputs, EVERY_CLASS, torch.tensor([[0, 48, 0, 64]] * 2),
+                      'cam')
     assert modes == [not eval_mode] * 6
     assert net.training and net.backbone.training
+
+
+@pytest.mark.parametrize('iteration', [400, 900])
+def test_scale_one_is_shared_where_it_is_the_same(iteration):
+    """Without stochastic depth one pass less, and the same losses."""
+    passes = []
+
+    def losses(repeatable):
+        net = build(backbone=dict(drop_path_rate=0.))
+        net.decode_head.dropout = None
+        assert net.repeatable
+        net.repeatable = repeatable
+        extract = net.extract_feat
+        net.extract_feat = lambda *args, **kwargs: (
+            passes.append(repeatable) or extract(*args, **kwargs))
+        out = loss_at(net, iteration)
+        net.parse_losses(out)[0].backward()
+        return out, net.backbone.layers[0][0].projection.weight.grad
+
+    (shared, shared_grad), (own, own_grad) = losses(True), losses(False)
+    assert passes == [True] * 6 + [False] * 7
+    for key, value in own.items():
+        torch.testing.assert_close(shared[key], value)
+    ref.assert_close(shared_grad, own_grad, rtol=1e-4)
+    assert not build().repeatable
+
+
+def test_flip_in_batch():
+    """Half the CAM passes, and the same labels."""
+    labels, passes = [], []
+    for in_batch in (False, True):
+        net = build(
+            backbone=dict(drop_path_rate=0.),
+            train_cfg=dict(cam_flip_in_batch=in_batch))
+        extract = net.extract_feat
+        net.extract_feat = lambda images, **kwargs: (
+            passes.append(len(images)) or extract(images, **kwargs))
+        labels.append(
+            net.pseudo_labels(batch()[0], EVERY_CLASS,
+                              torch.tensor([[0, 48, 0, 64]] * 2), 'affinity'))
+    assert passes == [2] * 6 + [4] * 3
+    ref.assert_same_labels(labels[1].seg, labels[0].seg)
 
 
 @pytest.mark.parametrize('affinity_from, same', [('cam', False),
@@ -119,7 +163,7 @@ def test_source_of_affinity_label(affinity_from, same):
     net = build(train_cfg=dict(affinity_label_from=affinity_from))
     inputs, _ = batch()
     boxes = torch.tensor([[0, 48, 0, 64]] * 2)
-    labels = net.pseudo_labels(inputs, torch.ones(2, 5), boxes, 'affinity')
+    labels = net.pseudo_labels(inputs, EVERY_CLASS, boxes, 'affinity')
     assert (labels.affinity is labels.seg) == same
 
 

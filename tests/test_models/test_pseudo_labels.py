@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from mmseg_afa.models import (PAR, PresentClasses, PseudoLabeler,
                               affinity_label, multi_scale_cam, random_walk)
 from mmseg_afa.models.pseudo_labels.boxes import box_mask
-from mmseg_afa.models.pseudo_labels.cam import combine_labels, normalize_cam
+from mmseg_afa.models.pseudo_labels.cam import normalize_cam
+from mmseg_afa.models.pseudo_labels.labeler import combine_scores
 from tests.test_reference import reference as ref
 
 
@@ -40,8 +41,10 @@ def test_labels_are_sound(seed, batch, classes, size, flat, with_par):
                                                      size, flat)
     labeler = PseudoLabeler(refiner=PAR(num_iter=2) if with_par else None)
     inside = box_mask(boxes, (size, size))
-    for out in (labeler.cam_label(cam, label, boxes, image),
-                labeler.affinity_refined_label(cam, label, boxes, image,
+    present = PresentClasses.of(label)
+    own = present.select(cam)
+    for out in (labeler.cam_label(own, present, boxes, image),
+                labeler.affinity_refined_label(own, present, boxes, image,
                                                affinity, grid)):
         assert out.shape == (batch, size, size) and out.dtype == torch.int64
         assert (out[~inside] == 255).all()
@@ -56,10 +59,12 @@ def test_image_without_classes_is_background():
     cam, _, _, image, affinity, grid = crops(0, 2, 3, 32)
     label = torch.tensor([[0., 0, 0], [0, 1, 0]])
     boxes = torch.tensor([[0, 32, 0, 32]] * 2)
+    present = PresentClasses.of(label)
+    cam = present.select(cam)
     for refiner in (None, PAR(num_iter=2)):
         labeler = PseudoLabeler(refiner=refiner)
-        assert (labeler.cam_label(cam, label, boxes, image)[0] == 0).all()
-        out = labeler.affinity_refined_label(cam, label, boxes, image,
+        assert (labeler.cam_label(cam, present, boxes, image)[0] == 0).all()
+        out = labeler.affinity_refined_label(cam, present, boxes, image,
                                              affinity, grid)
         assert (out[0] == 0).all()
 
@@ -69,9 +74,10 @@ def test_present_classes():
     assert classes.index[0].tolist() == [0, 2, 4]
     assert classes.valid.tolist() == [[True] * 3, [True, False, False]]
     cam = torch.arange(8.).view(2, 4, 1, 1)
-    scores = classes.gather(cam, 0.5)
-    assert scores[0].flatten().tolist() == [0.5, 1, 3]
-    soft = classes.softmax(scores)
+    own = classes.select(cam)
+    assert own[0].flatten().tolist() == [1, 3]
+    soft = classes.scores(own, 0.5)
+    ref.assert_close(soft[0].flatten(), torch.tensor([0.5, 1, 3]).softmax(0))
     assert soft[1].flatten().tolist() == [1, 0, 0]
     assert classes.argmax(soft).flatten().tolist() == [4, 0]
     full = classes.scatter(soft, 5)
@@ -83,21 +89,48 @@ def test_thresholds():
     labeler = PseudoLabeler()
     cam = torch.tensor([0.35, 0.36, 0.55, 0.56]).view(1, 1, 1, 4)
     boxes = torch.tensor([[0, 1, 0, 4]])
-    out = labeler.cam_label(cam, torch.ones(1, 1), boxes, None)
+    present = PresentClasses.of(torch.ones(1, 1))
+    out = labeler.cam_label(cam, present, boxes, None)
     assert out.flatten().tolist() == [0, 255, 255, 1]
     assert labeler.eval_label(cam, torch.ones(
         1, 1)).flatten().tolist() == [0, 0, 1, 1]
     assert (labeler.eval_label(cam, torch.zeros(1, 1)) == 0).all()
 
 
-def test_combine_labels():
-    high = torch.tensor([[[2, 0, 0, 1]]])
-    low = torch.tensor([[[2, 2, 0, 2]]])
+def test_no_classes_at_all():
+    classes = PresentClasses.of(torch.zeros(2, 3))
+    assert classes.index.shape == (2, 2) and not classes.valid[:, 1].any()
+
+
+def test_given_number_of_channels():
+    """With `most` nothing is asked of the device; larger does no harm."""
+    classes = PresentClasses.of(torch.tensor([[0., 1, 0], [1, 1, 0]]), most=3)
+    assert classes.valid.tolist() == [[True, True, False, False],
+                                      [True, True, True, False]]
+
+
+@given(
+    st.lists(
+        st.lists(st.integers(0, 2), min_size=3, max_size=3),
+        min_size=1,
+        max_size=9))
+def test_argmax_takes_the_first(rows):
+    scores = torch.tensor(rows).float().t().reshape(1, 3, 1, -1)
+    classes = PresentClasses.of(torch.tensor([[0., 1, 1]]))
+    expected = torch.tensor([0, 2, 3])[scores.argmax(1)]
+    assert torch.equal(classes.argmax(scores), expected)
+
+
+def test_combine_scores():
+    """Foreground of the high, background of both, ignored else."""
+    classes = PresentClasses.of(torch.tensor([[1., 1]]))
+    high = torch.eye(3)[[2, 0, 0, 1]].t().reshape(1, 3, 1, 4)
+    low = torch.eye(3)[[2, 2, 0, 2]].t().reshape(1, 3, 1, 4)
     boxes = torch.tensor([[0, 1, 0, 4]])
-    assert combine_labels(high, low,
+    assert combine_scores(high, low, classes,
                           boxes).flatten().tolist() == [2, 255, 0, 1]
     boxes = torch.tensor([[0, 1, 1, 3]])
-    assert combine_labels(high, low,
+    assert combine_scores(high, low, classes,
                           boxes).flatten().tolist() == [255, 255, 0, 255]
 
 

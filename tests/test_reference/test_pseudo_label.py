@@ -28,7 +28,9 @@ def labeler(data):
 
 
 def crop(data):
-    return (data['cam'], data['image_labels'], data['img_box'], data['image'])
+    classes = PresentClasses.of(data['image_labels'])
+    return (classes.select(data['cam']), classes, data['img_box'],
+            data['image'])
 
 
 def affinity(data):

@@ -9,6 +9,7 @@ from mmseg.registry import DATASETS, PARAM_SCHEDULERS
 from mmseg.structures import SegDataSample
 from torch.utils.data import Dataset
 
+from mmseg_afa.models import PresentClasses
 from tools.model_converters.afa2mmseg import convert
 from . import reference as ref
 
@@ -121,7 +122,8 @@ class TrajectoryRecorder(Hook):
         batch = model.data_preprocessor(data_batch, True)
         labels = torch.stack([s.image_label for s in batch['data_samples']])
         boxes = torch.tensor([s.img_box for s in batch['data_samples']])
-        pseudo = model.pseudo_labels(batch['inputs'], labels, boxes, 'cam')
+        pseudo = model.pseudo_labels(batch['inputs'],
+                                     PresentClasses.of(labels), boxes, 'cam')
         with torch.no_grad():
             losses = model.loss_by_label(batch['inputs'], labels, boxes,
                                          pseudo)

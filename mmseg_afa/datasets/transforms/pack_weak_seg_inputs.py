@@ -11,7 +11,7 @@ class PackWeakSegInputs(PackSegInputs):
     What ``PackSegInputs`` packs, and in the data sample
 
     - ``image_label`` (Tensor): float32 of shape (C, ), 0 or 1, if there is a
-      label;
+      label; and ``num_tags`` (int), as meta information: how many are 1;
     - ``img_box`` (tuple[int]), as meta information: (top, bottom, left,
       right) of the image in the crop; all of it if there was no crop.
 
@@ -33,6 +33,8 @@ class PackWeakSegInputs(PackSegInputs):
         sample.set_metainfo(
             dict(img_box=results.get('img_box', (0, height, 0, width))))
         if 'image_label' in results:
+            sample.set_metainfo(
+                dict(num_tags=int(results['image_label'].sum())))
             sample.image_label = torch.from_numpy(
                 results['image_label']).float()
         return packed

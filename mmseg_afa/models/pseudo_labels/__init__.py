@@ -1,6 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 from .cam import cam_to_label, cam_to_train_label, multi_scale_cam
-from .labeler import PresentClasses, PseudoLabeler
+from .labeler import PseudoLabeler
+from .present_classes import PresentClasses
 from .random_walk import affinity_label, radius_mask, random_walk
 
 __all__ = [

@@ -30,32 +30,47 @@ def normalize_cam(cam: Tensor) -> Tensor:
 
 @torch.no_grad()
 def multi_scale_cam(
-    forward: Callable[[Tensor, bool], Tuple[Tensor, Optional[Tensor]]],
+    forward: Callable[[Tensor, int], Tuple[Tensor, Optional[Tensor]]],
     images: Tensor,
     scales: Sequence[float] = (1., 0.5, 1.5),
+    known: Optional[Tuple[Tensor, Optional[Tensor]]] = None,
+    flip_in_batch: bool = False
 ) -> Tuple[Tensor, Optional[Tensor], Tuple[int, int]]:
     """Sum of the CAMs of an image at several scales, flipped and not.
 
     Args:
-        forward (Callable): ``forward(images, with_affinity)`` gives the raw
-            CAM (B, C, h, w) and, where asked for, the affinity (B, N, N).
+        forward (Callable): ``forward(images, n)`` gives the raw CAM
+            (B, C, h, w) and, if n > 0, the affinity (n, N, N) of the first n
+            images.
         images (Tensor): (B, 3, H, W), normalised.
         scales (Sequence[float]): Factors of the image size.
+        known (tuple, optional): ``forward(images, B)``, if it was computed
+            before.
+        flip_in_batch (bool): One pass for images and flipped images.
 
     Returns:
         tuple[Tensor, Tensor or None, tuple[int, int]]: CAM (B, C, H, W) in
         [0, 1), the affinity (B, N, N) of the unflipped images at the largest
         scale, and the rows and columns of its grid.
     """
-    size = images.shape[-2:]
+    size, count = images.shape[-2:], len(images)
     total = 0.
     for scale in scales:
         scaled = resize(images, [max(int(scale * n), 1) for n in size])
         largest = scale == max(scales)
-        cam, scaled_affinity = forward(scaled, largest)
+        num_affinity = count if largest else 0
+        if scaled is images and known is not None:
+            cam, scaled_affinity = known
+            flipped, _ = forward(scaled.flip(-1), 0)
+        elif flip_in_batch:
+            cam, scaled_affinity = forward(
+                torch.cat([scaled, scaled.flip(-1)]), num_affinity)
+            cam, flipped = cam.chunk(2)
+        else:
+            cam, scaled_affinity = forward(scaled, num_affinity)
+            flipped, _ = forward(scaled.flip(-1), 0)
         if largest:
             affinity, grid = scaled_affinity, tuple(cam.shape[-2:])
-        flipped, _ = forward(scaled.flip(-1), False)
         cam = torch.maximum(
             resize(cam.float(), size),
             resize(flipped.float(), size).flip(-1))
@@ -108,22 +123,3 @@ def cam_to_train_label(cam: Tensor, image_label: Tensor, boxes: Tensor,
     label = (label + 1).masked_fill_(value <= high, IGNORE_INDEX)
     label.masked_fill_(value <= low, 0)
     return label.masked_fill_(~box_mask(boxes, label.shape[-2:]), IGNORE_INDEX)
-
-
-def combine_labels(label_high: Tensor, label_low: Tensor,
-                   boxes: Tensor) -> Tensor:
-    """Keep what a strict and a lenient background agree on.
-
-    Args:
-        label_high (Tensor): (B, H, W), label under the high background
-            score: its foreground is trusted.
-        label_low (Tensor): (B, H, W), label under the low background score:
-            its background is trusted.
-        boxes (Tensor): (B, 4), the part of the crop that shows image.
-
-    Returns:
-        Tensor: (B, H, W) int64, 255 elsewhere.
-    """
-    unsure = (label_high == 0) & (label_low != 0)
-    unsure |= ~box_mask(boxes, label_high.shape[-2:])
-    return label_high.masked_fill(unsure, IGNORE_INDEX)

@@ -1,62 +1,36 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """From CAMs to the labels that supervise segmentation and affinity."""
-from typing import Callable, NamedTuple, Optional, Tuple
+from typing import Callable, Optional, Sequence, Tuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .boxes import boxes_to_half, half_sizes, half_to_boxes
-from .cam import (cam_to_label, cam_to_train_label, combine_labels,
-                  present_cam, resize)
-from .random_walk import affinity_label, random_walk
+from .boxes import box_mask, boxes_to_half, half_sizes, half_to_boxes
+from .cam import cam_to_label, cam_to_train_label, resize
+from .present_classes import PresentClasses
+from .random_walk import IGNORE_INDEX, affinity_label, random_walk
 
 
-class PresentClasses(NamedTuple):
-    """Background and the classes present, as the channels of a batch.
+def combine_scores(high: Tensor, low: Tensor, classes: PresentClasses,
+                   boxes: Tensor) -> Tensor:
+    """Keep what a strict and a lenient background agree on.
 
-    `index` (B, K) int64 are class numbers, background first; `valid` (B, K)
-    bool is false for the filling of images that show fewer classes.
+    Args:
+        high (Tensor): (B, K + 1, H, W), scores under the high background
+            score: their foreground is trusted.
+        low (Tensor): (B, K + 1, H, W), scores under the low background score:
+            their background is trusted.
+        classes (PresentClasses): What the channels are.
+        boxes (Tensor): (B, 4), the part of the crop that shows image.
+
+    Returns:
+        Tensor: (B, H, W) int64 in 0..C, 255 elsewhere.
     """
-    index: Tensor
-    valid: Tensor
-
-    @classmethod
-    def of(cls, image_label: Tensor) -> 'PresentClasses':
-        """Read a multi-hot image label (B, C)."""
-        present = image_label > 0
-        most = int(present.sum(1).max())
-        # stable, so that the classes stay in ascending order
-        order = present.byte().argsort(dim=1, descending=True, stable=True)
-        index = F.pad(order[:, :most] + 1, (1, 0))
-        valid = F.pad(present.gather(1, order[:, :most]), (1, 0), value=True)
-        return cls(index, valid)
-
-    def gather(self, cam: Tensor, bkg_score: float) -> Tensor:
-        """Put a constant background before the maps of present classes.
-
-        (B, C, H, W) -> (B, K, H, W).
-        """
-        bkg = cam.new_full((len(cam), 1, *cam.shape[-2:]), bkg_score)
-        index = self.index[:, :, None, None].expand(-1, -1, *cam.shape[-2:])
-        return torch.cat([bkg, cam], 1).gather(1, index)
-
-    def softmax(self, scores: Tensor) -> Tensor:
-        """Softmax over the valid channels of (B, K, H, W); others are 0."""
-        return scores.masked_fill(~self.valid[:, :, None, None],
-                                  float('-inf')).softmax(1)
-
-    def argmax(self, scores: Tensor) -> Tensor:
-        """Class numbers (B, H, W) of the largest of (B, K, H, W) >= 0."""
-        channel = scores.argmax(1)
-        return self.index.gather(1, channel.flatten(1)).view_as(channel)
-
-    def scatter(self, scores: Tensor, num_classes: int) -> Tensor:
-        """(B, K, H, W) -> (B, num_classes, H, W), absent classes 0."""
-        scores = scores * self.valid[:, :, None, None]
-        index = self.index[:, :, None, None].expand_as(scores)
-        out = scores.new_zeros(len(scores), num_classes, *scores.shape[-2:])
-        return out.scatter_add_(1, index, scores)
+    label = classes.argmax(high)
+    low_is_foreground = low[:, 1:].amax(1) > low[:, 0]
+    unsure = (label == 0) & low_is_foreground
+    unsure |= ~box_mask(boxes, label.shape[-2:])
+    return label.masked_fill_(unsure, IGNORE_INDEX)
 
 
 class PseudoLabeler:
@@ -97,13 +71,13 @@ class PseudoLabeler:
         self.refiner = refiner
 
     @torch.no_grad()
-    def cam_label(self, cam: Tensor, image_label: Tensor, boxes: Tensor,
+    def cam_label(self, cam: Tensor, classes: PresentClasses, boxes: Tensor,
                   image: Tensor) -> Tensor:
         """Label (a): the CAM, refined by PAR.
 
         Args:
-            cam (Tensor): (B, C, H, W) in [0, 1].
-            image_label (Tensor): (B, C) multi-hot.
+            cam (Tensor): (B, K, H, W) in [0, 1], of the present classes.
+            classes (PresentClasses): Which these are.
             boxes (Tensor): (B, 4), the part of the crop that shows image.
             image (Tensor): (B, 3, H, W), RGB in [0, 1].
 
@@ -111,22 +85,42 @@ class PseudoLabeler:
             Tensor: (B, H, W) int64 in 0..C, 255 = ignore.
         """
         if self.refiner is None:
-            return cam_to_train_label(cam, image_label, boxes, self.high,
-                                      self.low)
-        classes = PresentClasses.of(image_label)
+            present = classes.valid[:, 1:].to(cam.dtype)
+            return classes.classes(
+                cam_to_train_label(cam, present, boxes, self.high, self.low))
         size = cam.shape[-2:]
         half = [max(n // 2, 1) for n in size]
-        scores = torch.cat([
-            classes.softmax(resize(classes.gather(cam, score), half))
-            for score in (self.high, self.low)
-        ], 1)
+        cam = resize(cam, half)
+        scores = torch.cat(
+            [classes.scores(cam, score) for score in (self.high, self.low)], 1)
         scores = resize(self.refiner(resize(image, half), scores), size)
-        return combine_labels(*map(classes.argmax, scores.chunk(2, 1)), boxes)
+        return combine_scores(*scores.chunk(2, 1), classes, boxes)
 
     @torch.no_grad()
+    def walk(self, cam: Tensor, classes: PresentClasses, affinity: Tensor,
+             grid: Tuple[int, int], bkg_scores: Sequence[float]) -> Tensor:
+        """Spread the CAM over the affinity's grid by one random walk step.
+
+        Args:
+            cam (Tensor): (B, K, H, W) in [0, 1], of the present classes.
+            classes (PresentClasses): Which these are.
+            affinity (Tensor): (B, N, N) in [0, 1].
+            grid (tuple[int, int]): Rows and columns of the affinity's grid.
+            bkg_scores (Sequence[float]): Scores of the constant background
+                map. One walk serves all: its transition matrix is the costly
+                part.
+
+        Returns:
+            Tensor: (B, len(bkg_scores) * (K + 1), h, w).
+        """
+        cam = resize(cam, grid)
+        scores = torch.cat(
+            [classes.scores(cam, score) for score in bkg_scores], 1)
+        return random_walk(scores, affinity, self.radius)
+
     def propagate(self, cam: Tensor, image_label: Tensor, affinity: Tensor,
                   grid: Tuple[int, int], bkg_score: float) -> Tensor:
-        """Spread the CAM over the affinity's grid by one random walk step.
+        """The affinity CAM; :meth:`walk` from and to maps of all classes.
 
         Args:
             cam (Tensor): (B, C, H, W) in [0, 1].
@@ -139,13 +133,12 @@ class PseudoLabeler:
             Tensor: (B, C + 1, h, w), background first, absent classes 0.
         """
         classes = PresentClasses.of(image_label)
-        cam = resize(present_cam(cam, image_label), grid)
-        scores = classes.softmax(classes.gather(cam, bkg_score))
-        scores = random_walk(scores, affinity, self.radius)
-        return classes.scatter(scores, cam.shape[1] + 1)
+        walked = self.walk(
+            classes.select(cam), classes, affinity, grid, (bkg_score, ))
+        return classes.scatter(walked, cam.shape[1] + 1)
 
     @torch.no_grad()
-    def refined_affinity_scores(self, cam: Tensor, image_label: Tensor,
+    def refined_affinity_scores(self, cam: Tensor, classes: PresentClasses,
                                 boxes: Tensor, image: Tensor, affinity: Tensor,
                                 grid: Tuple[int, int]) -> Tuple[Tensor, ...]:
         """The scores whose largest channels label (b) combines.
@@ -155,18 +148,11 @@ class PseudoLabeler:
 
         Returns:
             tuple[Tensor, Tensor]: Under the high and the low background
-            score, (B, K, H, W) over the :class:`PresentClasses` of the
-            batch. Outside the boxes they have no meaning.
+            score, (B, K + 1, H, W). Outside the boxes they have no meaning.
         """
-        classes = PresentClasses.of(image_label)
         size = cam.shape[-2:]
-        cam = resize(present_cam(cam, image_label), grid)
-        scores = torch.cat([
-            classes.softmax(classes.gather(cam, score))
-            for score in (self.high, self.low)
-        ], 1)
-        # one walk for both: its transition matrix is the costly part
-        scores = resize(random_walk(scores, affinity, self.radius), size)
+        scores = self.walk(cam, classes, affinity, grid, (self.high, self.low))
+        scores = resize(scores, size)
         if self.refiner is not None:
             scores = self.refiner(
                 boxes_to_half(image, boxes),
@@ -176,14 +162,14 @@ class PseudoLabeler:
             scores = half_to_boxes(scores, boxes, size)
         return scores.chunk(2, 1)
 
-    def affinity_refined_label(self, cam: Tensor, image_label: Tensor,
+    def affinity_refined_label(self, cam: Tensor, classes: PresentClasses,
                                boxes: Tensor, image: Tensor, affinity: Tensor,
                                grid: Tuple[int, int]) -> Tensor:
         """Label (b): the CAM, spread by the affinity, refined by PAR.
 
         Args:
-            cam (Tensor): (B, C, H, W) in [0, 1].
-            image_label (Tensor): (B, C) multi-hot.
+            cam (Tensor): (B, K, H, W) in [0, 1], of the present classes.
+            classes (PresentClasses): Which these are.
             boxes (Tensor): (B, 4), the part of the crop that shows image.
             image (Tensor): (B, 3, H, W), RGB in [0, 1].
             affinity (Tensor): (B, N, N) in [0, 1], at the largest CAM scale.
@@ -192,10 +178,9 @@ class PseudoLabeler:
         Returns:
             Tensor: (B, H, W) int64 in 0..C, 255 = ignore.
         """
-        scores = self.refined_affinity_scores(cam, image_label, boxes, image,
+        scores = self.refined_affinity_scores(cam, classes, boxes, image,
                                               affinity, grid)
-        classes = PresentClasses.of(image_label)
-        return combine_labels(*map(classes.argmax, scores), boxes)
+        return combine_scores(*scores, classes, boxes)
 
     def affinity_label(self, label: Tensor, grid: Tuple[int, int]) -> Tensor:
         """Pairs of grid cells with the same class; see

@@ -10,10 +10,13 @@ from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from mmseg.utils import (ConfigType, OptConfigType, OptSampleList, SampleList,
                          add_prefix)
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
+from ..attention_logits import AttentionLogits
 from ..decode_heads.wsss_head import stack_image_labels
-from ..pseudo_labels import PseudoLabeler, multi_scale_cam
+from ..pseudo_labels import PresentClasses, PseudoLabeler, multi_scale_cam
 from ..pseudo_labels.boxes import box_mask
 
 EXTRA_OUTPUTS = ('with_cam', 'with_affinity_cam')
@@ -26,6 +29,13 @@ class PseudoLabels(NamedTuple):
     segmentation, `affinity` the pairs of its pixels."""
     seg: Tensor
     affinity: Tensor
+
+
+class Features(NamedTuple):
+    """What the backbone gives: feature maps (B, C_i, H_i, W_i), finest first,
+    and the attention logits of the blocks that are asked for."""
+    feats: Sequence[Tensor]
+    attentions: Sequence[AttentionLogits]
 
 
 @MODELS.register_module()
@@ -43,6 +53,9 @@ class AFA(EncoderDecoder):
             cam_scales: Scales of the CAM passes.
             cam_eval_mode: Run them in evaluation mode; the published code
                 does not (stochastic depth stays on).
+            cam_flip_in_batch: Run images and flipped images in one pass:
+                fewer and larger kernels for a GPU, other random numbers for
+                stochastic depth.
             cam_iters: Classification only while iteration <= cam_iters.
             switch_iter: Label (a) while iteration <= switch_iter, then (b).
             affinity_label_from: 'cam' (label (a) always, as on VOC) or 'seg'
@@ -71,6 +84,7 @@ class AFA(EncoderDecoder):
         self.affinity_head = (
             MODELS.build(affinity_head) if affinity_head else None)
         self.labeler = PseudoLabeler(**labeler)
+        self.repeatable = is_repeatable(self.backbone)
         self.loss_reg = MODELS.build(loss_reg) if loss_reg else None
 
     # -- forward passes ----------------------------------------------------
@@ -86,13 +100,31 @@ class AFA(EncoderDecoder):
         feats, attentions = self.backbone(inputs, with_attention=True)
         return self.neck(feats) if self.with_neck else feats, attentions
 
-    def cam_and_affinity(
-            self, inputs: Tensor,
-            with_affinity: bool) -> Tuple[Tensor, Optional[Tensor]]:
-        """Raw CAM (B, C, h, w) and, where asked for, affinity (B, N, N)."""
-        if not with_affinity or self.affinity_head is None:
+    def features(self, inputs: Tensor) -> Features:
+        """Feature maps and, if there is an affinity head, attention logits."""
+        if self.affinity_head is None:
+            return Features(self.extract_feat(inputs), [])
+        return Features(*self.extract_feat(inputs, with_attention=True))
+
+    def cam_and_affinity(self, inputs: Tensor,
+                         num_affinity: int) -> Tuple[Tensor, Optional[Tensor]]:
+        """Raw CAM of images, and the affinity of the first of them.
+
+        Args:
+            inputs (Tensor): (B, 3, H, W), normalised.
+            num_affinity (int): How many affinities are wanted.
+
+        Returns:
+            tuple[Tensor, Tensor or None]: (B, C, h, w), and
+            (num_affinity, N, N) or, for 0, None.
+        """
+        if num_affinity == 0 or self.affinity_head is None:
             return self.decode_head.cam(self.extract_feat(inputs)), None
-        feats, attentions = self.extract_feat(inputs, with_attention=True)
+        feats, attentions = self.features(inputs)
+        attentions = [
+            AttentionLogits(*(x[:num_affinity] for x in attention))
+            for attention in attentions
+        ]
         return self.decode_head.cam(feats), self.affinity(feats, attentions)
 
     def affinity(self, feats: Sequence[Tensor],
@@ -130,34 +162,50 @@ class AFA(EncoderDecoder):
         return AFFINITY_LABELS
 
     @torch.no_grad()
-    def pseudo_labels(self, inputs: Tensor, image_label: Tensor, boxes: Tensor,
-                      phase: str) -> PseudoLabels:
+    def pseudo_labels(self,
+                      inputs: Tensor,
+                      classes: PresentClasses,
+                      boxes: Tensor,
+                      phase: str,
+                      features: Optional[Features] = None) -> PseudoLabels:
         """Labels made of the network's own CAM and affinity.
 
         Args:
             inputs (Tensor): (B, 3, H, W), normalised.
-            image_label (Tensor): (B, C) multi-hot.
+            classes (PresentClasses): What the images show.
             boxes (Tensor): (B, 4), the part of the crop that shows image.
             phase (str): 'cam' for label (a), 'affinity' for label (b).
+            features (Features, optional): What :meth:`features` gives for
+                the inputs, if it was computed before.
 
         Returns:
             PseudoLabels: Segmentation and affinity labels.
         """
+        with_affinity = phase == AFFINITY_LABELS
+
+        def forward(images, num_affinity):
+            cam, affinity = self.cam_and_affinity(
+                images, num_affinity if with_affinity else 0)
+            return classes.select(cam), affinity
+
+        known = None
+        if features is not None:
+            known = (classes.select(self.decode_head.cam(features.feats)),
+                     self.affinity(*features) if with_affinity else None)
         if self.train_cfg['cam_eval_mode']:
             self.backbone.eval()
         cam, affinity, grid = multi_scale_cam(
-            lambda images, largest: self.cam_and_affinity(
-                images, largest and phase == AFFINITY_LABELS), inputs,
-            self.train_cfg['cam_scales'])
+            forward, inputs, self.train_cfg['cam_scales'], known,
+            self.train_cfg['cam_flip_in_batch'])
         self.backbone.train(self.training)
         image = self.images(inputs)
         affinity_from_cam = self.train_cfg['affinity_label_from'] == 'cam'
         if phase == CAM_LABELS or affinity_from_cam:
-            cam_label = self.labeler.cam_label(cam, image_label, boxes, image)
+            cam_label = self.labeler.cam_label(cam, classes, boxes, image)
         if phase == CAM_LABELS:
             return PseudoLabels(cam_label, cam_label)
-        seg = self.labeler.affinity_refined_label(cam, image_label, boxes,
-                                                  image, affinity, grid)
+        seg = self.labeler.affinity_refined_label(cam, classes, boxes, image,
+                                                  affinity, grid)
         return PseudoLabels(seg, cam_label if affinity_from_cam else seg)
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
@@ -181,24 +229,32 @@ class AFA(EncoderDecoder):
             # Zero gradients for what this phase does not train: distributed
             # training waits for every parameter, and the published run's
             # optimizer counts these steps too.
-            idle = 0. * sum(p.sum() for p in self.parameters())
+            idle = 0. * sum(p.sum() for name, p in self.named_parameters()
+                            if not name.startswith('backbone.'))
             return add_prefix({
                 k: v + idle
                 for k, v in losses.items()
             }, 'decode')
 
         boxes = stack_boxes(data_samples, inputs)
-        labels = self.pseudo_labels(inputs, image_label, boxes, phase)
-        return self.loss_by_label(inputs, image_label, boxes, labels)
+        classes = PresentClasses.of(image_label, most_classes(data_samples))
+        # One pass serves as the CAMs' at scale 1 as well where both give the
+        # same: without stochastic depth.
+        features = self.features(inputs) if self.repeatable else None
+        labels = self.pseudo_labels(inputs, classes, boxes, phase, features)
+        return self.loss_by_label(inputs, image_label, boxes, labels, features)
 
-    def loss_by_label(self, inputs: Tensor, image_label: Tensor, boxes: Tensor,
-                      labels: PseudoLabels) -> Dict[str, Tensor]:
+    def loss_by_label(
+            self,
+            inputs: Tensor,
+            image_label: Tensor,
+            boxes: Tensor,
+            labels: PseudoLabels,
+            features: Optional[Features] = None) -> Dict[str, Tensor]:
         """Losses under given labels; see :meth:`loss`."""
         losses = dict()
-        if self.affinity_head is None:
-            feats = self.extract_feat(inputs)
-        else:
-            feats, attentions = self.extract_feat(inputs, with_attention=True)
+        feats, attentions = features or self.features(inputs)
+        if self.affinity_head is not None:
             label = self.labeler.affinity_label(labels.affinity,
                                                 feats[-1].shape[-2:])
             losses.update(
@@ -248,7 +304,7 @@ class AFA(EncoderDecoder):
             return super().predict(inputs, data_samples)
         affinity = None
         if cfg.get('with_affinity_cam') and self.affinity_head is not None:
-            feats, attentions = self.extract_feat(inputs, with_attention=True)
+            feats, attentions = self.features(inputs)
             affinity = self.affinity(feats, attentions)
         else:
             feats = self.extract_feat(inputs)
@@ -343,11 +399,29 @@ def stack_boxes(data_samples: SampleList, inputs: Tensor) -> Tensor:
     return torch.tensor(boxes, device=inputs.device)
 
 
+def most_classes(data_samples: SampleList) -> Optional[int]:
+    """The largest number of classes that a sample shows, where all of them
+    know theirs (`PackWeakSegInputs` tells them) without asking a GPU."""
+    counts = [sample.get('num_tags') for sample in data_samples]
+    return None if None in counts else max(counts)
+
+
+def is_repeatable(module: nn.Module) -> bool:
+    """Whether two forward passes in training mode give the same: no dropout,
+    no stochastic depth, and no batch norm, whose statistics move."""
+    return not any(
+        isinstance(m, _BatchNorm) or getattr(m, 'drop_prob', 0)
+        or isinstance(m, _DropoutNd) and m.p > 0
+        or isinstance(m, nn.MultiheadAttention) and m.dropout > 0
+        for m in module.modules())
+
+
 def check_train_cfg(train_cfg: ConfigType) -> dict:
     """Fill in the defaults of AFA's train_cfg (VOC) and check it."""
     cfg = dict(
         cam_scales=(1., 0.5, 1.5),
         cam_eval_mode=False,
+        cam_flip_in_batch=False,
         cam_iters=2000,
         switch_iter=6000,
         affinity_label_from='cam')

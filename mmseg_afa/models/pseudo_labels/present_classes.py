@@ -1,0 +1,102 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+from typing import NamedTuple, Optional
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .random_walk import IGNORE_INDEX
+
+
+class PresentClasses(NamedTuple):
+    """Background and the classes present, as the channels of a batch.
+
+    Labels are made from the maps of these alone: an image shows few of the
+    20 or 80 classes. `index` (B, K + 1) int64 are class numbers, background
+    first; `valid` (B, K + 1) bool is false for the filling of images that
+    show fewer than K classes.
+    """
+    index: Tensor
+    valid: Tensor
+
+    @classmethod
+    def of(cls,
+           image_label: Tensor,
+           most: Optional[int] = None) -> 'PresentClasses':
+        """Read a multi-hot image label.
+
+        Args:
+            image_label (Tensor): (B, C).
+            most (int, optional): K, at least the largest number of classes
+                that an image shows. Without it a GPU has to be asked, and
+                waited for.
+        """
+        present = image_label > 0
+        if most is None:
+            most = int(present.sum(1).max())
+        # at least one channel, so that there is something to resize
+        most = max(most, 1)
+        # stable, so that the classes stay in ascending order
+        order = present.byte().argsort(dim=1, descending=True, stable=True)
+        index = F.pad(order[:, :most] + 1, (1, 0))
+        valid = F.pad(present.gather(1, order[:, :most]), (1, 0), value=True)
+        return cls(index, valid)
+
+    def select(self, cam: Tensor) -> Tensor:
+        """The maps of the present classes.
+
+        Args:
+            cam (Tensor): (n * B, C, H, W), the batch n times in a row.
+
+        Returns:
+            Tensor: (n * B, K, H, W).
+        """
+        index = self.index[:, 1:, None, None] - 1
+        index = index.repeat(len(cam) // len(index), 1, 1, 1)
+        return cam.gather(1, index.expand(-1, -1, *cam.shape[-2:]))
+
+    def scores(self, cam: Tensor, bkg_score: float) -> Tensor:
+        """Softmax over a constant background and the present classes.
+
+        Args:
+            cam (Tensor): (B, K, H, W), from :meth:`select`.
+            bkg_score (float): Score of the background.
+
+        Returns:
+            Tensor: (B, K + 1, H, W), background first; the filling is 0.
+        """
+        scores = F.pad(cam, (0, 0, 0, 0, 1, 0), value=bkg_score)
+        return scores.masked_fill_(~self.valid[:, :, None, None],
+                                   float('-inf')).softmax(1)
+
+    def classes(self, channels: Tensor) -> Tensor:
+        """Numbers of channels to those of classes.
+
+        Args:
+            channels (Tensor): (B, H, W) int64 in 0..K, 255 = ignore.
+
+        Returns:
+            Tensor: (B, H, W) int64 in 0..C, 255 = ignore.
+        """
+        ignored = channels == IGNORE_INDEX
+        channels = channels.masked_fill(ignored, 0).flatten(1)
+        classes = self.index.gather(1, channels).view_as(ignored)
+        return classes.masked_fill_(ignored, IGNORE_INDEX)
+
+    def argmax(self, scores: Tensor) -> Tensor:
+        """Class numbers (B, H, W) of the largest of (B, K + 1, H, W); the
+        first of several."""
+        # Ten times as fast as torch.argmax over a dimension of a few.
+        count = scores.shape[1]
+        rank = torch.arange(
+            count, 0, -1, dtype=scores.dtype, device=scores.device)
+        largest = scores == scores.amax(1, keepdim=True)
+        first = (largest * rank[:, None, None]).amax(1)
+        return self.classes(count - first.long())
+
+    def scatter(self, scores: Tensor, num_classes: int) -> Tensor:
+        """(B, K + 1, H, W) -> (B, num_classes, H, W), absent classes 0."""
+        scores = scores * self.valid[:, :, None, None]
+        index = self.index[:, :, None, None].expand_as(scores)
+        out = scores.new_zeros(len(scores), num_classes, *scores.shape[-2:])
+        return out.scatter_add_(1, index, scores)
