@@ -1,4 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -109,3 +112,15 @@ def test_boxes_of_a_batch():
 def test_bad_dilations():
     with pytest.raises(ValueError, match='`dilations`'):
         PAR(dilations=(0, 1))
+
+
+def test_fused_kernels():
+    """Triton's interpreter runs them on the CPU."""
+    pytest.importorskip('triton')
+    run = subprocess.run(
+        [sys.executable, '-m', 'tests.test_models.par_interpreted'],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ref.ROOT,
+        check=True)
+    assert float(run.stdout.split()[-1]) < 1e-5

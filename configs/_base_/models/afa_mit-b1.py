@@ -1,7 +1,7 @@
 # AFA with a Mix Transformer B1 for PASCAL VOC; the values are those of the
 # published code (arXiv 2203.02664, section 4.1) unless a comment says why not
 data_preprocessor = dict(
-    type='SegDataPreProcessor',
+    type='WeakSegDataPreProcessor',
     mean=[123.675, 116.28, 103.53],  # ImageNet, RGB
     std=[58.395, 57.12, 57.375],
     bgr_to_rgb=True,

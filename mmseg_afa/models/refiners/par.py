@@ -13,6 +13,11 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+try:  # the fused kernels, where Triton is there
+    from .par_triton import fused_par
+except ImportError:
+    fused_par = None
+
 DIRECTIONS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0),
               (1, 1))
 
@@ -69,6 +74,13 @@ def neighbour_views(x: Tensor,
         padded[..., pad + dy:pad + dy + height, pad + dx:pad + dx + width]
         for dy, dx in neighbour_offsets(dilations)
     ]
+
+
+@lru_cache(maxsize=32)
+def offset_tensor(dilations: Tuple[int, ...], device: torch.device) -> Tensor:
+    """:func:`neighbour_offsets` as (8 * len(dilations), 2) int32."""
+    return torch.tensor(
+        neighbour_offsets(dilations), dtype=torch.int32, device=device)
 
 
 @lru_cache(maxsize=32)
@@ -140,6 +152,17 @@ def par_propagate(masks: Tensor,
     return masks
 
 
+def fused_arguments(par: 'PAR', image: Tensor, masks: Tensor,
+                    sizes: Optional[Tensor]) -> tuple:
+    """What :func:`par_triton.fused_par` takes for a refinement."""
+    if sizes is None:
+        size = torch.tensor(image.shape[-2:])
+        sizes = size.expand(len(image), 2).to(image.device, non_blocking=True)
+    return (image, masks, sizes, offset_tensor(par.dilations, image.device),
+            position_weights(par.dilations, par.w1,
+                             image.device), par.num_iter, par.w1, par.w2)
+
+
 @MODELS.register_module()
 class PAR(nn.Module):
     """Pixel-adaptive refinement of soft masks along image edges.
@@ -196,6 +219,8 @@ class PAR(nn.Module):
                     image.shape[-2:],
                     mode='bilinear',
                     align_corners=True)
+            if image.is_cuda and fused_par is not None:
+                return fused_par(*fused_arguments(self, image, masks, sizes))
             weights = par_weights(image, self.dilations, self.w1, self.w2,
                                   sizes)
             return par_propagate(masks, weights, self.dilations, self.num_iter,

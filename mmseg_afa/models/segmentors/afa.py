@@ -396,7 +396,8 @@ def stack_boxes(data_samples: SampleList, inputs: Tensor) -> Tensor:
     the whole crop where a sample has none."""
     height, width = inputs.shape[-2:]
     boxes = [s.get('img_box', (0, height, 0, width)) for s in data_samples]
-    return torch.tensor(boxes, device=inputs.device)
+    # the host need not wait until a GPU has them
+    return torch.tensor(boxes).to(inputs.device, non_blocking=True)
 
 
 def most_classes(data_samples: SampleList) -> Optional[int]:
