@@ -249,16 +249,21 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
 
 
 def prepare_for_cpu(cfg) -> None:
-    """Make a config's distributed run work where there is no GPU.
+    """Make a config run where there is no GPU.
 
     Call it before the Runner is built: mmengine's own set-up of
     ``--launcher pytorch`` asks CUDA for a device. Nothing is done where there
-    is a GPU, or only one process.
+    is a GPU.
 
     Args:
-        cfg (mmengine.Config): The config to run; its ``model_wrapper_cfg`` is
-            changed in place.
+        cfg (mmengine.Config): The config to run; its ``model_wrapper_cfg``
+            and its data loaders are changed in place.
     """
+    if get_device() == 'cpu':
+        for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+            # torch warns of memory that is pinned for no GPU
+            if cfg.get(name):
+                cfg[name].pop('pin_memory', None)
     if cfg.launcher == 'none' or get_device() != 'cpu':
         return
     if cfg.launcher != 'pytorch':
@@ -282,12 +287,14 @@ def prepare_for_cpu(cfg) -> None:
     }
 
 
-def enable_amp(cfg) -> None:
+def enable_amp(cfg, dtype: str = 'bfloat16') -> None:
     """Turn on automatic mixed precision, in place.
 
     Args:
         cfg (mmengine.Config): A config whose optimizer wrapper is
-            OptimWrapper or AmpOptimWrapper.
+            OptimWrapper or AmpOptimWrapper; the latter keeps its settings.
+        dtype (str): 'bfloat16' or 'float16'. Only the latter needs its loss
+            scaled, which waits for the GPU in each step.
     """
     wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if wrapper == 'AmpOptimWrapper':
@@ -296,7 +303,9 @@ def enable_amp(cfg) -> None:
         raise SystemExit('--amp goes with optim_wrapper.type OptimWrapper, '
                          f'not {wrapper}: leave it out.')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
-    cfg.optim_wrapper.loss_scale = 'dynamic'
+    cfg.optim_wrapper.dtype = dtype
+    cfg.optim_wrapper.loss_scale = ('dynamic' if dtype == 'float16' else dict(
+        enabled=False))
 
 
 def check_amp(cfg) -> None:

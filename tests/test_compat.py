@@ -160,12 +160,16 @@ class TestAmp:
     def config(self, **wrapper):
         return Config(dict(optim_wrapper=dict(type='OptimWrapper', **wrapper)))
 
-    def test_enable(self):
+    @pytest.mark.parametrize('dtype, loss_scale',
+                             [('float16', 'dynamic'),
+                              ('bfloat16', dict(enabled=False))])
+    def test_enable(self, dtype, loss_scale):
         cfg = self.config()
-        compat.enable_amp(cfg)
+        compat.enable_amp(cfg, dtype)
         compat.enable_amp(cfg)  # asked for twice: by config and option
         assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
-        assert cfg.optim_wrapper.loss_scale == 'dynamic'
+        assert cfg.optim_wrapper.dtype == dtype
+        assert cfg.optim_wrapper.loss_scale == loss_scale
 
     def test_other_wrapper(self):
         cfg = Config(dict(optim_wrapper=dict(type='MyWrapper')))

@@ -23,8 +23,10 @@ def parse_args() -> argparse.Namespace:
         'in the work folder')
     parser.add_argument(
         '--amp',
-        action='store_true',
-        help='train with automatic mixed precision')
+        nargs='?',
+        const='bfloat16',
+        choices=['bfloat16', 'float16'],
+        help='train with automatic mixed precision; with no value in bfloat16')
     launch.add_arguments(parser)
     return parser.parse_args()
 
@@ -34,7 +36,7 @@ def main() -> None:
     args = parse_args()
     cfg = launch.load_config(args)
     if args.amp:
-        mmseg_afa.compat.enable_amp(cfg)
+        mmseg_afa.compat.enable_amp(cfg, args.amp)
     mmseg_afa.compat.check_amp(cfg)
     cfg.resume = args.resume is not None
     if cfg.resume and args.resume != 'auto':

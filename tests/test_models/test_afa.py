@@ -140,6 +140,40 @@ def test_scale_one_is_shared_where_it_is_the_same(iteration):
     assert not build().repeatable
 
 
+def test_compiled_backbone_is_not_compiled_again():
+    """A graph for each scale and phase, all of them in the first steps."""
+    torch._dynamo.reset()
+    net = build(compile_cfg=dict(backend='eager'))
+    assert set(net.state_dict()) == set(build().state_dict())
+    for iteration in (0, 400, 900):
+        loss_at(net, iteration)
+    with torch.compiler.set_stance('fail_on_recompile'):
+        for iteration in (0, 400, 900):
+            loss_at(net, iteration)
+    torch.manual_seed(3)
+    compiled = loss_at(net, 900)
+    net._compiled_backbone = None
+    torch.manual_seed(3)
+    torch.testing.assert_close(loss_at(net, 900), compiled)
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize('flat', [False, True])
+def test_mixed_precision_stays_finite(dtype, flat):
+    inputs, data = batch()
+    if flat:  # a black image
+        inputs = inputs * 0 - 2.
+    net = build()
+    with mock.patch.object(module, 'current_iteration', lambda: 900):
+        with torch.autocast('cpu', dtype):
+            losses = net.loss(inputs, data)
+    assert all(v.dtype == torch.float32 for v in losses.values())
+    net.parse_losses(losses)[0].backward()
+    assert all(torch.isfinite(v) for v in losses.values())
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters())
+
+
 def test_flip_in_batch():
     """Half the CAM passes, and the same labels."""
     labels, passes = [], []

@@ -31,6 +31,7 @@ train_dataloader = dict(
     batch_size=4,
     num_workers=4,
     persistent_workers=True,
+    pin_memory=True,  # copies to the GPU overlap with its work
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='PascalVOCWeakDataset',

@@ -3,7 +3,11 @@ frozen = dict(lr_mult=0., decay_mult=0.)
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
-        type='AdamW', lr=6e-5, betas=(0.9, 0.999), weight_decay=0.01),
+        type='AdamW',
+        lr=6e-5,
+        betas=(0.9, 0.999),
+        weight_decay=0.01,
+        fused=True),  # one kernel for all parameters
     paramwise_cfg=dict(
         custom_keys={
             'norm': frozen,  # pretrained normalisation stays as it is

@@ -64,6 +64,9 @@ class AFA(EncoderDecoder):
             with_cam: Predictions carry CAMs and image-level scores.
             with_affinity_cam: They carry the affinity's CAM as well.
             cam_scales: Scales of the CAM then; default (1, ).
+        compile_cfg (dict, optional): Arguments of torch.compile, {} for its
+            defaults: the backbone's training passes are compiled, one graph
+            for each of the crop's scales.
         kwargs: Of EncoderDecoder.
 
     Raises:
@@ -74,6 +77,7 @@ class AFA(EncoderDecoder):
                  affinity_head: OptConfigType = None,
                  labeler: ConfigType = dict(),
                  loss_reg: OptConfigType = None,
+                 compile_cfg: OptConfigType = None,
                  train_cfg: OptConfigType = None,
                  test_cfg: OptConfigType = None,
                  **kwargs) -> None:
@@ -85,6 +89,14 @@ class AFA(EncoderDecoder):
             MODELS.build(affinity_head) if affinity_head else None)
         self.labeler = PseudoLabeler(**labeler)
         self.repeatable = is_repeatable(self.backbone)
+        # Validation images have sizes of their own: these are not compiled.
+        self._compiled_backbone = None
+        if compile_cfg is not None:
+            self._compiled_backbone = torch.compile(
+                self.backbone.forward, **{
+                    'dynamic': False,
+                    **compile_cfg
+                })
         self.loss_reg = MODELS.build(loss_reg) if loss_reg else None
 
     # -- forward passes ----------------------------------------------------
@@ -95,10 +107,15 @@ class AFA(EncoderDecoder):
             inputs (Tensor): (B, 3, H, W), normalised.
             with_attention (bool): Return (feature maps, attention logits).
         """
+        backbone = self.backbone
+        if self.training and self._compiled_backbone is not None:
+            backbone = self._compiled_backbone
         if not with_attention:
-            return super().extract_feat(inputs)
-        feats, attentions = self.backbone(inputs, with_attention=True)
-        return self.neck(feats) if self.with_neck else feats, attentions
+            feats, attentions = backbone(inputs), None
+        else:
+            feats, attentions = backbone(inputs, with_attention=True)
+        feats = self.neck(feats) if self.with_neck else feats
+        return (feats, attentions) if with_attention else feats
 
     def features(self, inputs: Tensor) -> Features:
         """Feature maps and, if there is an affinity head, attention logits."""
