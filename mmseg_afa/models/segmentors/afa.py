@@ -117,9 +117,12 @@ class AFA(EncoderDecoder):
         feats = self.neck(feats) if self.with_neck else feats
         return (feats, attentions) if with_attention else feats
 
-    def features(self, inputs: Tensor) -> Features:
-        """Feature maps and, if there is an affinity head, attention logits."""
-        if self.affinity_head is None:
+    def features(self,
+                 inputs: Tensor,
+                 with_attention: bool = True) -> Features:
+        """What the losses need: feature maps and, where asked for and where
+        there is an affinity head, attention logits."""
+        if not with_attention or self.affinity_head is None:
             return Features(self.extract_feat(inputs), [])
         return Features(*self.extract_feat(inputs, with_attention=True))
 
@@ -137,7 +140,7 @@ class AFA(EncoderDecoder):
         """
         if num_affinity == 0 or self.affinity_head is None:
             return self.decode_head.cam(self.extract_feat(inputs)), None
-        feats, attentions = self.features(inputs)
+        feats, attentions = self.extract_feat(inputs, with_attention=True)
         attentions = [
             AttentionLogits(*(x[:num_affinity] for x in attention))
             for attention in attentions
@@ -241,8 +244,8 @@ class AFA(EncoderDecoder):
         image_label = stack_image_labels(data_samples,
                                          self.decode_head.num_classes - 1)
         if phase == CLASSIFY:
-            losses = self.decode_head.loss_by_image_label(
-                self.extract_feat(inputs), image_label)
+            feats, _ = self.features(inputs, with_attention=False)
+            losses = self.decode_head.loss_by_image_label(feats, image_label)
             # Zero gradients for what this phase does not train: distributed
             # training waits for every parameter, and the published run's
             # optimizer counts these steps too.
