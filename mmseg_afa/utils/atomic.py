@@ -27,3 +27,14 @@ def replacing(path: Union[str, Path]) -> Iterator[Path]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(path: Union[str, Path]) -> None:
+    """Remove what killed processes left of :func:`replacing`.
+
+    Args:
+        path (str or Path): The file; '*' in its name stands for anything.
+    """
+    path = Path(path)
+    for unfinished in path.parent.glob(f'.{path.stem}.*.tmp{path.suffix}'):
+        unfinished.unlink(missing_ok=True)

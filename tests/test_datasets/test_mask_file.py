@@ -6,6 +6,8 @@ import pytest
 from PIL import Image
 
 from mmseg_afa.datasets.mask_file import read_mask
+from mmseg_afa.datasets.mask_file import write_mask as write_palette_mask
+from mmseg_afa.datasets.palette import voc_palette
 from .voc_folder import write_mask
 
 MASK = np.array([[0, 1, 2], [255, 2, 0]], np.uint8)
@@ -68,3 +70,14 @@ def test_cut_off(tmp_path, part):
 def test_missing(tmp_path):
     with pytest.raises(FileNotFoundError, match='m.png: no such mask'):
         read_mask(str(tmp_path / 'm.png'), 3)
+
+
+def test_write(tmp_path):
+    path = tmp_path / 'm.png'
+    write_palette_mask(path, MASK, voc_palette(256))
+    np.testing.assert_array_equal(read_mask(str(path), 3), MASK)
+    with Image.open(path) as image:
+        assert image.mode == 'P'
+        assert image.getpalette() == np.ravel(voc_palette(256)).tolist()
+    assert path.read_bytes()[24] == 8  # bits, for two colours as well
+    assert list(tmp_path.iterdir()) == [path]
