@@ -1,7 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """COCO's annotation files, image by image, in little memory.
 
-A file of COCO 2014 has 450 MB and its annotations are in no order. It is read
+A file of COCO 2014 has 330 MB, its annotations in any order. It is read
 once, piece by piece, into a database on disk, which then gives out each image
 with its annotations.
 """

@@ -215,6 +215,8 @@ def test_a_complete_data_set_is_left_alone(tmp_path, main, capsys):
 def test_what_is_lost_is_made_again(tmp_path, main, lost):
     main(write_coco(tmp_path))
     before = contents(tmp_path)
+    kept = tmp_path / f'SegmentationClass/train2014/{A}.png'
+    time_made = kept.stat().st_mtime_ns
     (tmp_path / lost).unlink()
     if lost.endswith('parameters.json'):
         with pytest.raises(SystemExit, match='not by this command'):
@@ -223,6 +225,7 @@ def test_what_is_lost_is_made_again(tmp_path, main, lost):
     else:
         main(tmp_path)
     assert contents(tmp_path) == before
+    assert kept.stat().st_mtime_ns == time_made
 
 
 def test_one_split_after_the_other(tmp_path, main):

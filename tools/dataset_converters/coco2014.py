@@ -21,7 +21,7 @@ import sqlite3
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-from typing import Dict, Iterable, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -129,19 +129,26 @@ def is_complete(split: Split, labels: Labels) -> bool:
             and labels.keys() >= set(names) and not find_missing(masks))
 
 
-def check_masks(split: Split) -> None:
-    """Raise ValueError if there are masks made from something else."""
+def differences(split: Split) -> List[str]:
+    """How what the masks there were made from differs from what is asked
+    for."""
     found = read_parameters(split)
-    differences = [
+    if not found:
+        return ['not by this command']
+    return [
         f'{key} {found.get(key)!r}, now {value!r}'
         for key, value in split.parameters.items() if found.get(key) != value
-    ] if found else ['not by this command']
-    count = sum(1 for _ in split.mask_folder.glob('*.png'))
-    if count and differences:
+    ]
+
+
+def check_masks(split: Split) -> None:
+    """Raise ValueError if there are masks made from something else."""
+    masks = list(split.mask_folder.glob('*.png'))
+    if masks and differences(split):
         raise ValueError(
-            f'{split.mask_folder}: holds {count} masks made from something '
-            f'else ({"; ".join(differences)}). Move them away, or replace '
-            'them with --overwrite.')
+            f'{split.mask_folder}: holds {len(masks)} masks made from '
+            f'something else ({"; ".join(differences(split))}). Move them '
+            'away, or replace them with --overwrite.')
 
 
 def check_image_list(split: Split) -> None:
@@ -173,9 +180,7 @@ def claim_masks(split: Split) -> None:
     """Remove masks made from something else, and write down what those to
     come are made from."""
     split.mask_folder.mkdir(parents=True, exist_ok=True)
-    found = read_parameters(split)
-    found.pop('images', None)
-    if found != split.parameters:
+    if differences(split):
         for mask in split.mask_folder.glob('*.png'):
             mask.unlink()
     # Without the number of images: the split is incomplete from here on.
