@@ -1,16 +1,17 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Masks: images that hold the number of a class at each pixel."""
-from pathlib import Path
-from typing import Optional, Sequence, Union
+from io import BytesIO
+from typing import Optional
 
 import mmcv
 import numpy as np
 from mmengine import fileio
 from PIL import Image
 
-from ..utils import replacing
+from .palette import voc_palette
 
 IGNORE = 255
+PALETTE = np.ravel(voc_palette(256)).tolist()
 # Of zlib, for images of COCO: a third of the default's time, half as large
 # again.
 COMPRESS_LEVEL = 3
@@ -70,17 +71,17 @@ def read_mask(path: str,
     return mask.astype(np.uint8, copy=False)
 
 
-def write_mask(path: Union[str, Path], mask: np.ndarray,
-               palette: Sequence[Sequence[int]]) -> None:
-    """Write a mask as an 8-bit PNG file with a palette, all of it or nothing.
+def encode_mask(mask: np.ndarray) -> bytes:
+    """Make a PNG file of a mask, with a palette in VOC's colours.
 
     Args:
-        path (str or Path): The file; one that exists is replaced.
         mask (np.ndarray): uint8 of shape (H, W).
-        palette (Sequence[Sequence[int]]): [R, G, B] of each of the 256
-            values, 0 to 255.
+
+    Returns:
+        bytes: The content of the file.
     """
     image = Image.fromarray(mask)
-    image.putpalette(np.asarray(palette, np.uint8).tobytes())
-    with replacing(path) as unfinished:
-        image.save(unfinished, compress_level=COMPRESS_LEVEL)
+    image.putpalette(PALETTE)
+    file = BytesIO()
+    image.save(file, 'PNG', compress_level=COMPRESS_LEVEL)
+    return file.getvalue()

@@ -114,10 +114,10 @@ def measure(root, workers):
         and any of the workers held in it in MB, pages that they share
         counted for both.
     """
-    work = root / '.coco2014'
+    work = root / '.coco2014_train'
     ends = dict(
         importing=work.exists,
-        indexing=lambda: any(work.glob('train_*.sqlite')),
+        indexing=lambda: any(work.glob('[!.]*.sqlite')),
         drawing=(root / 'image_labels.txt').exists)
     phases = {
         name: dict(seconds=0, parent_mb=0, worker_mb=0)

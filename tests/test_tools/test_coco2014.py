@@ -118,7 +118,7 @@ def check_made(root, crowd, labels):
     lists = root / 'ImageSets/Segmentation'
     assert (lists / 'train.txt').read_text() == f'{A}\n{B}\n'
     assert (lists / 'val.txt').read_text() == f'{C}\n{D}\n'
-    assert not (root / '.coco2014').exists()
+    assert not list(root.glob('.*'))
 
 
 def test_one_command_makes_everything(tmp_path):
@@ -249,7 +249,7 @@ def test_lines_of_other_images_stay(tmp_path, main):
 
 @pytest.mark.parametrize('step, call', [('read_annotations', 2),
                                         ('claim_masks', 1), ('claim_masks', 2),
-                                        ('write_mask', 2), ('make_masks', 2),
+                                        ('encode_mask', 2), ('make_masks', 2),
                                         ('add_labels', 1),
                                         ('write_image_list', 1),
                                         ('write_image_list', 2),
@@ -394,25 +394,24 @@ def kill(root, when):
 
 def test_killed_and_started_again(tmp_path, main):
     killed, whole = tmp_path / 'killed', tmp_path / 'whole'
-    count = 600
+    count = 400
     write_synthetic(killed, count)
     shutil.copytree(killed, whole)
     folder = killed / 'SegmentationClass/train2014'
-    index = killed / '.coco2014'
+    index = killed / '.coco2014_train'
 
     kill(killed, lambda: any(index.glob('.*.tmp.sqlite')))
 
     kill(killed, lambda: len(list(folder.glob('COCO*.png'))) >= 50)
     made = {path: path.stat().st_mtime_ns for path in folder.glob('COCO*.png')}
     assert 50 <= len(made) < count
-    assert len(list(index.glob('train_*.sqlite'))) == 1
+    assert len(list(index.glob('[!.]*.sqlite'))) == 1
     for path in made:
         read_mask(str(path), 81)  # it is whole
     # Whether the processes left some is a matter of chance.
     for name in (f'{folder}/.COCO_train2014_000000000005.1.tmp.png',
                  f'{folder}/.parameters.1.tmp.json',
-                 f'{index}/.train_0123.1.tmp.sqlite',
-                 f'{index}/train_0.sqlite',
+                 f'{index}/.0123.1.tmp.sqlite', f'{index}/0123.sqlite',
                  f'{killed}/.image_labels.1.tmp.txt'):
         Path(name).write_bytes(b'half of i')
 

@@ -17,8 +17,9 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
@@ -29,8 +30,7 @@ from mmseg_afa.datasets import (COCO2014WeakDataset, read_label_file,
                                 write_label_file)
 from mmseg_afa.datasets.image_list import (find_missing, first_few,
                                            read_image_list)
-from mmseg_afa.datasets.mask_file import read_mask, write_mask
-from mmseg_afa.datasets.palette import voc_palette
+from mmseg_afa.datasets.mask_file import encode_mask, read_mask
 from mmseg_afa.utils import (parallel_map, positive, remove_unfinished,
                              replacing)
 
@@ -42,10 +42,8 @@ except ModuleNotFoundError as error:
                      'which names what this command needs.') from error
 
 CLASSES = COCO2014WeakDataset.METAINFO['classes'][1:]
-PALETTE = voc_palette(256)  # that of the data set, and a colour for 255
 NUM_IMAGES = dict(train=82081, val=40137)  # as published
 LABEL_FILE = 'image_labels.txt'
-WORK_FOLDER = '.coco2014'
 
 # Raised whenever a change of the code changes the masks, so that those of an
 # older recipe are not mixed with current ones.
@@ -90,7 +88,7 @@ def get_split(data_root: Path, name: str, crowd: str) -> Split:
         name, annotation_file, mask_folder,
         data_root / f'ImageSets/Segmentation/{name}.txt',
         mask_folder / 'parameters.json',
-        data_root / WORK_FOLDER / f'{name}_{digest.hexdigest()}.sqlite',
+        data_root / f'.coco2014_{name}/{digest.hexdigest()}.sqlite',
         dict(
             recipe=RECIPE, annotations_sha256=digest.hexdigest(), crowd=crowd))
 
@@ -167,7 +165,7 @@ def check_image_list(split: Split) -> None:
 
 def read_annotations(split: Split) -> None:
     """Make the index of the annotations, unless it is there already."""
-    for other in split.index.parent.glob(f'{split.name}_*.sqlite'):
+    for other in split.index.parent.glob('*.sqlite'):
         if other != split.index:  # of annotations that were here before
             other.unlink()
     if not split.index.exists():
@@ -211,7 +209,8 @@ def make_mask(image: CocoImage, folder: Path, crowd: str,
         mask = read_mask(str(path), len(CLASSES) + 1)
     else:
         mask = draw_mask(image, crowd, where)
-        write_mask(path, mask, PALETTE)
+        with replacing(path) as unfinished:
+            unfinished.write_bytes(encode_mask(mask))
     counts = np.bincount(mask.ravel(), minlength=256)
     numbers = np.flatnonzero(counts[1:len(CLASSES) + 1]) + 1
     annotated = {
@@ -325,11 +324,10 @@ def convert(data_root: str,
     root = Path(data_root)
     label_file = root / LABEL_FILE
     splits = [get_split(root, name, crowd) for name in dict.fromkeys(splits)]
-    remove_unfinished(label_file)
+    remove_unfinished(root)
     for split in splits:
-        for path in (split.mask_folder / '*.png', split.parameters_file,
-                     split.image_list,
-                     split.index.with_name(f'{split.name}_*.sqlite')):
+        for path in (split.mask_folder, split.image_list.parent,
+                     split.index.parent):
             remove_unfinished(path)
     labels = read_labels(label_file)
     if all(is_complete(split, labels) for split in splits):
@@ -352,9 +350,7 @@ def convert(data_root: str,
             write_parameters(split, images=len(labels))
         print(f'{label_file}: made, with masks and image lists.')
     for split in splits:
-        split.index.unlink(missing_ok=True)
-    with suppress(OSError):  # there is none, or one in use for another split
-        split.index.parent.rmdir()
+        shutil.rmtree(split.index.parent, ignore_errors=True)
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -398,8 +394,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise SystemExit(str(error)) from error
     except sqlite3.Error as error:
         raise SystemExit(
-            f'The database in {WORK_FOLDER} of the data set: {error}. Remove '
-            'this folder, or make room on the disk.') from error
+            f'The database in .coco2014_* of the data set: {error}. Remove '
+            'these folders, or make room on the disk.') from error
 
 
 if __name__ == '__main__':
