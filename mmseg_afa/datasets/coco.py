@@ -20,7 +20,8 @@ class COCO2014WeakDataset(WeakLabelDataset):
     Args:
         ann_file (str): Image list. Defaults to the 82,081 training images.
         data_prefix (dict): Folders of the images and, to validate, masks.
-        label_file (str, optional): The label file.
+        label_file (str, optional): Made by
+            ``tools/dataset_converters/coco2014.py``.
         **kwargs: See :class:`WeakLabelDataset`.
     """
     METAINFO = dict(

@@ -1,7 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import pytest
 
-from mmseg_afa.utils import replacing
+from mmseg_afa.utils import remove_unfinished, replacing
 
 
 def test_replaces_the_file(tmp_path):
@@ -23,3 +23,11 @@ def test_an_error_leaves_the_old_file(tmp_path):
         raise RuntimeError
     assert path.read_text() == 'old'
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_remove_what_killed_processes_left(tmp_path):
+    for name in ('.a.1.tmp.txt', '.a.22.tmp', 'a.txt', '.a.b.tmp.txt'):
+        (tmp_path / name).touch()
+    remove_unfinished(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == \
+        {'a.txt', '.a.b.tmp.txt'}

@@ -1,0 +1,182 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""How fast the converter of COCO 2014 is, and how much memory it takes.
+
+Writes synthetic annotations of any number of images, converts them in a
+process of its own, and prints figures as JSON. From the root of the
+repository, on Linux:
+
+    python -m tests.benchmarks.coco2014_synthetic FOLDER --images 50000
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from mmseg_afa.utils import positive
+from ..test_datasets.coco_folder import CATEGORIES, annotation, image
+
+ROOT = Path(__file__).parents[2]
+TOOL = ROOT / 'tools/dataset_converters/coco2014.py'
+SIZES = ((480, 640), (427, 640), (640, 480), (333, 500), (640, 640))
+ANNOTATIONS = 7  # in an image, on average
+POLL = 0.05  # seconds
+
+
+def outline(rng, height, width):
+    """A polygon around a random centre, as COCO writes them."""
+    angle = np.linspace(0, 2 * np.pi, rng.integers(12, 50), endpoint=False)
+    radius = rng.uniform(8, 150) * rng.uniform(0.7, 1.3, angle.size)
+    centre = rng.random(2) * (width, height)
+    points = np.stack([np.cos(angle), np.sin(angle)], 1) * radius[:, None]
+    points = np.clip(points + centre, 0, (width, height))
+    return [points.round(2).ravel().tolist()]
+
+
+def rectangle(rng, height, width):
+    """Run lengths of a random rectangle, as a list."""
+    tall, wide = rng.integers(1, (height // 2, width // 2))
+    top, left = rng.integers(0, (height - tall, width - wide))
+    counts = [height * left + top, tall] + [height - tall, tall] * (wide - 1)
+    return dict(
+        size=[height, width],
+        counts=[int(count)
+                for count in counts] + [int(height * width - sum(counts))])
+
+
+def objects(rng, image_id, first_id, height, width):
+    """The annotations of an image: 90 % polygons, the others run lengths in
+    both forms, half of them crowds."""
+    for id in range(first_id, first_id + rng.integers(1, 2 * ANNOTATIONS)):
+        name = CATEGORIES[rng.integers(len(CATEGORIES))]['name']
+        if rng.random() < 0.9:
+            yield annotation(id, image_id, name, outline(rng, height, width))
+            continue
+        runs = rectangle(rng, height, width)
+        iscrowd = int(rng.random() < 0.5)
+        if not iscrowd:
+            runs = coco_mask.frPyObjects(runs, height, width)
+            runs['counts'] = runs['counts'].decode()
+        yield annotation(id, image_id, name, runs, iscrowd)
+
+
+def write_synthetic(root, num_images, seed=0):
+    """Write an annotation file piece by piece, annotations first, and return
+    their number."""
+    rng = np.random.default_rng(seed)
+    sizes = [SIZES[i] for i in rng.integers(len(SIZES), size=num_images)]
+    path = root / 'annotations/instances_train2014.json'
+    path.parent.mkdir(parents=True)
+    count = 0
+    with open(path, 'w') as file:
+        file.write('{"annotations": [')
+        for image_id, size in enumerate(sizes):
+            for item in objects(rng, image_id, count, *size):
+                file.write(', ' * (count > 0) + json.dumps(item))
+                count += 1
+        file.write('], "images": [')
+        for image_id, size in enumerate(sizes):
+            file.write(', ' * (image_id > 0) +
+                       json.dumps(image(image_id, *size)))
+        file.write(f'], "categories": {json.dumps(CATEGORIES)}}}')
+    return count
+
+
+def memory(pid):
+    """What a process holds in memory now, in MB; 0 if it ended."""
+    try:
+        status = Path(f'/proc/{pid}/status').read_text()
+    except OSError:
+        return 0
+    lines = [line for line in status.splitlines() if line.startswith('VmRSS')]
+    return int(lines[0].split()[1]) / 1024 if lines else 0
+
+
+def children(pid):
+    """The processes that a process started."""
+    try:
+        text = Path(f'/proc/{pid}/task/{pid}/children').read_text()
+    except OSError:
+        return []
+    return [int(child) for child in text.split()]
+
+
+def measure(root, workers):
+    """Run the converter; what its phases are shows in its files.
+
+    Returns:
+        dict: The seconds of each phase, and the most memory that the parent
+        and any of the workers held in it in MB, pages that they share
+        counted for both.
+    """
+    work = root / '.coco2014_train'
+    ends = dict(
+        importing=work.exists,
+        indexing=lambda: any(work.glob('[!.]*.sqlite')),
+        drawing=(root / 'image_labels.txt').exists)
+    phases = {
+        name: dict(seconds=0, parent_mb=0, worker_mb=0)
+        for name in (*ends, 'ending')
+    }
+    command = [
+        sys.executable,
+        str(TOOL),
+        str(root), '--splits', 'train', '--workers',
+        str(workers)
+    ]
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    before = time.monotonic()
+    with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, env=environment) as process:
+        while process.poll() is None:
+            time.sleep(POLL)
+            name = next((name for name, over in ends.items() if not over()),
+                        'ending')
+            now, phase = time.monotonic(), phases[name]
+            phase['seconds'] += now - before
+            phase['parent_mb'] = max(phase['parent_mb'], memory(process.pid))
+            phase['worker_mb'] = max(
+                [phase['worker_mb'], *map(memory, children(process.pid))])
+            before = now
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    return phases
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('folder', type=Path, help='a new folder to fill')
+    parser.add_argument('--images', type=positive, default=50000)
+    parser.add_argument('--workers', type=positive, default=2)
+    args = parser.parse_args(argv)
+    count = write_synthetic(args.folder, args.images)
+    size = (args.folder / 'annotations/instances_train2014.json').stat()
+    phases = measure(args.folder, args.workers)
+    for phase in phases.values():
+        phase.update({key: round(value, 1) for key, value in phase.items()})
+    speed = {
+        f'{name}_images_per_second':
+        round(args.images / phases[name]['seconds'])
+        for name in ('indexing', 'drawing')
+    }
+    print(
+        json.dumps(
+            dict(
+                images=args.images,
+                annotations=count,
+                json_mb=round(size.st_size / 2**20, 1),
+                workers=args.workers,
+                **speed,
+                **phases),
+            indent=2))
+
+
+if __name__ == '__main__':
+    main()
