@@ -45,18 +45,39 @@ def read_mask(path: str,
         raise FileNotFoundError(
             f'{path}: no such mask. Correct data_root, data_prefix or '
             'seg_map_suffix.') from error
+    return decode_mask(content, path, num_classes, imdecode_backend)
+
+
+def decode_mask(content: bytes,
+                where: str,
+                num_classes: int,
+                imdecode_backend: str = 'pillow') -> np.ndarray:
+    """Decode the content of a mask file; a palette is not applied.
+
+    Args:
+        content (bytes): The content of the file.
+        where (str): Its name, for messages.
+        num_classes (int): Number of classes, background counted.
+        imdecode_backend (str): See :func:`mmcv.imfrombytes`.
+
+    Returns:
+        np.ndarray: As :func:`read_mask`.
+
+    Raises:
+        ValueError: As :func:`read_mask`.
+    """
     try:
         mask = mmcv.imfrombytes(
             content, flag='unchanged', backend=imdecode_backend)
     except Exception as error:  # each decoder has errors of its own
         raise ValueError(
-            f'{path}: cannot be decoded ({error}): it is empty, cut off or '
+            f'{where}: cannot be decoded ({error}): it is empty, cut off or '
             'no image. Copy or make it again.') from error
     if mask is None or mask.ndim != 2 or mask.dtype.kind not in 'biu':
         found = 'nothing that can be decoded' if mask is None else (
             f'shape {mask.shape}, {mask.dtype}')
         raise ValueError(
-            f'{path}: found {found}, expected one channel with the number of '
+            f'{where}: found {found}, expected one channel with the number of '
             'a class at each pixel. If its colours stand for classes, '
             'convert it to numbers.')
     wrong = (mask >= num_classes) & (mask != IGNORE)
@@ -64,7 +85,7 @@ def read_mask(path: str,
         wrong |= mask < 0
     if wrong.any():
         raise ValueError(
-            f'{path}: found the values {np.unique(mask[wrong])[:10].tolist()}'
+            f'{where}: found the values {np.unique(mask[wrong])[:10].tolist()}'
             f', expected 0 to {num_classes - 1} for the {num_classes} '
             'classes and 255 for pixels to ignore. Correct the mask or the '
             'classes.')

@@ -1,6 +1,10 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+from .archive import read_members
 from .arguments import positive
 from .atomic import remove_unfinished, replacing
 from .parallel import parallel_map
 
-__all__ = ['parallel_map', 'positive', 'remove_unfinished', 'replacing']
+__all__ = [
+    'parallel_map', 'positive', 'read_members', 'remove_unfinished',
+    'replacing'
+]

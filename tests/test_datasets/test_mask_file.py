@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmseg_afa.datasets import PascalVOCWeakDataset
 from mmseg_afa.datasets.mask_file import encode_mask, read_mask
-from mmseg_afa.datasets.palette import voc_palette
 from .voc_folder import write_mask
 
 MASK = np.array([[0, 1, 2], [255, 2, 0]], np.uint8)
@@ -71,11 +71,13 @@ def test_missing(tmp_path):
         read_mask(str(tmp_path / 'm.png'), 3)
 
 
-def test_encode(tmp_path):
+def test_encoded_masks_have_the_palette_of_voc(tmp_path):
     path = tmp_path / 'm.png'
     path.write_bytes(encode_mask(MASK))
     np.testing.assert_array_equal(read_mask(str(path), 3), MASK)
     with Image.open(path) as image:
-        assert image.mode == 'P'
-        assert image.getpalette() == np.ravel(voc_palette(256)).tolist()
-    assert path.read_bytes()[24] == 8  # bits, for few values as well
+        assert image.mode == 'P' and path.read_bytes()[24] == 8  # bits
+        colours = np.array(image.convert('RGB'))
+    palette = PascalVOCWeakDataset.METAINFO['palette']
+    assert colours[0].tolist() == palette[:3]
+    assert colours[1].tolist() == [[224, 224, 192], palette[2], [0, 0, 0]]

@@ -1,0 +1,113 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""Small copies of what VOC and SBD offer for download."""
+import tarfile
+import zipfile
+
+import numpy as np
+from PIL import Image
+from scipy.io import savemat
+from scipy.sparse import csc_matrix
+
+from ..test_datasets.voc_folder import write_mask
+
+TRAIN = ['2007_000001', '2007_000002']
+VAL = ['2007_000003', '2007_000004']
+SBD_TRAIN = ['2007_000002', '2007_000003', '2008_000005', '2008_000006']
+SBD_VAL = ['2008_000007']
+TRAINAUG = ['2007_000001', '2007_000002', *SBD_TRAIN[2:], *SBD_VAL]
+
+
+def make_mask(name):
+    """A mask of 20 x 30 up to 26 x 36 pixels, with two classes."""
+    number = int(name[-6:])
+    mask = np.zeros((20 + number % 7, 30 + number % 7), np.uint8)
+    mask[2:9, number % 20:] = 1 + number % 20
+    mask[9:11] = 20
+    return mask
+
+
+def with_void(mask):
+    """A mask as VOC itself has them: pixels to ignore at the borders."""
+    mask = mask.copy()
+    mask[1] = 255
+    return mask
+
+
+def write_sbd_mask(path, mask):
+    """Write a mask as SBD does."""
+    boundaries = np.empty((20, 1), object)
+    boundaries[:, 0] = [csc_matrix(mask == i) for i in range(1, 21)]
+    savemat(
+        path,
+        dict(
+            GTcls=dict(
+                Boundaries=boundaries,
+                Segmentation=mask,
+                CategoriesPresent=np.unique(mask[mask > 0])[:, None])),
+        do_compression=True)
+
+
+def write_voc(folder, images, train=TRAIN, val=VAL):
+    """Write what VOC's archive unpacks to, and return VOC2012 in it."""
+    root = folder / 'VOCdevkit/VOC2012'
+    for name in ('JPEGImages', 'Annotations', 'SegmentationClass',
+                 'SegmentationObject', 'ImageSets/Segmentation',
+                 'ImageSets/Main'):
+        (root / name).mkdir(parents=True)
+    for name in images:
+        shape = make_mask(name).shape
+        image = np.random.default_rng(1).integers(0, 255, (*shape, 3), 'u1')
+        Image.fromarray(image).save(root / f'JPEGImages/{name}.jpg')
+        (root / f'Annotations/{name}.xml').write_text('<annotation/>')
+    for name in train + val:
+        mask = with_void(make_mask(name))
+        write_mask(root / f'SegmentationClass/{name}.png', mask)
+        write_mask(root / f'SegmentationObject/{name}.png', mask)
+    lists = dict(train=train, val=val, trainval=sorted(train + val))
+    for split, names in lists.items():
+        text = ''.join(f'{name}\n' for name in names)
+        (root / f'ImageSets/Segmentation/{split}.txt').write_text(text)
+        (root / f'ImageSets/Main/{split}.txt').write_text(text)
+    return root
+
+
+def write_sbd(folder, train=SBD_TRAIN, val=SBD_VAL):
+    """Write what SBD's archive unpacks to, and return its ``dataset``."""
+    root = folder / 'benchmark_RELEASE/dataset'
+    for name in ('cls', 'img', 'inst'):
+        (root / name).mkdir(parents=True)
+    for name in train + val:
+        write_sbd_mask(root / f'cls/{name}.mat', make_mask(name))
+        (root / f'inst/{name}.mat').write_text('not needed')
+        (root / f'img/{name}.jpg').write_text('not needed')
+    (root / 'train.txt').write_text('\n'.join(train) + '\n')
+    (root / 'val.txt').write_text('\n'.join(val) + '\n')
+    return root
+
+
+def write_aug(folder, names):
+    """Write what SegmentationClassAug.zip unpacks to: no palette."""
+    root = folder / 'SegmentationClassAug'
+    root.mkdir(parents=True)
+    for name in names:
+        Image.fromarray(make_mask(name)).save(root / f'{name}.png')
+    return root
+
+
+def write_tar(path, folder):
+    """Put a folder into an archive, compressed if its name says so."""
+    mode = 'w:gz' if path.suffix == '.tgz' else 'w'
+    with tarfile.open(path, mode) as archive:
+        archive.add(folder, folder.name)
+    return path
+
+
+def write_zip(path, folder):
+    """Put a folder into an archive, as a Mac does."""
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob('*')):
+            name = file.relative_to(folder.parent)
+            archive.write(file, name)
+            note = f'__MACOSX/{name.parent}/._{name.name}'
+            archive.writestr(note, 'a note')
+    return path
