@@ -5,6 +5,7 @@ import os
 import signal
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from threading import Thread
 from typing import Any, Callable, Iterable, Iterator, Optional
@@ -38,7 +39,7 @@ def parallel_map(function: Callable,
         The results, in the order of the tasks.
 
     Raises:
-        BrokenProcessPool: If one of the processes was killed.
+        ChildProcessError: If one of the processes was killed.
     """
     if total is None:
         total = len(tasks)
@@ -59,6 +60,12 @@ def _in_processes(function, tasks, workers):
                 return
             if not chunk or len(waiting) >= CHUNKS_AHEAD * workers:
                 yield from waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            f'One of {workers} processes died without a word: the memory ran '
+            'out, or a damaged file crashed the library that reads it. Use '
+            'fewer workers, or one: its last lines name the library.'
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
