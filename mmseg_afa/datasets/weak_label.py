@@ -1,9 +1,11 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import logging
 import os.path as osp
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Set
 
 import numpy as np
 from mmengine import fileio
+from mmengine.logging import print_log
 from mmengine.utils import is_abs
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
@@ -11,6 +13,7 @@ from mmseg.registry import DATASETS
 from .image_list import find_images, find_missing, first_few, read_image_list
 from .label_file import MAKE_LABEL_FILE, read_label_file
 from .palette import voc_palette
+from .transforms.load_image import BrokenImageError
 
 
 @DATASETS.register_module()
@@ -33,6 +36,11 @@ class WeakLabelDataset(BaseSegDataset):
             'background'. Defaults to 'background' and the classes that the
             label file lists. Without a 'palette' it gets VOC's colours.
         data_root (str, optional): Where the other paths start.
+        broken_files (str): What to do about an image that is missing or
+            cannot be read when its turn comes in training: 'raise', or
+            'skip': log it, once for each file in each worker with a count,
+            and train on another one. Where masks are compared it always
+            raises, as scores over other images would not compare.
         **kwargs: See :class:`mmseg.datasets.BaseSegDataset`. ``ann_file`` is
             a list of names without suffix; without it all images of the
             folder are taken. ``data_prefix`` needs 'seg_map_path' only where
@@ -41,16 +49,24 @@ class WeakLabelDataset(BaseSegDataset):
     Raises:
         FileNotFoundError: If the label file, the image list, an image or,
             with ``test_mode=True``, a mask is missing.
-        ValueError: If the list is empty or names an image twice, an image to
-            train on is not in the label file, a tag is no class, or the
-            classes do not begin with 'background'.
+        ValueError: If broken_files is something else, the list is empty or
+            names an image twice, an image to train on is not in the label
+            file, a tag is no class, or the classes do not begin with
+            'background'.
     """
 
     def __init__(self,
                  label_file: Optional[str] = None,
                  metainfo: Optional[dict] = None,
                  data_root: Optional[str] = None,
+                 broken_files: str = 'raise',
                  **kwargs) -> None:
+        if broken_files not in ('raise', 'skip'):
+            raise ValueError(
+                f"{type(self).__name__}: broken_files must be 'raise' or "
+                f"'skip', got {broken_files!r}.")
+        self.broken_files = broken_files
+        self._broken: Set[str] = set()
         if label_file and data_root and not is_abs(label_file):
             label_file = fileio.join_path(data_root, label_file)
         self.label_file = label_file
@@ -63,6 +79,39 @@ class WeakLabelDataset(BaseSegDataset):
             classes = metainfo.get('classes', self.METAINFO.get('classes'))
             metainfo['palette'] = voc_palette(len(classes))
         super().__init__(metainfo=metainfo, data_root=data_root, **kwargs)
+
+    def prepare_data(self, idx: int) -> Optional[dict]:
+        """Run the pipeline for an image.
+
+        Args:
+            idx (int): Its index.
+
+        Returns:
+            dict: What the pipeline gives, or None for an image to skip.
+
+        Raises:
+            OSError: If it is missing, unless it is to be skipped.
+            ValueError: If it cannot be read, unless it is to be skipped; or
+                if this is so for more than half of all images.
+        """
+        try:
+            return super().prepare_data(idx)
+        except (OSError, BrokenImageError) as error:
+            if self.test_mode or self.broken_files == 'raise':
+                raise
+            path = self.get_data_info(idx)['img_path']
+            if path not in self._broken:
+                self._broken.add(path)
+                print_log(
+                    f'{error} Skipped: {len(self._broken)} of {len(self)} '
+                    'images so far.',
+                    logger='current',
+                    level=logging.WARNING)
+            if 2 * len(self._broken) > len(self):
+                raise ValueError(
+                    f'{len(self._broken)} of {len(self)} images cannot be '
+                    f'read: check the disk and {self.data_root}.') from error
+            return None
 
     def _listed_classes(self, backend_args: Optional[dict]) -> tuple:
         """'background' and the classes of the label file's first line."""

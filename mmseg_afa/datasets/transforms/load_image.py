@@ -35,9 +35,17 @@ def jpeg_is_complete(content: bytes) -> bool:
         position = marker.end() + int.from_bytes(length, 'big')
 
 
+class BrokenImageError(ValueError):
+    """A file that is there, but cannot be read as an image."""
+
+
 @TRANSFORMS.register_module()
 class LoadWeakImage(LoadImageFromFile):
     """Load an image of any colour type as BGR, or say what is wrong with it.
+
+    Photos that say how the camera was held (EXIF) come upright, as viewers
+    show them: draw their masks in a program that does so, too. Sixteen bits a
+    channel are scaled to eight.
 
     Required Keys:
 
@@ -66,11 +74,12 @@ class LoadWeakImage(LoadImageFromFile):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it is empty, cut off, or no image.
+            BrokenImageError: A ValueError, if it is empty, cut off, or no
+                image.
         """
         try:
             img = self._load(results['img_path'])
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, BrokenImageError):
             if self.ignore_empty:
                 return None
             raise
@@ -90,10 +99,11 @@ class LoadWeakImage(LoadImageFromFile):
                 f'{path}: no such image. Correct data_root, data_prefix or '
                 'img_suffix, or take it off the image list.') from error
         if not content:
-            raise ValueError(f'{path}: the file is empty. {remedy}')
+            raise BrokenImageError(f'{path}: the file is empty. {remedy}')
         if content.startswith(JPEG_START) and not jpeg_is_complete(content):
-            raise ValueError(f'{path}: the JPEG file is cut off after '
-                             f'{len(content)} bytes. {remedy}')
+            raise BrokenImageError(
+                f'{path}: the JPEG file is cut off after {len(content)} '
+                f'bytes. {remedy}')
         reason = 'unknown format, or damaged'
         try:
             img = mmcv.imfrombytes(
@@ -101,5 +111,6 @@ class LoadWeakImage(LoadImageFromFile):
         except Exception as error:  # each decoder has errors of its own
             img, reason = None, error
         if img is None:
-            raise ValueError(f'{path}: cannot be decoded ({reason}). {remedy}')
+            raise BrokenImageError(
+                f'{path}: cannot be decoded ({reason}). {remedy}')
         return img

@@ -1,12 +1,16 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import io
+import struct
+import zlib
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mmseg_afa.datasets.transforms import LoadWeakImage
-from mmseg_afa.datasets.transforms.load_image import jpeg_is_complete
+from mmseg_afa.datasets.transforms.load_image import (BrokenImageError,
+                                                      jpeg_is_complete)
 
 RGB = (200, 100, 50)
 GRAY = round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)
@@ -125,3 +129,90 @@ def test_the_end_of_a_thumbnail_is_not_the_end():
     content = content[:2] + segment + content[2:]
     assert jpeg_is_complete(content)
     assert not jpeg_is_complete(content[:-2])
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_photos_come_upright(tmp_path, orientation):
+    """As Pillow's exif_transpose turns them, sides swapped from 5 on."""
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    smooth = noise(3, 4).resize((40, 24), Image.BILINEAR)
+    smooth.save(tmp_path / 'a.jpg', quality=100, subsampling=0, exif=exif)
+    with Image.open(tmp_path / 'a.jpg') as stored:
+        upright = np.array(ImageOps.exif_transpose(stored))
+    results = load(tmp_path / 'a.jpg')
+    assert results['img_shape'] == ((24, 40) if orientation < 5 else (40, 24))
+    difference = results['img'][..., ::-1].astype(int) - upright
+    assert abs(difference).max() <= 2
+
+
+@pytest.mark.parametrize('suffix', ['png', 'tif'])
+@pytest.mark.parametrize('channels', [1, 3])
+def test_sixteen_bits_are_scaled_to_eight(tmp_path, suffix, channels):
+    eight = np.arange(240, dtype=np.uint8).reshape(8, 10, 3)[..., :channels]
+    path = tmp_path / f'a.{suffix}'
+    assert cv2.imwrite(str(path), eight.astype(np.uint16) * 257)
+    expected = np.broadcast_to(eight, (8, 10, 3))
+    np.testing.assert_array_equal(load(path)['img'], expected)
+
+
+@pytest.mark.parametrize('name, options', [
+    ('a.webp', dict(lossless=True)),
+    ('a.tif', dict()),
+    ('a.tif', dict(compression='tiff_lzw')),
+    ('a.ppm', dict()),
+    ('a.bmp', dict()),
+    ('a b \u00e9\u732b.png', dict()),
+])
+def test_lossless_formats_and_names(tmp_path, name, options):
+    noise().save(tmp_path / name, **options)
+    np.testing.assert_array_equal(
+        load(tmp_path / name)['img'][..., ::-1], np.array(noise()))
+
+
+def test_gif_and_palette(tmp_path):
+    """A palette's colours, also where one of them is transparent."""
+    picture = image('P')
+    picture.save(tmp_path / 'a.gif')
+    picture.save(tmp_path / 'a.png', transparency=0)
+    for name in ('a.gif', 'a.png'):
+        shown = np.array(picture.convert('RGB'))
+        np.testing.assert_array_equal(
+            load(tmp_path / name)['img'][..., ::-1], shown)
+
+
+def test_cmyk_photograph(tmp_path):
+    """Inks as Adobe writes them, inverted."""
+    smooth = noise(3, 4).resize((40, 24), Image.BILINEAR)
+    smooth.convert('CMYK').save(tmp_path / 'a.jpg', quality=100)
+    difference = load(tmp_path / 'a.jpg')['img'][..., ::-1].astype(int)
+    difference -= np.array(smooth)
+    assert abs(difference).max() <= 4
+
+
+@pytest.mark.parametrize('size', [(20000, 3), (3, 20000), (20000, 300)])
+def test_20000_pixels(tmp_path, size):
+    image(height=size[0], width=size[1]).save(tmp_path / 'a.jpg')
+    assert load(tmp_path / 'a.jpg')['img'].shape == (*size, 3)
+
+
+@pytest.mark.parametrize('suffix', ['webp', 'tif', 'bmp', 'gif'])
+def test_other_formats_cut_off(tmp_path, suffix):
+    path = tmp_path / f'a.{suffix}'
+    noise().save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:2 * len(content) // 3])
+    with pytest.raises(BrokenImageError, match=f'a.{suffix}: cannot be deco'):
+        load(path)
+
+
+def test_absurd_size(tmp_path):
+    """A few bytes that would unpack to 40,000 x 40,000 pixels."""
+    head = struct.pack('>IIBBBBB', 40000, 40000, 8, 2, 0, 0, 0)
+    chunks = [(b'IHDR', head), (b'IDAT', zlib.compress(bytes(1000))),
+              (b'IEND', b'')]
+    (tmp_path / 'a.png').write_bytes(b'\x89PNG\r\n\x1a\n' + b''.join(
+        struct.pack('>I', len(data)) + kind + data +
+        struct.pack('>I', zlib.crc32(kind + data)) for kind, data in chunks))
+    with pytest.raises(BrokenImageError, match='a.png: cannot be decoded'):
+        load(tmp_path / 'a.png')
