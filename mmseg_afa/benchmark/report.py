@@ -5,8 +5,13 @@ from typing import Dict, List, Sequence
 
 from tabulate import tabulate
 
-# Images of the published schedules: iterations x images an iteration
-SCHEDULES = {'VOC 2012': 20_000 * 4, 'COCO 2014': 80_000 * 8}
+from .training import iterations_of
+
+# Iterations, images of each, and when the phases end (AFA, section 4.1)
+SCHEDULES = {
+    'VOC 2012': (20_000, 4, dict(cam_iters=2000, switch_iter=6000)),
+    'COCO 2014': (80_000, 8, dict(cam_iters=5000, switch_iter=15000)),
+}
 
 
 def markdown(headers: Sequence[str], rows: Sequence[Sequence]) -> str:
@@ -42,9 +47,22 @@ def part_table(phases: List[dict]) -> str:
                                                       for p in phases))])
 
 
-def projected_seconds(phases: List[dict], iterations: Dict[str, int]) -> float:
-    """How long a schedule takes at the measured speed of its phases."""
-    return sum(p['seconds'] * iterations[p['phase']] for p in phases)
+def projected_seconds(phases: List[dict]) -> Dict[str, float]:
+    """How long the published schedules take at the mean speed of the phases.
+
+    Args:
+        phases (list[dict]): A benchmark of each phase.
+
+    Returns:
+        dict[str, float]: Seconds of each schedule. That of another data set
+        than the config's is taken to cost as much an image.
+    """
+    return {
+        name:
+        sum(p['mean_seconds'] / p['batch'] * images *
+            iterations_of(schedule, max_iters)[p['phase']] for p in phases)
+        for name, (max_iters, images, schedule) in SCHEDULES.items()
+    }
 
 
 def growth(sizes: Sequence[float], values: Sequence[float]) -> float:
@@ -88,9 +106,9 @@ def report_tables(report: dict) -> str:
             phase_table(report['training'], report['peak']),
             part_table(report['training'])
         ]
-    if report.get('projected'):
-        lines.append(f"The config's whole schedule ({report['schedule']}) at "
-                     f"this speed: {clock(report['projected'])}.")
+    for name, seconds in report.get('projected', {}).items():
+        lines.append(f'The published schedule of {name} at this speed: '
+                     f'{clock(seconds)}.')
     for name, cells in report.get('growth', {}).items():
         lines.append(growth_table(name, cells))
     if report.get('inference'):

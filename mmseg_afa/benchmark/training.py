@@ -141,9 +141,9 @@ def benchmark_training(runner: Runner, batches: Iterator[dict], phase: str,
         warmup (int): Number of steps before, at least 1.
 
     Returns:
-        dict: 'seconds' of a step (the mean over all of them, waiting for data
-        included), the medians of its 'parts', 'images_per_second',
-        'tflop' of a step, its share of a second 'tflops' and
+        dict: 'seconds' of a step, the median; 'mean_seconds', which count
+        every hiccup, waiting for data included; the medians of its 'parts';
+        'images_per_second'; 'tflop' of a step, and 'tflops' a second; and
         'peak_memory' in bytes.
     """
     model, optim_wrapper = runner.model, runner.optim_wrapper
@@ -168,17 +168,19 @@ def benchmark_training(runner: Runner, batches: Iterator[dict], phase: str,
                     data = next(batches)
                 model.train_step(data, optim_wrapper)
         synchronize(device)
-        seconds = (time.perf_counter() - start) / steps
+        mean_seconds = (time.perf_counter() - start) / steps
         timer.unwrap()
     size = len(data['inputs'])
     tflop = counter.get_total_flops() / 1e12
+    parts = medians(timer.results())
     return dict(
         phase=phase,
         batch=size,
         steps=steps,
-        seconds=seconds,
-        parts=medians(timer.results()),
-        images_per_second=size / seconds,
+        seconds=parts['step'],
+        mean_seconds=mean_seconds,
+        parts=parts,
+        images_per_second=size / parts['step'],
         tflop=tflop,
-        tflops=tflop / seconds,
+        tflops=tflop / parts['step'],
         peak_memory=peak_memory(device))

@@ -46,9 +46,8 @@ def test_parts_exclude_the_parts_inside(clock):
             clock.now += 100
             assert work.outer() == 'done'
             work.inner()
-    assert timer.results() == [
-        dict(step=121, other=100, outer=1, inner=20)
-    ] * 2
+    assert timer.results() == [dict(step=121, other=100, outer=1, inner=20)
+                               ] * 2
     timer.unwrap()
     assert vars(work) == dict(clock=clock)
 

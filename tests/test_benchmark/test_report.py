@@ -8,7 +8,12 @@ from mmseg_afa.benchmark.training import iterations_of
 
 def phase(seconds, name='cam'):
     return dict(
-        phase=name, seconds=seconds, peak_memory=3e9, parts=dict(PAR=seconds))
+        phase=name,
+        batch=2,
+        seconds=seconds,
+        mean_seconds=seconds + 1,
+        peak_memory=3e9,
+        parts=dict(PAR=seconds))
 
 
 def test_published_schedules():
@@ -20,9 +25,12 @@ def test_published_schedules():
 
 
 def test_projection():
-    phases = [phase(0.5, 'classify'), phase(2., 'cam'), phase(3., 'affinity')]
-    iterations = dict(classify=10, cam=2, affinity=1)
-    assert projected_seconds(phases, iterations) == 12
+    """Seconds an image of each phase, times the images of the schedules."""
+    phases = [phase(0, 'classify'), phase(1, 'cam'), phase(2, 'affinity')]
+    assert projected_seconds(phases) == {
+        'VOC 2012': 4 / 2 * (2001 * 1 + 4000 * 2 + 13999 * 3),
+        'COCO 2014': 8 / 2 * (5001 * 1 + 10000 * 2 + 64999 * 3)
+    }
     assert clock(9 * 3600 + 14 * 60 + 20) == '9 h 14 min'
 
 
@@ -40,10 +48,10 @@ def test_what_ran_out_of_memory_is_left_out():
         dict(crop=4)
     ]
     lines = growth_table('crop', cells).splitlines()
-    assert [cell.strip() for cell in lines[-2].split('|')[1:-1]
-            ] == ['4', '-', '-']
-    assert [cell.strip() for cell in lines[-1].split('|')[1:-1]
-            ] == ['exponent', '2', '1']
+    assert [cell.strip()
+            for cell in lines[-2].split('|')[1:-1]] == ['4', '-', '-']
+    assert [cell.strip()
+            for cell in lines[-1].split('|')[1:-1]] == ['exponent', '2', '1']
 
 
 def test_compare():

@@ -32,10 +32,7 @@ def test_report(tmp_path, capsys):
         parts = [v for k, v in phase['parts'].items() if k != 'step']
         assert sum(parts) == pytest.approx(phase['parts']['step'], rel=1e-3)
         assert phase['peak_memory'] > 1e8
-    iterations = dict(classify=301, cam=200, affinity=399)
-    assert report['projected'] == pytest.approx(
-        sum(p['seconds'] * iterations[p['phase']] for p in report['training']),
-        rel=1e-6)
+    assert set(report['projected']) == {'VOC 2012', 'COCO 2014'}
     cell, = report['growth']['batch']
     assert cell['batch'] == 1 and cell['seconds'] > 0
     assert report['inference']['images_per_second'] > 0

@@ -17,8 +17,7 @@ from mmengine.device import get_device
 from mmengine.runner import Runner
 
 from mmseg_afa import benchmark, compat, launch
-from mmseg_afa.benchmark.training import (PHASES, build, iterations_of,
-                                          synthetic_batches)
+from mmseg_afa.benchmark.training import PHASES, build, synthetic_batches
 from mmseg_afa.utils import positive, replacing
 
 
@@ -130,12 +129,9 @@ def measure(args: argparse.Namespace) -> dict:
             benchmark.benchmark_training(runner, batches, phase, args.steps,
                                          args.warmup) for phase in args.phases
         ]
-        max_iters = cfg.train_cfg.get('max_iters')
-        if set(args.phases) == set(PHASES) and max_iters:
-            iterations = iterations_of(runner.model.train_cfg, max_iters)
-            report['schedule'] = f'{max_iters} iterations x {batch} images'
+        if set(args.phases) == set(PHASES):
             report['projected'] = benchmark.projected_seconds(
-                report['training'], iterations)
+                report['training'])
         if not args.training_only:
             report['inference'] = benchmark.benchmark_inference(
                 runner.model, batch, crop, dtype=dtype)
