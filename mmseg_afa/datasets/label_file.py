@@ -18,7 +18,7 @@ from mmengine import fileio
 
 from ..utils import replacing
 
-MAKE_LABEL_FILE = 'python tools/dataset_converters/voc_image_labels.py'
+MAKE_LABEL_FILE = 'python tools/dataset_converters/image_labels.py'
 
 Labels = Dict[str, Tuple[str, ...]]
 

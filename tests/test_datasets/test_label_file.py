@@ -65,7 +65,7 @@ def test_errors_name_file_and_line(tmp_path, text, message):
 
 
 def test_missing_file_names_the_command(tmp_path):
-    with pytest.raises(FileNotFoundError, match='voc_image_labels.py'):
+    with pytest.raises(FileNotFoundError, match='image_labels.py'):
         read_label_file(str(tmp_path / 'none.txt'))
 
 

@@ -4,7 +4,7 @@
 It lists which classes each training image shows, read from the masks or from
 the XML annotations. Training then reads this file and no mask.
 
-    python tools/dataset_converters/voc_image_labels.py data/VOCdevkit/VOC2012
+    python tools/dataset_converters/image_labels.py data/VOCdevkit/VOC2012
 """
 import argparse
 import os

@@ -10,7 +10,7 @@ from mmseg_afa.datasets import PascalVOCWeakDataset, read_label_file
 from ..test_datasets.voc_folder import CLASSES, IMAGES, write_voc
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / 'tools/dataset_converters/voc_image_labels.py'
+SCRIPT = ROOT / 'tools/dataset_converters/image_labels.py'
 LABELS = {name: tags for name, (_, _, tags) in IMAGES.items()}
 
 
@@ -28,7 +28,7 @@ def run(*args):
 def main(monkeypatch):
     """The command in this process, which takes no time to start."""
     monkeypatch.syspath_prepend(str(SCRIPT.parent))
-    from voc_image_labels import main
+    from image_labels import main
     return lambda *args: main([*map(str, args), '--workers', '1'])
 
 
