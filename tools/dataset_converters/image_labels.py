@@ -1,149 +1,192 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Make the label file of a data set in the layout of PASCAL VOC.
+"""Make a label file: which classes each image shows.
 
-It lists which classes each training image shows, read from the masks or from
-the XML annotations. Training then reads this file and no mask.
+Training reads this file and nothing else about the images. The tags can come
+from masks, from VOC's or COCO's annotations, from a table, a JSON or text
+file, from a folder for each class, or from published cls_labels_onehot.npy:
 
     python tools/dataset_converters/image_labels.py data/VOCdevkit/VOC2012
+    python tools/dataset_converters/image_labels.py data/pets \
+        --from csv --file tags.csv --classes cat,cow,dog
+
+docs/datasets.md shows each source.
 """
 import argparse
 import os
 import os.path as osp
-from functools import partial
-from typing import Optional, Sequence, Tuple
-from xml.parsers import expat
-
-import numpy as np
+from collections import Counter
+from typing import (Any, Callable, Mapping, NamedTuple, Optional, Sequence,
+                    Tuple)
 
 from mmseg_afa.datasets import (COCO2014WeakDataset, PascalVOCWeakDataset,
-                                write_label_file)
-from mmseg_afa.datasets.image_list import (find_missing, first_few,
-                                           read_image_list)
-from mmseg_afa.datasets.label_file import explain_unknown
-from mmseg_afa.datasets.mask_file import read_mask
-from mmseg_afa.utils import parallel_map, positive
+                                label_sources, write_label_file)
+from mmseg_afa.datasets.image_list import read_image_list
+from mmseg_afa.datasets.label_file import Labels, check_classes
+from mmseg_afa.utils import positive
 
 KNOWN_CLASSES = dict(
     voc=PascalVOCWeakDataset.METAINFO['classes'][1:],
     coco=COCO2014WeakDataset.METAINFO['classes'][1:])
-OBJECT_NAME = ['annotation', 'object', 'name']
+VOC_LIST = ('ImageSets/Segmentation/trainaug.txt', )
+SHORT_TABLE = 10  # classes
 
 
-def tags_of_mask(path: str, classes: Sequence[str]) -> Tuple[str, ...]:
-    """The classes of a mask, in the order of ``classes``.
-
-    Args:
-        path (str): An image with 0 for background, the number of a class
-            from 1 on, or 255 at each pixel.
-        classes (Sequence[str]): The foreground classes.
-
-    Raises:
-        ValueError: If the file is no such image.
-    """
-    mask = read_mask(path, num_classes=len(classes) + 1)
-    counts = np.bincount(mask.ravel(), minlength=256)
-    return tuple(name for name, count in zip(classes, counts[1:]) if count)
-
-
-def tags_of_xml(path: str, classes: Sequence[str]) -> Tuple[str, ...]:
-    """The classes of the objects in an annotation, in the order of
-    ``classes``.
+class Source(NamedTuple):
+    """What --from can name.
 
     Args:
-        path (str): An XML file with <annotation><object><name> elements.
-        classes (Sequence[str]): The foreground classes.
-
-    Raises:
-        ValueError: If it is no such file, has an object of an unknown class,
-            or a document type declaration, which could define entities that
-            fill the memory or read other files.
+        read (Callable): Takes the path and the options, and returns the
+            classes the source lists, or None, and the tags of each image.
+        takes (tuple[str]): The options of ``read``.
+        path (str, optional): The default of --folder or --file.
+        classes (str, optional): The default of --classes.
+        lists (tuple[str], optional): The default of --list.
     """
-    names, stack = [], []
-
-    def start(tag, _):
-        stack.append(tag)
-        if stack == OBJECT_NAME:
-            names.append('')
-
-    def text(data):
-        if stack == OBJECT_NAME:
-            names[-1] += data
-
-    def refuse(*_):
-        raise ValueError(f'{path}: has a document type declaration, which no '
-                         'annotation of VOC has: remove it.')
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = start
-    parser.EndElementHandler = lambda _: stack.pop()
-    parser.CharacterDataHandler = text
-    parser.StartDoctypeDeclHandler = refuse
-    with open(path, 'rb') as file:
-        try:
-            parser.ParseFile(file)
-        except expat.ExpatError as error:
-            raise ValueError(f'{path}: no XML file, or a damaged one '
-                             f'({error}). Copy it again.') from error
-    names = [name.strip() for name in names]
-    for name in names:
-        if name not in classes:
-            raise ValueError(f'{path}: {explain_unknown(name, classes)}')
-    return tuple(name for name in classes if name in names)
+    read: Callable[..., Tuple[Optional[Tuple[str, ...]], Labels]]
+    takes: Tuple[str, ...] = ()
+    path: Optional[str] = None
+    classes: Optional[str] = None
+    lists: Optional[Tuple[str, ...]] = None
 
 
-# What --from can name: where the files are, how they end, how to read them.
 SOURCES = dict(
-    masks=('SegmentationClassAug', '.png', tags_of_mask),
-    xml=('Annotations', '.xml', tags_of_xml))
+    masks=Source(label_sources.read_masks, ('names', 'classes', 'workers'),
+                 'SegmentationClassAug', 'voc', VOC_LIST),
+    xml=Source(label_sources.read_xml, ('names', 'difficult', 'workers'),
+               'Annotations', 'voc', VOC_LIST),
+    coco=Source(label_sources.read_coco, ('crowd', )),
+    csv=Source(label_sources.read_csv, ('delimiter', )),
+    json=Source(label_sources.read_json),
+    text=Source(label_sources.read_text),
+    folders=Source(label_sources.read_folders, path='JPEGImages'),
+    onehot=Source(
+        label_sources.read_onehot, ('classes', ),
+        path='cls_labels_onehot.npy',
+        classes='voc'))
 
 
 def make_label_file(data_root: str,
                     source: str,
-                    lists: Sequence[str],
-                    out: str,
-                    classes: Sequence[str],
-                    folder: Optional[str] = None,
-                    workers: int = 1) -> None:
+                    path: Optional[str] = None,
+                    lists: Optional[Sequence[str]] = None,
+                    out: str = 'image_labels.txt',
+                    classes: Optional[str] = None,
+                    workers: int = 1,
+                    **options: Any) -> None:
     """Make a label file; relative paths start at ``data_root``.
 
     Args:
         data_root (str): The data set.
-        source (str): 'masks' or 'xml'.
-        lists (Sequence[str]): Image lists. An image in several of them is
-            written once.
+        source (str): A key of ``SOURCES``.
+        path (str, optional): The folder or file to read. Defaults to the one
+            of the source.
+        lists (Sequence[str], optional): Image lists: which images to write,
+            each of them once. Defaults to that of the source, or all images.
         out (str): The file to write.
-        classes (Sequence[str]): The foreground classes, id 1 first.
-        folder (str, optional): Where the masks or XML files are. Defaults to
-            VOC's own folder.
-        workers (int): Number of processes.
+        classes (str, optional): What :func:`class_list` takes. Defaults to
+            that of the source, the classes that it lists, or its tags.
+        workers (int): Number of processes, where there is a file to read for
+            each image.
+        **options: Further options of the source; None stands for its default.
 
     Raises:
-        FileNotFoundError: If an image list, mask or XML file is missing.
-        ValueError: If one of them is broken.
+        FileNotFoundError: If a file is missing.
+        ImportError: If a library is missing that the source needs.
+        ValueError: If a file is broken, a tag is no class, or an option is
+            not for this source.
     """
-    default_folder, suffix, read_tags = SOURCES[source]
-    folder = osp.join(data_root, folder or default_folder)
-    names = list(
+    reader = SOURCES[source]
+    path, lists = path or reader.path, lists or reader.lists
+    classes = classes or reader.classes
+    if path is None:
+        raise ValueError(f'--from {source} needs to know what to read: give '
+                         '--file, from DATA_ROOT on.')
+    path = osp.join(data_root, path)
+    names = lists and list(
         dict.fromkeys(
-            name for path in lists
-            for name in read_image_list(osp.join(data_root, path))))
-    paths = [osp.join(folder, name + suffix) for name in names]
-    missing = find_missing(paths)
-    if missing:
-        raise FileNotFoundError(
-            f'{len(missing)} of {len(paths)} files are missing: '
-            f'{first_few(missing)}. Give their folder with --folder, other '
-            'images with --list, or another source with --from.')
-    read = partial(read_tags, classes=classes)
-    tags = list(parallel_map(read, paths, workers, description='Reading tags'))
+            name for file in lists
+            for name in read_image_list(osp.join(data_root, file))))
+    known = classes and class_list(classes, data_root)
+    options = {key: value for key, value in options.items() if value}
+    for key in options:
+        if key not in reader.takes:
+            raise ValueError(f'--{key} is not for --from {source}: leave it '
+                             'out.')
+    options.update(names=names, classes=known, workers=workers)
+    listed, labels = reader.read(
+        path, **{key: options[key]
+                 for key in reader.takes if key in options})
+
+    labels = label_sources.select_images(path, labels, names)
+    tags = Counter(tag for found in labels.values() for tag in found)
+    known = known or listed or tuple(sorted(tags))
+    if not known:
+        raise ValueError(f'{path}: no image has a tag. Say the classes with '
+                         '--classes, if that is right.')
+    check_classes(path, known)
+    labels = label_sources.settle_tags(path, labels, known)
     out = osp.join(data_root, out)
-    write_label_file(out, classes, dict(zip(names, tags)))
-    print(f'{out}: {len(names)} images, {sum(map(len, tags))} tags.')
+    write_label_file(out, known, labels)
+    print(f'{out}: {summary(known, labels)}')
+    if not classes and not listed:
+        print('The classes are the tags that were found. Give --classes to '
+              'have the tags checked.')
 
 
-def class_list(text: str) -> Tuple[str, ...]:
-    """An argparse type: 'voc', 'coco' or names with commas between them."""
-    return KNOWN_CLASSES.get(text) or tuple(text.split(','))
+def summary(classes: Sequence[str], labels: Mapping[str,
+                                                    Sequence[str]]) -> str:
+    """Numbers of images and tags, and the most and least frequent classes."""
+    images = Counter(tag for tags in labels.values() for tag in tags)
+    empty = sum(not tags for tags in labels.values())
+    rows = [
+        f'{images[name]:9,}  {name}'
+        for name in sorted(classes, key=lambda name: -images[name])
+    ]
+    if len(rows) > SHORT_TABLE:
+        half = SHORT_TABLE // 2
+        rows[half:-half] = [f'      ...  {len(rows) - SHORT_TABLE} more']
+    total = sum(images.values())
+    return '\n'.join([
+        f'{len(labels)} images, {total} tags. Images without tags: {empty}.',
+        '   images  class', *rows
+    ])
+
+
+def class_list(text: str, folder: str = '') -> Tuple[str, ...]:
+    """The classes that --classes means.
+
+    Args:
+        text (str): 'voc', 'coco', names with commas between them, or a file
+            '*.txt' with a name on each line.
+        folder (str): Where a relative path of a file starts.
+
+    Returns:
+        tuple[str]: The foreground classes, id 1 first.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a name cannot be that of a class, or is there twice.
+    """
+    if text in KNOWN_CLASSES:
+        return KNOWN_CLASSES[text]
+    where, lines = '--classes', text.split(',')
+    if text.endswith('.txt'):
+        where = osp.join(folder, text)
+        lines = label_sources.read_utf8(where).splitlines()
+    classes = tuple(line.strip() for line in lines if line.strip())
+    if not classes:
+        raise ValueError(f'{where}: names no class.')
+    check_classes(where, classes)
+    return classes
+
+
+def delimiter(text: str) -> str:
+    """An argparse type: the character between columns."""
+    text = {'tab': '\t', '\\t': '\t'}.get(text, text)
+    if len(text) != 1 or text in '\r\n"':
+        raise argparse.ArgumentTypeError(
+            f"{text!r} must be one character, or 'tab'")
+    return text
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -151,39 +194,56 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('data_root', help='the folder with ImageSets in it')
+    parser.add_argument(
+        'data_root', help='the data set; other relative paths start there')
     parser.add_argument(
         '--from',
         dest='source',
         choices=tuple(SOURCES),
         default='masks',
-        help='what tells the classes (default: masks)')
+        help='what tells the tags (default: masks)')
     parser.add_argument(
+        '--file',
         '--folder',
-        help='where the masks or XML files are (default: '
-        'SegmentationClassAug or Annotations)')
+        dest='path',
+        help='where to read them (default: '
+        'SegmentationClassAug, Annotations, JPEGImages or '
+        'cls_labels_onehot.npy for masks, xml, folders and onehot)')
     parser.add_argument(
         '--list',
         dest='lists',
         nargs='+',
-        default=['ImageSets/Segmentation/trainaug.txt'],
-        help='image lists (default: %(default)s)')
+        help='image lists: which images to write (default: for masks and xml '
+        f'{VOC_LIST[0]}, else all)')
     parser.add_argument(
         '--out',
         default='image_labels.txt',
-        help='the file to write (default: %(default)s in DATA_ROOT)')
+        help='the file to write (default: %(default)s)')
     parser.add_argument(
         '--classes',
-        type=class_list,
-        default='voc',
-        help="'voc', 'coco', or your own as cat,cow,dog: the foreground "
-        'classes, id 1 first (default: voc)')
+        help="the foreground classes, id 1 first: 'voc', 'coco', your own as "
+        'cat,cow,dog, or a file *.txt with one on each line (default: for '
+        'masks, xml and onehot voc, else those that the source lists, or its '
+        'tags)')
+    parser.add_argument(
+        '--difficult',
+        choices=('keep', 'drop'),
+        help='xml: objects marked as difficult (default: keep)')
+    parser.add_argument(
+        '--crowd',
+        choices=('keep', 'drop'),
+        help='coco: annotations of crowds (default: keep)')
+    parser.add_argument(
+        '--delimiter',
+        type=delimiter,
+        help='csv: what stands between columns (default: the comma, '
+        'semicolon or tab in the first line)')
     parser.add_argument(
         '--workers',
         type=positive,
         default=min(8,
                     os.cpu_count() or 1),
-        help='number of processes (default: %(default)s)')
+        help='masks and xml: number of processes (default: %(default)s)')
     return parser.parse_args(argv)
 
 
@@ -191,7 +251,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Make the label file that the command line describes."""
     try:
         make_label_file(**vars(parse_args(argv)))
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
 
 
