@@ -217,7 +217,8 @@ def test_label_outside_the_classes(tmp_path):
             match="image_labels.txt:5: the tag 'aeroplan' is no class: did "
             "you mean 'aeroplane'"):
         voc(tmp_path)
-    with pytest.raises(ValueError, match="txt:2: the tag 'cat' is no class"):
+    with pytest.raises(
+            ValueError, match="txt:2: 3 tags are no classes:\n  'cat': I"):
         own(tmp_path, metainfo=dict(classes=('background', 'dog')))
 
 

@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Make a label file: which classes each image shows.
+r"""Make a label file: which classes each image shows.
 
 Training reads this file and nothing else about the images. The tags can come
 from masks, from VOC's or COCO's annotations, from a table, a JSON or text
@@ -14,6 +14,7 @@ docs/datasets.md shows each source.
 import argparse
 import os
 import os.path as osp
+import re
 from collections import Counter
 from typing import (Any, Callable, Mapping, NamedTuple, Optional, Sequence,
                     Tuple)
@@ -172,7 +173,7 @@ def class_list(text: str, folder: str = '') -> Tuple[str, ...]:
     where, lines = '--classes', text.split(',')
     if text.endswith('.txt'):
         where = osp.join(folder, text)
-        lines = label_sources.read_utf8(where).splitlines()
+        lines = re.split('[\r\n]', label_sources.read_utf8(where))
     classes = tuple(line.strip() for line in lines if line.strip())
     if not classes:
         raise ValueError(f'{where}: names no class.')

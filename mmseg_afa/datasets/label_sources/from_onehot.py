@@ -177,7 +177,7 @@ def _read_dictionary(content: bytes) -> Pairs:
     if not header:
         raise ValueError('is no .npy file of a dictionary')
     _, shape, _, _, items = _state(_read_tree(content[header.end():]), 'array')
-    if shape != () or len(items) != 1 or not isinstance(items[0], Pairs):
+    if shape != () or not isinstance(items[0], Pairs) or len(items[0]) % 2:
         raise ValueError('is no .npy file of a dictionary')
     return items[0]
 

@@ -159,7 +159,7 @@ def test_cut_files(tmp_path, end):
 def test_changed_bytes(tmp_path):
     """Whatever stands in the file: labels, or a ValueError."""
     rng = np.random.default_rng(0)
-    for _ in range(3000):
+    for _ in range(2000):
         content = bytearray(WHOLE)
         for place in rng.integers(len(content), size=rng.integers(1, 4)):
             content[place] = rng.integers(256)
