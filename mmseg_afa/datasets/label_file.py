@@ -12,6 +12,7 @@ image list, and its tags; an image without objects has none::
 """
 import difflib
 import re
+from collections import Counter
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from mmengine import fileio
@@ -146,8 +147,8 @@ def check_classes(where: str, classes: Sequence[str]) -> None:
     if 'background' in classes:
         raise ValueError(f"{where}: leave out 'background': it has no tags, "
                          'and the first class listed has id 1.')
-    for name in classes:
-        if classes.count(name) > 1:
+    for name, count in Counter(classes).items():
+        if count > 1:
             raise ValueError(f'{where}: a class is listed twice: {name!r}.')
         if not name or name != name.strip() or set(name) & set(',:\r\n'):
             raise ValueError(
