@@ -6,6 +6,22 @@ from typing import List, Optional, Sequence
 
 from mmengine import fileio
 
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp',
+                  '.ppm', '.pgm')
+
+
+def strip_image_suffix(name: str) -> str:
+    """Take the suffix of an image off a name, and leave any other.
+
+    Args:
+        name (str): The name or path of an image, with suffix or without.
+
+    Returns:
+        str: 'a' for 'a.jpg' and 'a.JPEG'; 'a.b' for 'a.b'.
+    """
+    stem, suffix = osp.splitext(name)
+    return stem if suffix.lower() in IMAGE_SUFFIXES else name
+
 
 def first_few(names: Sequence[str], count: int = 3) -> str:
     """Write out the first few names, for a message.

@@ -12,13 +12,17 @@ image list, and its tags; an image without objects has none::
 """
 import difflib
 import re
-from typing import Dict, Mapping, Optional, Sequence, Tuple
+from collections import Counter
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from mmengine import fileio
 
 from ..utils import replacing
+from .image_list import first_few
 
-MAKE_LABEL_FILE = 'python tools/dataset_converters/voc_image_labels.py'
+MAKE_LABEL_FILE = 'python tools/dataset_converters/image_labels.py'
+
+MOST_UNKNOWN = 20  # unknown tags that a message spells out
 
 Labels = Dict[str, Tuple[str, ...]]
 
@@ -111,10 +115,12 @@ def _parse(path, text, known_classes=None):
             raise ValueError(
                 f'{where}: {name!r} stands in line {line_of[name]} already: '
                 'keep one of the two lines.')
-        for tag in tags:
-            if known and tag not in known:
-                raise ValueError(f'{where}: {explain_unknown(tag, known)}')
         labels[name], line_of[name] = tags, number
+    unknown = unknown_tags(labels, known) if known else {}
+    if unknown:
+        first = next(iter(unknown.values()))[0]
+        raise ValueError(f'{path}:{line_of[first]}: '
+                         f'{explain_all_unknown(unknown, known)}')
     return classes, labels
 
 
@@ -123,12 +129,31 @@ def _parse_classes(where, line):
     if '' in classes:
         raise ValueError(f'{where}: found {line!r}, expected the names of '
                          'the foreground classes: "# cat,cow,dog".')
+    check_classes(where, classes)
+    return classes
+
+
+def check_classes(where: str, classes: Sequence[str]) -> None:
+    """Refuse classes that a label file cannot list.
+
+    Args:
+        where (str): Where they stand, for the message.
+        classes (Sequence[str]): The foreground classes.
+
+    Raises:
+        ValueError: If one is named 'background', is listed twice, or has a
+            character in it that separates names in a label file.
+    """
     if 'background' in classes:
         raise ValueError(f"{where}: leave out 'background': it has no tags, "
                          'and the first class listed has id 1.')
-    if len(set(classes)) < len(classes):
-        raise ValueError(f'{where}: a class is listed twice in {line!r}.')
-    return classes
+    for name, count in Counter(classes).items():
+        if count > 1:
+            raise ValueError(f'{where}: a class is listed twice: {name!r}.')
+        if not name or name != name.strip() or set(name) & set(',:\r\n'):
+            raise ValueError(
+                f'{where}: {name!r} cannot be the name of a class: remove '
+                'commas, colons, line breaks, and spaces at the ends.')
 
 
 def _parse_image(where, line):
@@ -145,6 +170,54 @@ def _parse_image(where, line):
     return name, tags
 
 
+def unknown_tags(labels: Mapping[str, Sequence[str]],
+                 classes: Sequence[str]) -> Dict[str, List[str]]:
+    """Find the tags that are no class.
+
+    Args:
+        labels (Mapping[str, Sequence[str]]): The tags of each image.
+        classes (Sequence[str]): The known classes.
+
+    Returns:
+        dict[str, list[str]]: The images of each unknown tag.
+    """
+    unknown = {}
+    known = set(classes)
+    for name, tags in labels.items():
+        for tag in tags:
+            if tag not in known:
+                unknown.setdefault(tag, []).append(name)
+    return unknown
+
+
+def explain_all_unknown(unknown: Mapping[str, Sequence[str]],
+                        classes: Sequence[str]) -> str:
+    """Say which tags are no classes, where, and what may be meant.
+
+    Args:
+        unknown (Mapping[str, Sequence[str]]): What :func:`unknown_tags`
+            found.
+        classes (Sequence[str]): The known classes.
+
+    Returns:
+        str: The end of an error message.
+    """
+    if len(unknown) == 1:
+        (tag, names), = unknown.items()
+        return f'{explain_unknown(tag, classes)} Images: {first_few(names)}.'
+    lines = [f'{len(unknown)} tags are no classes:']
+    ranked = sorted(unknown.items(), key=lambda item: -len(item[1]))
+    for tag, names in ranked[:MOST_UNKNOWN]:
+        nearest = _nearest(tag, classes)
+        meant = f'did you mean {nearest!r}? ' if nearest else ''
+        lines.append(f'  {tag!r}: {meant}Images: {first_few(names)}')
+    if len(ranked) > MOST_UNKNOWN:
+        lines.append(f'  ... ({len(ranked)} in all)')
+    lines.append('Correct them, or add them to the classes, which are '
+                 f'{", ".join(classes)}.')
+    return '\n'.join(lines)
+
+
 def explain_unknown(tag: str, classes: Sequence[str]) -> str:
     """Say that a tag is no class, and which class may be meant.
 
@@ -155,9 +228,14 @@ def explain_unknown(tag: str, classes: Sequence[str]) -> str:
     Returns:
         str: The end of an error message.
     """
+    nearest = _nearest(tag, classes)
+    meant = f'did you mean {nearest!r}? ' if nearest else ''
+    return (f'the tag {tag!r} is no class: {meant}Correct it, or add it to '
+            f'the classes, which are {", ".join(classes)}.')
+
+
+def _nearest(tag, classes):
     # Compared without case: 'Cat' is as near to 'cat' as can be.
     lower = {name.lower(): name for name in classes}
     nearest = difflib.get_close_matches(tag.lower(), lower, n=1)
-    meant = f'did you mean {lower[nearest[0]]!r}? ' if nearest else ''
-    return (f'the tag {tag!r} is no class: {meant}Correct it, or add it to '
-            f'the classes, which are {", ".join(classes)}.')
+    return lower[nearest[0]] if nearest else None

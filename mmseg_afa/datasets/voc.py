@@ -15,7 +15,7 @@ class PascalVOCWeakDataset(WeakLabelDataset):
         ann_file (str): Image list. Defaults to the 10,582 images of trainaug.
         data_prefix (dict): Folders of the images and, to validate, masks.
         label_file (str, optional): Made by
-            ``tools/dataset_converters/voc_image_labels.py``.
+            ``tools/dataset_converters/image_labels.py``.
         **kwargs: See :class:`WeakLabelDataset`.
     """
     METAINFO = PascalVOCDataset.METAINFO

@@ -2,7 +2,8 @@
 import pytest
 
 from mmseg_afa.datasets.image_list import (find_images, find_missing,
-                                           first_few, read_image_list)
+                                           first_few, read_image_list,
+                                           strip_image_suffix)
 
 
 def test_first_few():
@@ -69,3 +70,17 @@ def test_dots_in_names(tmp_path):
     path = tmp_path / 'train.txt'
     path.write_text('..a\nb..c/d\n')
     assert read_image_list(str(path)) == ['..a', 'b..c/d']
+
+
+@pytest.mark.parametrize('name, stem', [
+    ('a.jpg', 'a'),
+    ('train/a b.JPEG', 'train/a b'),
+    ('a.b', 'a.b'),
+    ('a.b.png', 'a.b'),
+    ('v1.jpg/a', 'v1.jpg/a'),
+    ('a.jpg.png', 'a.jpg'),
+    ('.jpg', '.jpg'),
+    ('2007_000032', '2007_000032'),
+])
+def test_strip_image_suffix(name, stem):
+    assert strip_image_suffix(name) == stem

@@ -56,6 +56,10 @@ def test_files_from_windows_editors(tmp_path):
     ('#\na: cat\n', ':1: found'),
     ('# cat,cat\na: cat\n', ':1: a class is listed twice'),
     ('# background,cat\na: cat\n', ":1: leave out 'background'"),
+    ('# made by: cat\n', ":1: 'made by: cat' cannot be the name of a class"),
+    ('# cat,cow\na: cat\nb: cwo\nc: kat, cwo\n',
+     ":3: 2 tags are no classes:\n  'cwo': did you mean 'cow'? Images: 'b', "
+     "'c'\n  'kat': did you mean 'cat'? Images: 'c'\nCorrect them"),
 ])
 def test_errors_name_file_and_line(tmp_path, text, message):
     path = write(tmp_path / 'labels.txt', text)
@@ -65,7 +69,7 @@ def test_errors_name_file_and_line(tmp_path, text, message):
 
 
 def test_missing_file_names_the_command(tmp_path):
-    with pytest.raises(FileNotFoundError, match='voc_image_labels.py'):
+    with pytest.raises(FileNotFoundError, match='image_labels.py'):
         read_label_file(str(tmp_path / 'none.txt'))
 
 

@@ -193,14 +193,14 @@ def test_images_without_labels_are_counted(tmp_path):
         voc(tmp_path)
     for part in ('no line for 50 of 50 images', "'x0', 'x1', 'x2', ... (50 in",
                  str(tmp_path / 'image_labels.txt'),
-                 f'tools/dataset_converters/voc_image_labels.py {tmp_path}',
+                 f'tools/dataset_converters/image_labels.py {tmp_path}',
                  'trainaug.txt'):
         assert part in str(error.value)
 
 
 def test_missing_label_file(tmp_path):
     (write_voc(tmp_path) / 'image_labels.txt').unlink()
-    with pytest.raises(FileNotFoundError, match='voc_image_labels.py'):
+    with pytest.raises(FileNotFoundError, match='image_labels.py'):
         voc(tmp_path)
     with pytest.raises(ValueError, match='has no label_file to train with'):
         voc(tmp_path, label_file=None)
@@ -217,7 +217,8 @@ def test_label_outside_the_classes(tmp_path):
             match="image_labels.txt:5: the tag 'aeroplan' is no class: did "
             "you mean 'aeroplane'"):
         voc(tmp_path)
-    with pytest.raises(ValueError, match="txt:2: the tag 'cat' is no class"):
+    with pytest.raises(
+            ValueError, match="txt:2: 3 tags are no classes:\n  'cat': I"):
         own(tmp_path, metainfo=dict(classes=('background', 'dog')))
 
 
