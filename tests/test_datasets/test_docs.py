@@ -1,6 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """What docs/datasets.md shows works as it stands there."""
-import json
 import re
 from pathlib import Path
 
@@ -10,8 +9,6 @@ from mmengine import Config
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 from PIL import Image
-
-from mmseg_afa.datasets import read_label_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,26 +47,3 @@ def test_own_data(snippets, folder):
     assert train['inputs'].shape == (3, 512, 512)
     val = DATASETS.build(cfg.test_dataloader.dataset)[0]
     assert val['data_samples'].image_label.tolist() == [0, 0, 1]
-
-
-def test_coco_label_file(snippets, folder):
-    root = folder / 'data/coco2014'
-    (root / 'annotations').mkdir(parents=True)
-    (root / 'ImageSets/Segmentation').mkdir(parents=True)
-    categories = [dict(id=1, name='person'), dict(id=90, name='toothbrush')]
-    annotations = [
-        dict(image_id=image, category_id=category)
-        for image, category in ((9, 90), (9, 1), (9, 1), (2, 90))
-    ]
-    for split in ('train', 'val'):
-        (root / f'annotations/instances_{split}2014.json').write_text(
-            json.dumps(dict(categories=categories, annotations=annotations)))
-    exec(snippets[1], {})
-    classes, labels = read_label_file(str(root / 'image_labels.txt'))
-    assert len(classes) == 80 and classes[79] == 'toothbrush'
-    assert labels == {
-        'COCO_train2014_000000000002': ('toothbrush', ),
-        'COCO_train2014_000000000009': ('person', 'toothbrush')
-    }
-    assert (root / 'ImageSets/Segmentation/val.txt').read_text() == (
-        'COCO_val2014_000000000002\nCOCO_val2014_000000000009\n')
