@@ -22,6 +22,7 @@ class COCO2014WeakDataset(WeakLabelDataset):
         data_prefix (dict): Folders of the images and, to validate, masks.
         label_file (str, optional): Made by
             ``tools/dataset_converters/coco2014.py``.
+        img_suffix (str): How the image files end.
         **kwargs: See :class:`WeakLabelDataset`.
     """
     METAINFO = dict(
@@ -35,9 +36,11 @@ class COCO2014WeakDataset(WeakLabelDataset):
                  ann_file: str = 'ImageSets/Segmentation/train.txt',
                  data_prefix: dict = dict(img_path='train2014'),
                  label_file: Optional[str] = 'image_labels.txt',
+                 img_suffix: str = '.jpg',
                  **kwargs) -> None:
         super().__init__(
             ann_file=ann_file,
             data_prefix=data_prefix,
             label_file=label_file,
+            img_suffix=img_suffix,
             **kwargs)

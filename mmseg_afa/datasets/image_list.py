@@ -2,7 +2,7 @@
 """Image lists: which images a split has, and whether they are there."""
 import os.path as osp
 from pathlib import PurePosixPath
-from typing import List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 from mmengine import fileio
 
@@ -98,13 +98,14 @@ def read_image_list(path: str,
 
 
 def find_images(folder: str,
-                suffix: str,
+                suffixes: Sequence[str],
                 backend_args: Optional[dict] = None) -> List[str]:
     """List the images of a folder and the folders in it.
 
     Args:
         folder (str): The folder.
-        suffix (str): How the names of the images end, '.jpg' for example.
+        suffixes (Sequence[str]): How the names of the images may end, in
+            small or capital letters.
         backend_args (dict, optional): Where the folder is kept.
 
     Returns:
@@ -115,17 +116,78 @@ def find_images(folder: str,
     """
     names = []
     if fileio.isdir(folder, backend_args=backend_args):
-        names = sorted(path[:-len(suffix)] for path in fileio.list_dir_or_file(
-            folder,
-            list_dir=False,
-            suffix=suffix,
-            recursive=True,
-            backend_args=backend_args))
+        files = fileio.list_dir_or_file(
+            folder, list_dir=False, recursive=True, backend_args=backend_args)
+        names = sorted(
+            {_stem(file, suffixes)
+             for file in files if _stem(file, suffixes)})
     if not names:
         raise FileNotFoundError(
-            f'{folder}: no such folder, or no file *{suffix} in it. Correct '
-            'data_root, data_prefix or the suffix, or give an ann_file.')
+            f'{folder}: no such folder, or no file *{" *".join(suffixes)} in '
+            'it. Correct data_root, data_prefix or the suffix, or give an '
+            'ann_file.')
     return names
+
+
+def find_files(folder: str,
+               names: Sequence[str],
+               suffixes: Sequence[str],
+               backend_args: Optional[dict] = None) -> Dict[str, str]:
+    """Find out how the files of images end.
+
+    Each folder is listed once; see :func:`find_missing`.
+
+    Args:
+        folder (str): The folder of the images.
+        names (Sequence[str]): Their paths in it, without suffix; one of an
+            image that is not there without may have one.
+        suffixes (Sequence[str]): How the files may end, in small or capital
+            letters.
+        backend_args (dict, optional): Where the folder is kept.
+
+    Returns:
+        dict[str, str]: The name without suffix and the path of each image,
+        in the order given. Where there is no such file the path ends with
+        the first of the suffixes.
+
+    Raises:
+        ValueError: If two files differ in nothing but the suffix, or a name
+            is there with and without one.
+    """
+    found: Dict[str, str] = {}
+    for place in {osp.dirname(name) for name in names}:
+        path = osp.join(folder, place)
+        if not fileio.isdir(path, backend_args=backend_args):
+            continue
+        for file in fileio.list_dir_or_file(
+                path, list_dir=False, backend_args=backend_args):
+            stem = _stem(file, suffixes)
+            if stem is None:
+                continue
+            name = osp.join(place, stem)
+            if name in found:
+                raise ValueError(
+                    f'{path}: {osp.basename(found[name])!r} and {file!r} '
+                    'differ only in their suffix, which image lists leave '
+                    'out: rename one of them.')
+            found[name] = osp.join(path, file)
+    paths: Dict[str, str] = {}
+    for name in names:
+        stem = name if name in found else strip_image_suffix(name)
+        stem = stem if stem in found else name
+        if stem in paths:
+            raise ValueError(f'{folder}: {stem!r} is listed twice, with and '
+                             'without suffix: remove one of the lines.')
+        paths[stem] = found.get(stem, osp.join(folder, stem + suffixes[0]))
+    return paths
+
+
+def _stem(file: str, suffixes: Sequence[str]) -> Optional[str]:
+    """A file's name without the suffix; None if it has none of these."""
+    for suffix in suffixes:
+        if file.lower().endswith(suffix.lower()) and len(file) > len(suffix):
+            return file[:-len(suffix)]
+    return None
 
 
 def find_missing(paths: Sequence[str],

@@ -16,6 +16,7 @@ class PascalVOCWeakDataset(WeakLabelDataset):
         data_prefix (dict): Folders of the images and, to validate, masks.
         label_file (str, optional): Made by
             ``tools/dataset_converters/image_labels.py``.
+        img_suffix (str): How the image files end.
         **kwargs: See :class:`WeakLabelDataset`.
     """
     METAINFO = PascalVOCDataset.METAINFO
@@ -26,9 +27,11 @@ class PascalVOCWeakDataset(WeakLabelDataset):
                      img_path='JPEGImages',
                      seg_map_path='SegmentationClassAug'),
                  label_file: Optional[str] = 'image_labels.txt',
+                 img_suffix: str = '.jpg',
                  **kwargs) -> None:
         super().__init__(
             ann_file=ann_file,
             data_prefix=data_prefix,
             label_file=label_file,
+            img_suffix=img_suffix,
             **kwargs)

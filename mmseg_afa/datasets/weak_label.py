@@ -1,7 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import logging
 import os.path as osp
-from typing import Dict, List, Optional, Set
+from typing import Dict, List, Optional, Sequence, Set, Union
 
 import numpy as np
 from mmengine import fileio
@@ -10,7 +10,8 @@ from mmengine.utils import is_abs
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from .image_list import find_images, find_missing, first_few, read_image_list
+from .image_list import (IMAGE_SUFFIXES, find_files, find_images, find_missing,
+                         first_few, read_image_list, strip_image_suffix)
 from .label_file import MAKE_LABEL_FILE, read_label_file
 from .palette import voc_palette
 from .transforms.load_image import BrokenImageError
@@ -36,15 +37,17 @@ class WeakLabelDataset(BaseSegDataset):
             'background'. Defaults to 'background' and the classes that the
             label file lists. Without a 'palette' it gets VOC's colours.
         data_root (str, optional): Where the other paths start.
+        img_suffix (str or Sequence[str]): How the image files end, in small
+            or capital letters; by default in any way that images do.
         broken_files (str): What to do about an image that is missing or
             cannot be read when its turn comes in training: 'raise', or
             'skip': log it, once for each file in each worker with a count,
             and train on another one. Where masks are compared it always
             raises, as scores over other images would not compare.
         **kwargs: See :class:`mmseg.datasets.BaseSegDataset`. ``ann_file`` is
-            a list of names without suffix; without it all images of the
-            folder are taken. ``data_prefix`` needs 'seg_map_path' only where
-            masks are to be read.
+            a list of names, with suffix or without; without it all images of
+            the folder are taken. ``data_prefix`` needs 'seg_map_path' only
+            where masks are to be read.
 
     Raises:
         FileNotFoundError: If the label file, the image list, an image or,
@@ -59,6 +62,7 @@ class WeakLabelDataset(BaseSegDataset):
                  label_file: Optional[str] = None,
                  metainfo: Optional[dict] = None,
                  data_root: Optional[str] = None,
+                 img_suffix: Union[str, Sequence[str]] = IMAGE_SUFFIXES,
                  broken_files: str = 'raise',
                  **kwargs) -> None:
         if broken_files not in ('raise', 'skip'):
@@ -78,7 +82,11 @@ class WeakLabelDataset(BaseSegDataset):
             # mmseg would draw random colours, the background's too
             classes = metainfo.get('classes', self.METAINFO.get('classes'))
             metainfo['palette'] = voc_palette(len(classes))
-        super().__init__(metainfo=metainfo, data_root=data_root, **kwargs)
+        super().__init__(
+            metainfo=metainfo,
+            data_root=data_root,
+            img_suffix=img_suffix,
+            **kwargs)
 
     def prepare_data(self, idx: int) -> Optional[dict]:
         """Run the pipeline for an image.
@@ -142,15 +150,19 @@ class WeakLabelDataset(BaseSegDataset):
                 f"{classes[0]!r}. Put 'background' first: it has id 0 in the "
                 'masks, and the tags are about the classes behind it.')
         img_dir = self.data_prefix['img_path']
+        suffixes = (self.img_suffix, ) if isinstance(
+            self.img_suffix, str) else tuple(self.img_suffix)
         if self.ann_file and not osp.isdir(self.ann_file):
             names = read_image_list(self.ann_file, self.backend_args)
         else:
-            names = find_images(img_dir, self.img_suffix, self.backend_args)
+            names = find_images(img_dir, suffixes, self.backend_args)
+        paths = find_files(img_dir, names, suffixes, self.backend_args)
+        names = list(paths)
         labels = self._image_labels(names)
 
         data_list = [
             dict(
-                img_path=osp.join(img_dir, name + self.img_suffix),
+                img_path=paths[name],
                 label_map=self.label_map,
                 reduce_zero_label=self.reduce_zero_label,
                 seg_fields=[],
@@ -185,6 +197,14 @@ class WeakLabelDataset(BaseSegDataset):
         all_classes = self.METAINFO.get('classes', classes)
         _, tags = read_label_file(self.label_file, all_classes[1:],
                                   self.backend_args)
+        # names in it may have a suffix, too
+        tags = {
+            **{
+                strip_image_suffix(name): found
+                for name, found in tags.items()
+            },
+            **tags
+        }
         missing = [name for name in names if name not in tags]
         if missing and not self.test_mode:
             raise ValueError(

@@ -1,7 +1,8 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import pytest
 
-from mmseg_afa.datasets.image_list import (find_images, find_missing,
+from mmseg_afa.datasets.image_list import (IMAGE_SUFFIXES, find_files,
+                                           find_images, find_missing,
                                            first_few, read_image_list,
                                            strip_image_suffix)
 
@@ -38,13 +39,13 @@ def test_find_images(tmp_path):
     (tmp_path / 'more').mkdir()
     for name in ('b.jpg', 'a.jpg', 'more/c.jpg', 'd.png'):
         (tmp_path / name).touch()
-    assert find_images(str(tmp_path), '.jpg') == ['a', 'b', 'more/c']
+    assert find_images(str(tmp_path), ('.jpg', )) == ['a', 'b', 'more/c']
 
 
 @pytest.mark.parametrize('folder', ['none', '.'])
 def test_no_images(tmp_path, folder):
     with pytest.raises(FileNotFoundError, match=r'no file \*.jpg in it'):
-        find_images(str(tmp_path / folder), '.jpg')
+        find_images(str(tmp_path / folder), ('.jpg', ))
 
 
 def test_find_missing(tmp_path):
@@ -84,3 +85,40 @@ def test_dots_in_names(tmp_path):
 ])
 def test_strip_image_suffix(name, stem):
     assert strip_image_suffix(name) == stem
+
+
+def test_find_images_of_any_suffix(tmp_path):
+    (tmp_path / 'm\u00e9 b').mkdir()
+    for name in ('b.JPG', 'a.c.jpeg', 'm\u00e9 b/\u732b.png', 'd.txt', '.jpg'):
+        (tmp_path / name).touch()
+    assert find_images(str(tmp_path),
+                       IMAGE_SUFFIXES) == ['a.c', 'b', 'm\u00e9 b/\u732b']
+
+
+def test_find_files(tmp_path):
+    (tmp_path / 'sub').mkdir()
+    for name in ('b.JPG', 'a.png.jpeg', 'sub/c_image.png', 'c.tif'):
+        (tmp_path / name).touch()
+    root = str(tmp_path)
+    found = find_files(root, ['b', 'a.png', 'c.tif', 'none'], IMAGE_SUFFIXES)
+    assert list(found.items()) == [('b', f'{root}/b.JPG'),
+                                   ('a.png', f'{root}/a.png.jpeg'),
+                                   ('c', f'{root}/c.tif'),
+                                   ('none', f'{root}/none.jpg')]
+    assert find_files(root, ['sub/c'], ('_image.png', )) == {
+        'sub/c': f'{root}/sub/c_image.png'
+    }
+
+
+def test_files_that_differ_in_their_suffix(tmp_path):
+    for name in ('a.jpg', 'a.png'):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match="'a.(jpg|png)' and 'a.(jpg|png)' di"):
+        find_files(str(tmp_path), ['a'], IMAGE_SUFFIXES)
+    assert len(find_files(str(tmp_path), ['a'], ('.png', ))) == 1
+
+
+def test_listed_with_and_without_suffix(tmp_path):
+    (tmp_path / 'a.jpg').touch()
+    with pytest.raises(ValueError, match="'a' is listed twice"):
+        find_files(str(tmp_path), ['a', 'a.jpg'], IMAGE_SUFFIXES)

@@ -10,6 +10,7 @@ from mmengine.registry import DefaultScope
 from mmseg.datasets import PascalVOCDataset
 from mmseg.models import SegDataPreProcessor
 from mmseg.registry import DATASETS
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from mmseg_afa.datasets import (COCO2014WeakDataset, PascalVOCWeakDataset,
@@ -148,6 +149,31 @@ def test_label_file_elsewhere_and_images_in_folders(tmp_path):
     ]
     np.testing.assert_array_equal([i['image_label'] for i in infos],
                                   [[0, 1], [1, 1]])
+
+
+def test_photos_of_any_kind_and_name(tmp_path):
+    """Suffixes in the list and the label file, or none; any letters."""
+    names = ('a.JPG', 'b c.png', '\u00e9t\u00e9/\u732b.webp')
+    for name in names:
+        path = tmp_path / 'JPEGImages' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new('RGB', (20, 10)).save(path)
+    (tmp_path / 'image_labels.txt').write_text(
+        '# cat,dog\na.JPG: cat\nb c: dog\n'
+        '\u00e9t\u00e9/\u732b.webp: cat, dog\n',
+        encoding='utf-8')
+    (tmp_path / 'list.txt').write_text('b c.png\na\n')
+    everything = own(tmp_path, pipeline=TRAIN_PIPELINE)
+    assert [
+        everything.get_data_info(i)['img_path'].partition('JPEGImages/')[2]
+        for i in range(3)
+    ] == list(names)
+    labels = [everything[i]['data_samples'].image_label for i in range(3)]
+    np.testing.assert_array_equal(labels, [[1, 0], [0, 1], [1, 1]])
+    listed = own(tmp_path, ann_file='list.txt')
+    np.testing.assert_array_equal(
+        [listed.get_data_info(i)['image_label'] for i in range(2)],
+        [[0, 1], [1, 0]])
 
 
 def test_some_of_the_classes(tmp_path):

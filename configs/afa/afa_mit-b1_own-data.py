@@ -1,0 +1,27 @@
+# Your own photos: correct the lines below (docs/datasets.md#your-own-data)
+_base_ = ['./afa_mit-b1_voc.py']
+data_root = 'data/pets'  # all other paths start here
+classes = ('background', 'cat', 'cow', 'dog')  # 'background' comes first
+train_images = 'JPEGImages/train'  # a folder, with folders in it or not
+val_images = 'JPEGImages/val'
+val_masks = 'masks/val'  # PNG files named as the images, for scores
+
+model = dict(decode_head=dict(num_classes=len(classes)))
+dataset = dict(
+    type='WeakLabelDataset',
+    _delete_=True,
+    data_root=data_root,
+    label_file='image_labels.txt',  # tools/dataset_converters/image_labels.py
+    metainfo=dict(classes=classes))
+train_dataloader = dict(
+    dataset=dict(
+        **dataset,
+        data_prefix=dict(img_path=train_images),
+        pipeline={{_base_.train_pipeline}}))
+val_dataloader = dict(
+    dataset=dict(
+        **dataset,
+        data_prefix=dict(img_path=val_images, seg_map_path=val_masks),
+        test_mode=True,
+        pipeline={{_base_.test_pipeline}}))
+test_dataloader = val_dataloader

@@ -1,0 +1,79 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""The template for own data trains as it stands, on a small data set."""
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+from PIL import Image
+
+from tests.test_reference.reference import ROOT
+
+TEMPLATE = ROOT / 'configs/afa/afa_mit-b1_own-data.py'
+
+
+@pytest.fixture
+def pets(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    root = tmp_path / 'data/pets'
+    for split, suffix in (('train', 'JPG'), ('val', 'png')):
+        (root / f'JPEGImages/{split}/some more').mkdir(parents=True)
+        for name in ('a', 'some more/\u732b'):
+            pixels = rng.integers(0, 256, (40, 56, 3), np.uint8)
+            Image.fromarray(pixels).save(root /
+                                         f'JPEGImages/{split}/{name}.{suffix}')
+    (root / 'masks/val/some more').mkdir(parents=True)
+    for name in ('a', 'some more/\u732b'):
+        mask = np.zeros((40, 56), np.uint8)
+        mask[:20] = 3
+        Image.fromarray(mask).save(root / f'masks/val/{name}.png')
+    (root / 'image_labels.txt').write_text(
+        '# cat,cow,dog\na: cat, dog\nsome more/\u732b: cow\n',
+        encoding='utf-8')
+    monkeypatch.chdir(tmp_path)
+
+
+def test_short_enough_to_read():
+    assert TEMPLATE.read_text().count('\n') < 30
+
+
+def test_trains_and_validates(pets, tmp_path):
+    cfg = Config.fromfile(TEMPLATE)
+    assert cfg.model.decode_head.num_classes == 4
+    cfg.merge_from_dict({
+        'model.backbone.arch':
+        'b0',
+        'model.backbone.init_cfg':
+        None,
+        'model.decode_head.in_channels': [32, 64, 160, 256],
+        'model.decode_head.norm_cfg.type':
+        'BN',
+        'model.train_cfg.cam_iters':
+        0,
+        'model.train_cfg.switch_iter':
+        1,
+        'train_dataloader.dataset.pipeline.3.crop_size': (64, 64),
+        'train_dataloader.num_workers':
+        0,
+        'train_dataloader.persistent_workers':
+        False,
+        'train_dataloader.pin_memory':
+        False,
+        'train_dataloader.batch_size':
+        2,
+        'val_dataloader.num_workers':
+        0,
+        'val_dataloader.persistent_workers':
+        False,
+        'train_cfg.max_iters':
+        3,
+        'train_cfg.val_interval':
+        3,
+    })
+    cfg.work_dir = str(tmp_path / 'work')
+    cfg.experiment_name = f'own_data_{tmp_path.name}'
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    scores = runner.message_hub.log_scalars
+    assert np.isfinite(scores['train/loss'].current())
+    assert 0 <= scores['val/mIoU'].current() <= 100
+    assert list((tmp_path / 'work').glob('best_mIoU_iter_3.pth'))
