@@ -12,11 +12,11 @@ image list, and its tags; an image without objects has none::
 """
 import difflib
 import re
-from typing import Dict, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from mmengine import fileio
 
-from ..utils import replacing
+from ..utils import collecting, replacing
 
 MAKE_LABEL_FILE = 'python tools/dataset_converters/voc_image_labels.py'
 
@@ -26,7 +26,8 @@ Labels = Dict[str, Tuple[str, ...]]
 def read_label_file(
     path: str,
     known_classes: Optional[Sequence[str]] = None,
-    backend_args: Optional[dict] = None
+    backend_args: Optional[dict] = None,
+    errors: Optional[List[str]] = None
 ) -> Tuple[Optional[Tuple[str, ...]], Labels]:
     """Read a label file.
 
@@ -37,6 +38,10 @@ def read_label_file(
             line either, any tag may occur.
         backend_args (dict, optional): Where the file is kept, see
             :func:`mmengine.fileio.get_text`.
+        errors (list, optional): Takes the messages of all lines that are
+            wrong, in place of the ValueError of the first. The tags of an
+            image are then those of its first line, whether they are classes
+            or not.
 
     Returns:
         tuple: The classes of the first line, or None if it lists none; and
@@ -58,7 +63,7 @@ def read_label_file(
     except UnicodeDecodeError as error:
         raise ValueError(f'{path}: not a text file in UTF-8 ({error}): save '
                          'it as UTF-8.') from error
-    return _parse(path, text, known_classes)
+    return _parse(path, text, known_classes, errors)
 
 
 def write_label_file(path: str, classes: Sequence[str],
@@ -91,14 +96,16 @@ def write_label_file(path: str, classes: Sequence[str],
         unfinished.write_bytes(text.encode())
 
 
-def _parse(path, text, known_classes=None):
+def _parse(path, text, known_classes=None, errors=None):
     # Not str.splitlines: names may hold the rarer line separators of Unicode.
     lines = re.split(r'\r\n?|\n', text)
     classes = None
+    first_image_line = 1
     if lines[0].startswith('#'):
-        classes = _parse_classes(f'{path}:1', lines[0])
+        with collecting(errors):
+            classes = _parse_classes(f'{path}:1', lines[0])
+        first_image_line = 2
     known = known_classes or classes
-    first_image_line = 1 if classes is None else 2
 
     labels, line_of = {}, {}
     for number, line in enumerate(lines[first_image_line - 1:],
@@ -106,15 +113,18 @@ def _parse(path, text, known_classes=None):
         if not line.strip():
             continue
         where = f'{path}:{number}'
-        name, tags = _parse_image(where, line)
-        if name in labels:
-            raise ValueError(
-                f'{where}: {name!r} stands in line {line_of[name]} already: '
-                'keep one of the two lines.')
-        for tag in tags:
-            if known and tag not in known:
-                raise ValueError(f'{where}: {explain_unknown(tag, known)}')
-        labels[name], line_of[name] = tags, number
+        with collecting(errors):
+            name, tags = _parse_image(where, line)
+            if name in labels:
+                raise ValueError(
+                    f'{where}: {name!r} stands in line {line_of[name]} '
+                    'already: keep one of the two lines.')
+            labels[name], line_of[name] = tags, number
+            for tag in tags:
+                if known and tag not in known:
+                    with collecting(errors):
+                        raise ValueError(
+                            f'{where}: {explain_unknown(tag, known)}')
     return classes, labels
 
 
