@@ -32,7 +32,7 @@ MISSING_IMAGE = 'missing images'
 UNREADABLE_IMAGE = 'unreadable images'
 NO_LABELS = 'images without a line in the label file'
 MISSING_MASK = 'missing masks'
-WRONG_MASK = 'unreadable masks, or with values that are no class'
+WRONG_MASK = 'unreadable masks or with values of no class'
 MASK_SIZE = 'masks of another size than the image'
 NO_TAGS = 'images without any tag'
 SMALL_IMAGE = f'images smaller than {MIN_SIZE} pixels'
@@ -376,7 +376,7 @@ def fold(records: Iterable[Record],
             if count < MIN_IMAGES:
                 report.findings.append(
                     Finding(RARE_CLASS if count else UNSEEN_CLASS, '',
-                            f'{name}: {count} images.', False))
+                            f'{name}: {count}.', False))
     _sort(report)
     return report
 

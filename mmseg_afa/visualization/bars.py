@@ -46,6 +46,7 @@ def plot_classes(path: Union[str, Path], counts: Dict[str, Dict[str,
     axes.set_ylim(len(names) - 0.4, -0.6)  # the first on top
     axes.margins(x=0.1)
     axes.set_xlabel('images')
+    axes.xaxis.set_major_formatter('{x:,.0f}')
     axes.spines[['top', 'right']].set_visible(False)
     axes.legend(loc='lower right')
     figure.tight_layout()

@@ -69,3 +69,16 @@ def test_dots_in_names(tmp_path):
     path = tmp_path / 'train.txt'
     path.write_text('..a\nb..c/d\n')
     assert read_image_list(str(path)) == ['..a', 'b..c/d']
+
+
+def test_all_wrong_lines(tmp_path):
+    path = tmp_path / 'train.txt'
+    path.write_text('a\nb\na\n../c\n/d\ne\n')
+    errors = []
+    assert read_image_list(str(path), errors=errors) == ['a', 'b', 'e']
+    assert [error.split(': ')[0] for error in errors
+            ] == [f'{path}:{number}' for number in (3, 4, 5)]
+    path.write_text('/d\n')
+    errors = []
+    assert read_image_list(str(path), errors=errors) == []
+    assert len(errors) == 2 and 'names no image' in errors[1]

@@ -16,6 +16,7 @@ import os
 import os.path as osp
 import shlex
 import sys
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Dict, Optional, Sequence
@@ -125,7 +126,7 @@ def show(reports: Dict[str, Report]) -> None:
         add_row(name, [
             f'{report.classes.get(name, 0):,}' for report in reports.values()
         ])
-    if first:
+    if any(report.usable for report in reports.values()):
         console.print(table)
 
     for name, report in reports.items():
@@ -133,7 +134,7 @@ def show(reports: Dict[str, Report]) -> None:
             found = report.of_kind(kind)
             if found:
                 level = 'fatal' if found[0].fatal else 'warning'
-                print(f'{name}: {level}: {len(found):,} {kind}:')
+                print(f'{name}: {level}: {kind}: {len(found):,}')
                 for finding in found[:EXAMPLES]:
                     print(f'  {finding.message}')
                 if len(found) > EXAMPLES:
@@ -187,18 +188,19 @@ def conclude(reports: Dict[str, Report], fixed: bool) -> bool:
     reasons = []
     for name, report in reports.items():
         left = report.unfixable() if fixed else report.fatal()
-        if not report.usable:
-            reasons.append(f'{name} has no image without a fatal problem')
+        counts = Counter(finding.kind for finding in left)
         reasons += [
-            f'{name} has {sum(f.kind == kind for f in left):,} {kind}'
-            for kind in KINDS if any(f.kind == kind for f in left)
+            f'{name}: {kind}: {counts[kind]:,}' for kind in KINDS
+            if kind in counts
         ]
+        if not report.usable and not counts:
+            reasons.append(f'{name}: no image is left')
     warnings = sum(not finding.fatal for report in reports.values()
                    for finding in report.findings)
     if reasons:
         print(f'{what} cannot be used to train: {"; ".join(reasons)}.')
     else:
-        print(f'{what} can be used to train; {warnings or "no"} warnings.')
+        print(f'{what} can be used to train. Warnings: {warnings:,}.')
     return not reasons
 
 
