@@ -16,7 +16,7 @@ TRAIN = {
     'cut': (40, 50, ('cow', ), None),
     'tiny': (31, 33, ('dog', ), None),
     'plain': (40, 50, (), ()),
-    'noline': (40, 50, None, None),
+    'noline': (30, 50, None, None),
     'untagged': (40, 50, ('cat', ), ('cat', 'dog')),
     'unshown': (40, 50, ('cat', 'dog'), ('cat', )),
 }

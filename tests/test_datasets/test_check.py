@@ -45,7 +45,7 @@ def test_training(cfg):
         (check.UNREADABLE_IMAGE, True): ['cut'],
         (check.NO_LABELS, True): ['noline'],
         (check.NO_TAGS, False): ['plain'],
-        (check.SMALL_IMAGE, False): ['tiny'],
+        (check.SMALL_IMAGE, False): ['noline', 'tiny'],
         (check.NOT_TAGGED, False): ['untagged'],
         (check.NOT_SHOWN, False): ['unshown'],
         (check.UNSEEN_CLASS, False): [''],
@@ -58,7 +58,7 @@ def test_training(cfg):
 
 def test_sizes(cfg):
     report = report_of(open_split(cfg.train_dataloader.dataset))
-    assert report.heights == {40: 10, 60: 1, 31: 1}
+    assert report.heights == {30: 1, 31: 1, 40: 9, 60: 1}
     assert report.widths == {
         50: 5,
         51: 1,
@@ -69,7 +69,7 @@ def test_sizes(cfg):
         40: 1,
         33: 1
     }
-    assert min_median_max(report.heights) == (31, 40, 60)
+    assert min_median_max(report.heights) == (30, 40, 60)
     assert min_median_max(report.widths) == (33, 50, 55)
 
 

@@ -185,7 +185,7 @@ def conclude(reports: Dict[str, Report], fixed: bool) -> bool:
         fixed (bool): Whether it is about the lists that `fix` wrote.
     """
     what = 'With the fixed lists, the data' if fixed else 'The data'
-    reasons = []
+    reasons, warnings = [], 0
     for name, report in reports.items():
         left = report.unfixable() if fixed else report.fatal()
         counts = Counter(finding.kind for finding in left)
@@ -195,8 +195,9 @@ def conclude(reports: Dict[str, Report], fixed: bool) -> bool:
         ]
         if not report.usable and not counts:
             reasons.append(f'{name}: no image is left')
-    warnings = sum(not finding.fatal for report in reports.values()
-                   for finding in report.findings)
+        left_out = report.broken() if fixed else set()
+        warnings += sum(not finding.fatal and finding.name not in left_out
+                        for finding in report.findings)
     if reasons:
         print(f'{what} cannot be used to train: {"; ".join(reasons)}.')
     else:
