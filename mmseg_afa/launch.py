@@ -4,6 +4,7 @@
 import os
 import os.path as osp
 from argparse import ArgumentParser, Namespace
+from typing import Optional
 
 from mmengine.config import Config, DictAction
 
@@ -15,12 +16,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         parser (ArgumentParser): Changed in place.
     """
     parser.add_argument('--work-dir', help='the folder for logs and results')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override settings of the config, as KEY=VALUE pairs; a list is '
-        'written KEY="[a,b]" or KEY=a,b, without white space')
+    add_cfg_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -28,6 +24,39 @@ def add_arguments(parser: ArgumentParser) -> None:
         help='job launcher')
     # torch.distributed.launch, which mim uses, passes the rank as an option.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def add_cfg_options(parser: ArgumentParser) -> None:
+    """Add the option that overrides settings of the config.
+
+    Args:
+        parser (ArgumentParser): Changed in place.
+    """
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config, as KEY=VALUE pairs; a list is '
+        'written KEY="[a,b]" or KEY=a,b, without white space')
+
+
+def read_config(path: str, cfg_options: Optional[dict] = None) -> Config:
+    """Read a config file.
+
+    Args:
+        path (str): The file.
+        cfg_options (dict, optional): Settings to override.
+
+    Returns:
+        Config: The config.
+    """
+    if not osp.isfile(path):
+        raise SystemExit(f'{path}: no such config file. The configs '
+                         'that ship are in configs/afa and configs/mix.')
+    cfg = Config.fromfile(path)
+    if cfg_options is not None:
+        cfg.merge_from_dict(cfg_options)
+    return cfg
 
 
 def load_config(args: Namespace) -> Config:
@@ -42,13 +71,8 @@ def load_config(args: Namespace) -> Config:
     Returns:
         Config: The config, with ``launcher`` and ``work_dir`` set.
     """
-    if not osp.isfile(args.config):
-        raise SystemExit(f'{args.config}: no such config file. The configs '
-                         'that ship are in configs/afa and configs/mix.')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     name = osp.splitext(osp.basename(args.config))[0]
     cfg.work_dir = (
         args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', name))

@@ -2,9 +2,13 @@
 """Image lists: which images a split has, and whether they are there."""
 import os.path as osp
 from pathlib import PurePosixPath
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence, TypeVar
 
 from mmengine import fileio
+
+from ..utils import collecting
+
+T = TypeVar('T')
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp',
                   '.ppm', '.pgm')
@@ -21,6 +25,21 @@ def strip_image_suffix(name: str) -> str:
     """
     stem, suffix = osp.splitext(name)
     return stem if suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def by_stem(values: Mapping[str, T]) -> Dict[str, T]:
+    """What is known of images, under their names without suffix as well.
+
+    Args:
+        values (Mapping[str, T]): Under names with suffix or without.
+    """
+    return {
+        **{
+            strip_image_suffix(name): value
+            for name, value in values.items()
+        },
+        **values
+    }
 
 
 def first_few(names: Sequence[str], count: int = 3) -> str:
@@ -55,13 +74,17 @@ def check_name(where: str, name: str) -> None:
 
 
 def read_image_list(path: str,
-                    backend_args: Optional[dict] = None) -> List[str]:
+                    backend_args: Optional[dict] = None,
+                    errors: Optional[List[str]] = None) -> List[str]:
     """Read a file that names an image on each line, without suffix.
 
     Args:
         path (str): The file. Blank lines are skipped.
         backend_args (dict, optional): Where the file is kept, see
             :func:`mmengine.fileio.get_text`.
+        errors (list, optional): Takes the messages of all lines that are
+            wrong, in place of the ValueError of the first; these lines are
+            left out.
 
     Returns:
         list[str]: The names, in the order of the file.
@@ -84,16 +107,18 @@ def read_image_list(path: str,
         name = line.strip()
         if not name:
             continue
-        if name in line_of:
-            raise ValueError(
-                f'{path}:{number}: {name!r} stands in line {line_of[name]} '
-                'already: remove one of the two lines.')
-        check_name(f'{path}:{number}', name)
-        line_of[name] = number
-        names.append(name)
+        with collecting(errors):
+            if name in line_of:
+                raise ValueError(
+                    f'{path}:{number}: {name!r} stands in line '
+                    f'{line_of[name]} already: remove one of the two lines.')
+            check_name(f'{path}:{number}', name)
+            line_of[name] = number
+            names.append(name)
     if not names:
-        raise ValueError(f'{path}: names no image. Write the name of an '
-                         'image, without suffix, on each line.')
+        with collecting(errors):
+            raise ValueError(f'{path}: names no image. Write the name of an '
+                             'image, without suffix, on each line.')
     return names
 
 

@@ -17,7 +17,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from mmengine import fileio
 
-from ..utils import replacing
+from ..utils import collecting, replacing
 from .image_list import first_few
 
 MAKE_LABEL_FILE = 'python tools/dataset_converters/image_labels.py'
@@ -30,7 +30,8 @@ Labels = Dict[str, Tuple[str, ...]]
 def read_label_file(
     path: str,
     known_classes: Optional[Sequence[str]] = None,
-    backend_args: Optional[dict] = None
+    backend_args: Optional[dict] = None,
+    errors: Optional[List[str]] = None
 ) -> Tuple[Optional[Tuple[str, ...]], Labels]:
     """Read a label file.
 
@@ -41,6 +42,10 @@ def read_label_file(
             line either, any tag may occur.
         backend_args (dict, optional): Where the file is kept, see
             :func:`mmengine.fileio.get_text`.
+        errors (list, optional): Takes the messages of all lines that are
+            wrong, in place of the ValueError of the first. The tags of an
+            image are then those of its first line, whether they are classes
+            or not.
 
     Returns:
         tuple: The classes of the first line, or None if it lists none; and
@@ -62,7 +67,7 @@ def read_label_file(
     except UnicodeDecodeError as error:
         raise ValueError(f'{path}: not a text file in UTF-8 ({error}): save '
                          'it as UTF-8.') from error
-    return _parse(path, text, known_classes)
+    return _parse(path, text, known_classes, errors)
 
 
 def write_label_file(path: str, classes: Sequence[str],
@@ -95,14 +100,16 @@ def write_label_file(path: str, classes: Sequence[str],
         unfinished.write_bytes(text.encode())
 
 
-def _parse(path, text, known_classes=None):
+def _parse(path, text, known_classes=None, errors=None):
     # Not str.splitlines: names may hold the rarer line separators of Unicode.
     lines = re.split(r'\r\n?|\n', text)
     classes = None
+    first_image_line = 1
     if lines[0].startswith('#'):
-        classes = _parse_classes(f'{path}:1', lines[0])
+        with collecting(errors):
+            classes = _parse_classes(f'{path}:1', lines[0])
+        first_image_line = 2
     known = known_classes or classes
-    first_image_line = 1 if classes is None else 2
 
     labels, line_of = {}, {}
     for number, line in enumerate(lines[first_image_line - 1:],
@@ -110,17 +117,19 @@ def _parse(path, text, known_classes=None):
         if not line.strip():
             continue
         where = f'{path}:{number}'
-        name, tags = _parse_image(where, line)
-        if name in labels:
-            raise ValueError(
-                f'{where}: {name!r} stands in line {line_of[name]} already: '
-                'keep one of the two lines.')
-        labels[name], line_of[name] = tags, number
+        with collecting(errors):
+            name, tags = _parse_image(where, line)
+            if name in labels:
+                raise ValueError(
+                    f'{where}: {name!r} stands in line {line_of[name]} '
+                    'already: keep one of the two lines.')
+            labels[name], line_of[name] = tags, number
     unknown = unknown_tags(labels, known) if known else {}
     if unknown:
         first = next(iter(unknown.values()))[0]
-        raise ValueError(f'{path}:{line_of[first]}: '
-                         f'{explain_all_unknown(unknown, known)}')
+        with collecting(errors):
+            raise ValueError(f'{path}:{line_of[first]}: '
+                             f'{explain_all_unknown(unknown, known)}')
     return classes, labels
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import logging
 import os.path as osp
-from typing import Dict, List, Optional, Sequence, Set, Union
+from typing import Dict, List, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 from mmengine import fileio
@@ -10,8 +10,8 @@ from mmengine.utils import is_abs
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from .image_list import (IMAGE_SUFFIXES, find_files, find_images, find_missing,
-                         first_few, read_image_list, strip_image_suffix)
+from .image_list import (IMAGE_SUFFIXES, by_stem, find_files, find_images,
+                         find_missing, first_few, read_image_list)
 from .label_file import MAKE_LABEL_FILE, read_label_file
 from .palette import voc_palette
 from .transforms.load_image import BrokenImageError
@@ -149,14 +149,7 @@ class WeakLabelDataset(BaseSegDataset):
                 f'{type(self).__name__}: metainfo.classes begins with '
                 f"{classes[0]!r}. Put 'background' first: it has id 0 in the "
                 'masks, and the tags are about the classes behind it.')
-        img_dir = self.data_prefix['img_path']
-        suffixes = (self.img_suffix, ) if isinstance(
-            self.img_suffix, str) else tuple(self.img_suffix)
-        if self.ann_file and not osp.isdir(self.ann_file):
-            names = read_image_list(self.ann_file, self.backend_args)
-        else:
-            names = find_images(img_dir, suffixes, self.backend_args)
-        paths = find_files(img_dir, names, suffixes, self.backend_args)
+        paths = self.find_files(self.list_names())
         names = list(paths)
         labels = self._image_labels(names)
 
@@ -181,6 +174,29 @@ class WeakLabelDataset(BaseSegDataset):
                               'masks')
         return data_list
 
+    def list_names(self, errors: Optional[List[str]] = None) -> List[str]:
+        """The images of the list or, without one, of the folder.
+
+        Args:
+            errors (list[str], optional): Takes up wrong lines; else the first
+                of them is raised.
+        """
+        if self.ann_file and not osp.isdir(self.ann_file):
+            return read_image_list(self.ann_file, self.backend_args, errors)
+        return find_images(self.data_prefix['img_path'], self._suffixes,
+                           self.backend_args)
+
+    def find_files(self, names: Sequence[str]) -> Dict[str, str]:
+        """Name and path of images; see :func:`image_list.find_files`."""
+        return find_files(self.data_prefix['img_path'], names, self._suffixes,
+                          self.backend_args)
+
+    @property
+    def _suffixes(self) -> Tuple[str, ...]:
+        if isinstance(self.img_suffix, str):
+            return (self.img_suffix, )
+        return tuple(self.img_suffix)
+
     def _image_labels(self, names: List[str]) -> Dict[str, np.ndarray]:
         """The labels of the images that have some, each uint8 (C, )."""
         if self.test_mode and not (self.label_file and fileio.exists(
@@ -197,14 +213,7 @@ class WeakLabelDataset(BaseSegDataset):
         all_classes = self.METAINFO.get('classes', classes)
         _, tags = read_label_file(self.label_file, all_classes[1:],
                                   self.backend_args)
-        # names in it may have a suffix, too
-        tags = {
-            **{
-                strip_image_suffix(name): found
-                for name, found in tags.items()
-            },
-            **tags
-        }
+        tags = by_stem(tags)
         missing = [name for name in names if name not in tags]
         if missing and not self.test_mode:
             raise ValueError(

@@ -2,9 +2,10 @@
 from .archive import read_members
 from .arguments import positive
 from .atomic import remove_unfinished, replacing
+from .errors import collecting
 from .parallel import parallel_map
 
 __all__ = [
-    'parallel_map', 'positive', 'read_members', 'remove_unfinished',
-    'replacing'
+    'collecting', 'parallel_map', 'positive', 'read_members',
+    'remove_unfinished', 'replacing'
 ]

@@ -122,3 +122,16 @@ def test_listed_with_and_without_suffix(tmp_path):
     (tmp_path / 'a.jpg').touch()
     with pytest.raises(ValueError, match="'a' is listed twice"):
         find_files(str(tmp_path), ['a', 'a.jpg'], IMAGE_SUFFIXES)
+
+
+def test_all_wrong_lines(tmp_path):
+    path = tmp_path / 'train.txt'
+    path.write_text('a\nb\na\n../c\n/d\ne\n')
+    errors = []
+    assert read_image_list(str(path), errors=errors) == ['a', 'b', 'e']
+    assert [error.split(': ')[0] for error in errors
+            ] == [f'{path}:{number}' for number in (3, 4, 5)]
+    path.write_text('/d\n')
+    errors = []
+    assert read_image_list(str(path), errors=errors) == []
+    assert len(errors) == 2 and 'names no image' in errors[1]

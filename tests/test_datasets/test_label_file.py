@@ -148,3 +148,20 @@ def test_round_trip(tmp_path, case):
     path = str(tmp_path / 'labels.txt')
     write_label_file(path, *case)
     assert read_label_file(path) == case
+
+
+def test_all_wrong_lines(tmp_path):
+    path = tmp_path / 'labels.txt'
+    path.write_text('# cat,dog\na: cat\nb dog\na: dog\nc: dgo, caat\nd: \n')
+    errors = []
+    classes, labels = read_label_file(str(path), errors=errors)
+    assert classes == ('cat', 'dog')
+    assert labels == dict(a=('cat', ), c=('dgo', 'caat'), d=())
+    assert [error.split(': ')[0] for error in errors
+            ] == [f'{path}:{number}' for number in (3, 4, 5)]
+    assert "'dgo'" in errors[2] and "'caat'" in errors[2]
+    path.write_text('# cat,,dog\na: cow\n')
+    errors = []
+    assert read_label_file(
+        str(path), errors=errors) == (None, dict(a=('cow', )))
+    assert len(errors) == 1

@@ -29,11 +29,12 @@ def test_an_error_leaves_the_old_file(tmp_path):
 
 
 def write_until_killed(path):
-    if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
         with replacing(path) as unfinished:
             unfinished.write_text('ne')
             os.kill(os.getpid(), signal.SIGKILL)
-    os.wait()
+    os.waitpid(child, 0)
 
 
 def test_what_killed_processes_left_is_removed(tmp_path):

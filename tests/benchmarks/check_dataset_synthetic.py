@@ -1,0 +1,153 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""How fast the check of a data set is, and how much memory it takes.
+
+Writes a synthetic data set of any number of images, checks it in a process of
+its own, and prints figures as JSON. From the root of the repository, on Linux:
+
+    python -m tests.benchmarks.check_dataset_synthetic FOLDER --images 50000
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from mmseg_afa.datasets import PascalVOCWeakDataset, write_label_file
+from mmseg_afa.utils import positive
+from .coco2014_synthetic import POLL, ROOT, children, memory
+
+TOOL = ROOT / 'tools/analysis_tools/check_dataset.py'
+CLASSES = PascalVOCWeakDataset.METAINFO['classes'][1:]
+DISTINCT = 100  # images; the others are links to these
+SIZES = ((500, 375), (375, 500), (500, 333), (480, 360), (500, 400))
+BROKEN = 0.01  # of the images
+CONFIG = """
+custom_imports = dict(imports=['mmseg_afa'], allow_failed_imports=False)
+train_dataloader = dict(
+    dataset=dict(
+        type='WeakLabelDataset',
+        data_root={root!r},
+        label_file='image_labels.txt',
+        ann_file='train.txt',
+        data_prefix=dict(img_path='images'),
+        pipeline=[dict(type='LoadWeakImage')]))
+"""
+
+
+def write_photograph(rng, path):
+    """Write a JPEG file whose size in bytes is that of a photograph."""
+    width, height = SIZES[rng.integers(len(SIZES))]
+    coarse = rng.integers(0, 256, (height // 20, width // 20, 3), np.uint8)
+    smooth = Image.fromarray(coarse).resize((width, height), Image.BICUBIC)
+    noise = rng.normal(0, 14, (height, width, 3))
+    image = Image.fromarray(np.clip(smooth + noise, 0, 255).astype(np.uint8))
+    image.filter(ImageFilter.GaussianBlur(0.7)).save(path, quality=90)
+
+
+def write_synthetic(root, num_images, seed=0):
+    """Write images, labels, image list and config.
+
+    Returns:
+        tuple: The path of the config, and the number of broken images.
+    """
+    rng = np.random.default_rng(seed)
+    for folder in ('distinct', 'images'):
+        (root / folder).mkdir(parents=True)
+    sources = [root / f'distinct/{i}.jpg' for i in range(DISTINCT)]
+    for path in sources:
+        write_photograph(rng, path)
+    labels, num_broken = {}, 0
+    for i in range(num_images):
+        name = f'{i:08d}'
+        source, path = sources[i % DISTINCT], root / f'images/{name}.jpg'
+        if rng.random() < BROKEN:
+            content = source.read_bytes()
+            path.write_bytes(content[:rng.integers(len(content))])
+            num_broken += 1
+        else:
+            os.link(source, path)
+        shown = rng.random(len(CLASSES)) < 0.1
+        labels[name] = tuple(np.array(CLASSES)[shown].tolist())
+    write_label_file(str(root / 'image_labels.txt'), CLASSES, labels)
+    (root / 'train.txt').write_text('\n'.join(labels) + '\n')
+    config = root / 'config.py'
+    config.write_text(CONFIG.format(root=str(root)))
+    return config, num_broken
+
+
+def measure(config, workers):
+    """Run the check.
+
+    Returns:
+        dict: The seconds, from start to end and while there were workers, and
+        the most memory that the parent and any of the workers held in MB,
+        pages that they share counted for both.
+    """
+    found = config.with_name('check.json')
+    command = [
+        sys.executable,
+        str(TOOL),
+        str(config), '--split', 'train', '--workers',
+        str(workers), '--json',
+        str(found)
+    ]
+    figures = dict(seconds=0, examining_seconds=0, parent_mb=0, worker_mb=0)
+    start = before = time.monotonic()
+    with subprocess.Popen(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={
+                **os.environ, 'PYTHONPATH': str(ROOT)
+            }) as process:
+        while process.poll() is None:
+            time.sleep(POLL)
+            pids = children(process.pid)
+            now = time.monotonic()
+            figures['examining_seconds'] += (now - before) * bool(pids)
+            figures['parent_mb'] = max(figures['parent_mb'],
+                                       memory(process.pid))
+            figures['worker_mb'] = max(
+                [figures['worker_mb'], *map(memory, pids)])
+            before = now
+    figures['seconds'] = time.monotonic() - start
+    figures['broken_found'] = len({
+        finding['name']
+        for finding in json.loads(found.read_text())['splits']['train']
+        ['findings'] if finding['fatal']
+    })
+    return figures
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('folder', type=Path, help='a new folder to fill')
+    parser.add_argument('--images', type=positive, default=50000)
+    parser.add_argument('--workers', type=positive, default=2)
+    args = parser.parse_args(argv)
+    config, num_broken = write_synthetic(args.folder, args.images)
+    figures = measure(config, args.workers)
+    speed = args.images / figures['examining_seconds']
+    print(
+        json.dumps(
+            dict(
+                images=args.images,
+                broken=num_broken,
+                workers=args.workers,
+                images_per_second=round(speed),
+                **{
+                    key: round(value, 1)
+                    for key, value in figures.items()
+                }),
+            indent=2))
+
+
+if __name__ == '__main__':
+    main()
