@@ -145,7 +145,8 @@ def picture_sheet(rows,
         rows (Sequence[Sequence[np.ndarray]]): For each image one cell per
             column, BGR uint8 of shape (H, W, 3); sizes may differ.
         columns (Sequence[str]): Titles of the columns.
-        classes (Sequence[str]): Names for the legend, in any script.
+        classes (Sequence[str]): Names for the legend, in any script; without
+            any there is no legend.
         palette (Sequence): An RGB colour for each class.
         captions (Sequence[str], optional): A line above each row.
         cell_size (tuple[int]): Height and width of a cell in pixels.
@@ -158,7 +159,7 @@ def picture_sheet(rows,
         ValueError: If a cell has a wrong shape, or the numbers of cells and
             columns, captions and rows, colours and classes do not agree.
     """
-    colours = check_palette(palette)
+    colours = check_palette(palette) if len(classes) else palette
     check_sheet(rows, columns, classes, colours, captions)
     height, width = cell_size
     lefts = [
@@ -183,6 +184,8 @@ def picture_sheet(rows,
     texts += [(shorten(caption,
                        full_width - 2 * MARGIN), (MARGIN, top - LINE // 2))
               for caption, top in zip(captions or [], tops)]
+    if not len(classes):
+        return write_texts(sheet, texts)
     strip = legend(classes, colours, full_width - 2 * MARGIN)
     strip = np.pad(
         strip, ((0, MARGIN), (MARGIN, MARGIN), (0, 0)), constant_values=255)
