@@ -1,7 +1,27 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import cv2
+import numpy as np
 import torch
 from mmseg.datasets.transforms import PackSegInputs
 from mmseg.registry import TRANSFORMS
+
+
+def to_planes(img: np.ndarray) -> np.ndarray:
+    """Bring the channels of an image to the front.
+
+    OpenCV does it several times faster than transposing and copying.
+
+    Args:
+        img (np.ndarray): Of shape (H, W, channels) or (H, W).
+
+    Returns:
+        np.ndarray: A copy of shape (channels, H, W).
+    """
+    height, width = img.shape[:2]
+    img = img.reshape(height, width, -1)
+    planes = np.empty((img.shape[2], height, width), img.dtype)
+    cv2.split(img, list(planes))
+    return planes
 
 
 @TRANSFORMS.register_module()
@@ -27,9 +47,13 @@ class PackWeakSegInputs(PackSegInputs):
             dict: 'inputs', a uint8 tensor of shape (3, H, W), BGR, and
             'data_samples', a :class:`mmseg.structures.SegDataSample`.
         """
-        packed = super().transform(results)
+        img = results['img']
+        packed = super().transform(
+            {key: results[key]
+             for key in results if key != 'img'})
+        packed['inputs'] = torch.from_numpy(to_planes(img))
         sample = packed['data_samples']
-        height, width = results['img'].shape[:2]
+        height, width = img.shape[:2]
         sample.set_metainfo(
             dict(img_box=results.get('img_box', (0, height, 0, width))))
         if 'image_label' in results:

@@ -1,6 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 from typing import Tuple, Union
 
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
@@ -25,6 +26,21 @@ def place(side: int, crop: int, shift: int) -> Tuple[slice, slice]:
     if side < crop:
         return slice(shift, shift + side), slice(0, side)
     return slice(0, crop), slice(shift, shift + crop)
+
+
+def copy_pixels(source: np.ndarray, target: np.ndarray) -> None:
+    """Copy an image of shape (H, W) or (H, W, channels) into another one.
+
+    Args:
+        source (np.ndarray): The image; it may be a view.
+        target (np.ndarray): Of the same shape and type; it may be a view.
+    """
+    if source.strides[1] < 0 and source.dtype == np.uint8:
+        # RandomFlip leaves a view that runs backwards, which NumPy copies at
+        # a tenth of OpenCV's speed.
+        cv2.flip(source[:, ::-1], 1, dst=target)
+    else:
+        target[...] = source
 
 
 @TRANSFORMS.register_module()
@@ -82,7 +98,7 @@ class WeakRandomCrop(BaseTransform):
         def crop(image, padding):
             canvas = np.full(self.crop_size + image.shape[2:], padding,
                              image.dtype)
-            canvas[rows, cols] = image[from_rows, from_cols]
+            copy_pixels(image[from_rows, from_cols], canvas[rows, cols])
             return canvas
 
         results['img'] = crop(results['img'], 0)

@@ -1,6 +1,9 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import numpy as np
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mmseg.datasets.transforms import PackSegInputs
 
 from mmseg_afa.datasets.transforms import PackWeakSegInputs
 
@@ -34,3 +37,15 @@ def test_without_crop_and_label():
     data_sample = PackWeakSegInputs()(results)['data_samples']
     assert data_sample.img_box == (0, 2, 0, 4)
     assert 'image_label' not in data_sample
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31 - 1))
+def test_same_as_packed_by_mmseg(height, width, seed):
+    rng = np.random.default_rng(seed)
+    img = rng.integers(0, 256, (height, width, 3), np.uint8)
+    for view in (img, img[:, ::-1], img[::2]):
+        own = PackWeakSegInputs()(dict(img=view, img_path='i.jpg'))
+        copy = np.ascontiguousarray(view)
+        mmseg = PackSegInputs()(dict(img=copy, img_path='i.jpg'))
+        assert torch.equal(own['inputs'], mmseg['inputs'])
+        assert own['inputs'].is_contiguous()
