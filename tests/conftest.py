@@ -1,0 +1,6 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+from hypothesis import settings
+
+# Busy machines are slow for reasons that are none of a test's.
+settings.register_profile('patient', deadline=None)
+settings.load_profile('patient')
