@@ -45,7 +45,7 @@ def test_same_as_packed_by_mmseg(height, width, seed):
     img = rng.integers(0, 256, (height, width, 3), np.uint8)
     for view in (img, img[:, ::-1], img[::2]):
         own = PackWeakSegInputs()(dict(img=view, img_path='i.jpg'))
-        copy = np.ascontiguousarray(view)
+        copy = view.copy()
         mmseg = PackSegInputs()(dict(img=copy, img_path='i.jpg'))
         assert torch.equal(own['inputs'], mmseg['inputs'])
         assert own['inputs'].is_contiguous()
