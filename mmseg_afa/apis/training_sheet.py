@@ -2,6 +2,7 @@
 """What the network sees of some images of a data set."""
 from typing import List, Sequence, Tuple
 
+import mmcv
 import numpy as np
 from mmengine.dataset import BaseDataset
 
@@ -48,6 +49,8 @@ def view(sample: dict, palette: Sequence[Sequence[int]]) -> np.ndarray:
     data_sample = sample['data_samples']
     if 'gt_sem_seg' in data_sample:
         mask = data_sample.gt_sem_seg.data[0].numpy()
+        # Test pipelines resize the image, and not the mask.
+        mask = mmcv.imresize(mask, image.shape[1::-1], interpolation='nearest')
         image = overlay_label(image, mask, palette)
     height, width = image.shape[:2]
     return draw_box(image, data_sample.get('img_box', (0, height, 0, width)))

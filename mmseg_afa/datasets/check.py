@@ -227,7 +227,7 @@ def open_split(cfg: dict) -> Split:
     rules = Rules(classes[1:], dataset.label_map, labels is not None
                   and not dataset.test_mode, has_masks
                   and (loads_masks or dataset.test_mode), dataset.backend_args)
-    return Split(dataset, paths, labels and by_stem(labels), rules, findings)
+    return Split(dataset, paths, labels, rules, findings)
 
 
 def _read_labels(dataset, known):
@@ -245,14 +245,14 @@ def _read_labels(dataset, known):
         if not (dataset.test_mode and isinstance(error, FileNotFoundError)):
             errors.append(str(error))
         return None, None, errors
-    return listed, labels, errors
+    return listed, by_stem(dataset.label_file, labels, errors), errors
 
 
 def _find_files(dataset):
     """Name and file of the images, and what is wrong with their list."""
     errors = []
     try:
-        return dataset.find_files(dataset.list_names(errors)), errors
+        return dataset.find_files(dataset.list_names(errors), errors), errors
     except (OSError, ValueError) as error:
         return {}, [*errors, str(error)]
 

@@ -27,19 +27,34 @@ def strip_image_suffix(name: str) -> str:
     return stem if suffix.lower() in IMAGE_SUFFIXES else name
 
 
-def by_stem(values: Mapping[str, T]) -> Dict[str, T]:
+def by_stem(where: str,
+            values: Mapping[str, T],
+            errors: Optional[List[str]] = None) -> Dict[str, T]:
     """What is known of images, under their names without suffix as well.
 
     Args:
+        where (str): The file that it comes from, for the message.
         values (Mapping[str, T]): Under names with suffix or without.
+        errors (list, optional): Takes all messages, in place of the
+            ValueError of the first; the first of the values is kept.
+
+    Returns:
+        dict[str, T]: The values under both names.
+
+    Raises:
+        ValueError: If two names differ in nothing but the suffix, and their
+            values differ, too.
     """
-    return {
-        **{
-            strip_image_suffix(name): value
-            for name, value in values.items()
-        },
-        **values
-    }
+    names: Dict[str, str] = {}
+    for name, value in values.items():
+        first = names.setdefault(strip_image_suffix(name), name)
+        with collecting(errors):
+            if values[first] != value:
+                raise ValueError(
+                    f'{where}: {first!r} and {name!r} differ only in their '
+                    f'suffix, and have {values[first]} and {value}: remove '
+                    'one of the lines, or rename one of the images.')
+    return {**{stem: values[name] for stem, name in names.items()}, **values}
 
 
 def first_few(names: Sequence[str], count: int = 3) -> str:
@@ -91,8 +106,8 @@ def read_image_list(path: str,
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it names no image, or one twice, or one outside the
-            folder of images.
+        ValueError: If it is not in UTF-8, or names no image, or one twice,
+            or one outside the folder of images.
     """
     try:
         text = fileio.get_text(
@@ -102,6 +117,9 @@ def read_image_list(path: str,
             f'{path}: no such image list. Correct data_root or ann_file, or '
             'write the list: the name of an image, without suffix, on each '
             'line.') from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path}: not a text file in UTF-8 ({error}): save '
+                         'it as UTF-8.') from error
     names, line_of = [], {}
     for number, line in enumerate(text.split('\n'), 1):
         name = line.strip()
@@ -157,7 +175,8 @@ def find_images(folder: str,
 def find_files(folder: str,
                names: Sequence[str],
                suffixes: Sequence[str],
-               backend_args: Optional[dict] = None) -> Dict[str, str]:
+               backend_args: Optional[dict] = None,
+               errors: Optional[List[str]] = None) -> Dict[str, str]:
     """Find out how the files of images end.
 
     Each folder is listed once; see :func:`find_missing`.
@@ -169,6 +188,8 @@ def find_files(folder: str,
         suffixes (Sequence[str]): How the files may end, in small or capital
             letters.
         backend_args (dict, optional): Where the folder is kept.
+        errors (list, optional): Takes all messages, in place of the
+            ValueError of the first; these images are left out.
 
     Returns:
         dict[str, str]: The name without suffix and the path of each image,
@@ -176,10 +197,10 @@ def find_files(folder: str,
         the first of the suffixes.
 
     Raises:
-        ValueError: If two files differ in nothing but the suffix, or a name
-            is there with and without one.
+        ValueError: If several files differ in nothing but the suffix from
+            an image of the list, or it is listed with and without one.
     """
-    found: Dict[str, str] = {}
+    found: Dict[str, List[str]] = {}
     for place in {osp.dirname(name) for name in names}:
         path = osp.join(folder, place)
         if not fileio.isdir(path, backend_args=backend_args):
@@ -187,23 +208,27 @@ def find_files(folder: str,
         for file in fileio.list_dir_or_file(
                 path, list_dir=False, backend_args=backend_args):
             stem = _stem(file, suffixes)
-            if stem is None:
-                continue
-            name = osp.join(place, stem)
-            if name in found:
-                raise ValueError(
-                    f'{path}: {osp.basename(found[name])!r} and {file!r} '
-                    'differ only in their suffix, which image lists leave '
-                    'out: rename one of them.')
-            found[name] = osp.join(path, file)
+            if stem is not None:
+                found.setdefault(osp.join(place, stem),
+                                 []).append(osp.join(path, file))
     paths: Dict[str, str] = {}
     for name in names:
         stem = name if name in found else strip_image_suffix(name)
         stem = stem if stem in found else name
-        if stem in paths:
-            raise ValueError(f'{folder}: {stem!r} is listed twice, with and '
-                             'without suffix: remove one of the lines.')
-        paths[stem] = found.get(stem, osp.join(folder, stem + suffixes[0]))
+        files = found.get(stem, [osp.join(folder, stem + suffixes[0])])
+        with collecting(errors):
+            if len(files) > 1:
+                differing = ' and '.join(
+                    repr(osp.basename(file)) for file in sorted(files))
+                raise ValueError(
+                    f'{osp.dirname(files[0])}: {differing} differ only in '
+                    'their suffix, which image lists leave out: rename one '
+                    'of them.')
+            if stem in paths:
+                raise ValueError(
+                    f'{folder}: {stem!r} is listed twice, with and without '
+                    'suffix: remove one of the lines.')
+            paths[stem] = files[0]
     return paths
 
 

@@ -186,10 +186,12 @@ class WeakLabelDataset(BaseSegDataset):
         return find_images(self.data_prefix['img_path'], self._suffixes,
                            self.backend_args)
 
-    def find_files(self, names: Sequence[str]) -> Dict[str, str]:
+    def find_files(self,
+                   names: Sequence[str],
+                   errors: Optional[List[str]] = None) -> Dict[str, str]:
         """Name and path of images; see :func:`image_list.find_files`."""
         return find_files(self.data_prefix['img_path'], names, self._suffixes,
-                          self.backend_args)
+                          self.backend_args, errors)
 
     @property
     def _suffixes(self) -> Tuple[str, ...]:
@@ -213,7 +215,7 @@ class WeakLabelDataset(BaseSegDataset):
         all_classes = self.METAINFO.get('classes', classes)
         _, tags = read_label_file(self.label_file, all_classes[1:],
                                   self.backend_args)
-        tags = by_stem(tags)
+        tags = by_stem(self.label_file, tags)
         missing = [name for name in names if name not in tags]
         if missing and not self.test_mode:
             raise ValueError(

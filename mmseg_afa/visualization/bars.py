@@ -5,8 +5,10 @@ from typing import Dict, Union
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ..utils import replacing
+from .fonts import font_of, writable
 
 BAR = 0.16  # inches; its thickness
 
@@ -42,13 +44,16 @@ def plot_classes(path: Union[str, Path], counts: Dict[str, Dict[str,
             label=split)
         axes.bar_label(
             bars, [f'{width:,}' for width in widths], padding=2, fontsize=7)
-    axes.set_yticks(rows, names)
+    axes.set_yticks(rows, [writable(name) for name in names], parse_math=False)
+    for label in axes.get_yticklabels():
+        label.set_font(font_of(label.get_text()))
     axes.set_ylim(len(names) - 0.4, -0.6)  # the first on top
     axes.margins(x=0.1)
     axes.set_xlabel('images')
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.xaxis.set_major_formatter('{x:,.0f}')
     axes.spines[['top', 'right']].set_visible(False)
-    axes.legend(loc='lower right')
+    axes.legend(loc='lower right', bbox_to_anchor=(1, 1), ncol=len(counts))
     figure.tight_layout()
     with replacing(path) as unfinished:
         figure.savefig(unfinished)

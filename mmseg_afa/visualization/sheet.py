@@ -1,14 +1,13 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Sheets that show several views of several images side by side."""
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from .checks import check_image, check_palette
+from .fonts import font_of, writable
 from .overlays import hatching
 
 MARGIN = 8
@@ -18,16 +17,21 @@ SQUARE = 16
 TEXT_COLOUR = (30, 30, 30)
 
 
+def text_font(text):
+    """A font with letters beyond ASCII, which cv2.putText has not."""
+    return load_font(font_of(text))
+
+
 @lru_cache(maxsize=None)
-def text_font():
-    """A font beyond ASCII, which cv2.putText has not."""
-    folder = Path(matplotlib.get_data_path()) / 'fonts' / 'ttf'
-    return ImageFont.truetype(str(folder / 'DejaVuSans.ttf'), TEXT_SIZE)
+def load_font(path):
+    """Open a font once."""
+    return ImageFont.truetype(str(path), TEXT_SIZE)
 
 
 def shorten(text, width):
     """Cut a text that is wider than ``width`` pixels, and mark the cut."""
-    font = text_font()
+    text = writable(text)
+    font = text_font(text)
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + '…') > width:
@@ -49,7 +53,7 @@ def write_texts(sheet, texts):
     picture = Image.fromarray(sheet)
     draw = ImageDraw.Draw(picture)
     for text, place in texts:
-        draw.text(place, text, TEXT_COLOUR, text_font(), anchor='lm')
+        draw.text(place, text, TEXT_COLOUR, text_font(text), anchor='lm')
     return np.array(picture)
 
 
@@ -95,7 +99,7 @@ def legend(classes, colours, width):
     left = width
     for name, square in zip([*classes, 'ignored'], squares):
         name = shorten(name, width - SQUARE - 2 * MARGIN)
-        extent = SQUARE + 2 * MARGIN + int(text_font().getlength(name)) + 1
+        extent = SQUARE + 2 * MARGIN + int(text_font(name).getlength(name)) + 1
         if left + extent > width:
             left = 0
             strip = np.pad(
@@ -145,8 +149,8 @@ def picture_sheet(rows,
         rows (Sequence[Sequence[np.ndarray]]): For each image one cell per
             column, BGR uint8 of shape (H, W, 3); sizes may differ.
         columns (Sequence[str]): Titles of the columns.
-        classes (Sequence[str]): Names for the legend, in any script; without
-            any there is no legend.
+        classes (Sequence[str]): Names for the legend, in any script, see
+            :func:`fonts.writable`; without any there is no legend.
         palette (Sequence): An RGB colour for each class.
         captions (Sequence[str], optional): A line above each row.
         cell_size (tuple[int]): Height and width of a cell in pixels.

@@ -65,6 +65,18 @@ def test_masks_are_laid_over(voc):
     assert abs(shown[2, 1:-1] - expected).max() <= 1
 
 
+def test_masks_follow_a_resized_image(voc):
+    resize = dict(type='Resize', scale=(60, 60), keep_ratio=True)
+    dataset = voc([VAL_PIPELINE[0], resize, *VAL_PIPELINE[1:]], test_mode=True)
+    palette = dataset.metainfo['palette']
+    shown = view(dataset[0], palette)  # of 20 x 30, with the cat in row 2
+    assert shown.shape == (40, 60, 3)
+    image = dataset[0]['inputs'].permute(1, 2, 0).numpy()
+    cat = palette[CLASSES.index('cat')][::-1]
+    expected = 0.65 * np.array(cat) + 0.35 * image[4:6, 1:-1]
+    assert abs(shown[4:6, 1:-1] - expected).max() <= 1
+
+
 def test_same_seed_same_sheet(voc):
     sheets = []
     for seed in (0, 0, 1):

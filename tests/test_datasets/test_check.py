@@ -118,8 +118,8 @@ def test_all_wrong_lines_of_the_label_file(tmp_path):
     split = open_split(cfg.train_dataloader.dataset)
     messages = [finding.message for finding in split.findings]
     path = tmp_path / 'image_labels.txt'
-    assert [message.split(': ')[0] for message in messages[:2]
-            ] == [f'{path}:16', f'{path}:15']
+    assert [message.split(': ')[0]
+            for message in messages[:2]] == [f'{path}:16', f'{path}:15']
     assert 'stands in line 15 already' in messages[0]
     # all unknown tags in one message
     assert "'dgo': did you mean 'dog'?" in messages[1]
@@ -136,6 +136,25 @@ def test_a_tag_that_is_no_class_is_a_tag(cfg, tmp_path):
     report = report_of(open_split(cfg.train_dataloader.dataset))
     assert [f.name for f in report.of_kind(check.NO_TAGS)] == ['plain']
     assert report.classes == dict(cat=8, cow=0, dog=2)
+
+
+def test_all_images_that_are_not_told_apart(cfg, tmp_path):
+    """The others are examined, and can be trained on without these."""
+    for name in ('cat0', 'cat1'):
+        (tmp_path / f'images/{name}.png').touch()
+    with (tmp_path / 'image_labels.txt').open('a') as file:
+        file.write('dog.jpg: cow\n')
+    split = open_split(cfg.train_dataloader.dataset)
+    report = report_of(split)
+    assert (report.images, report.usable) == (12, 9)
+    messages = [found.message for found in report.of_kind(check.IMAGE_LIST)]
+    assert [
+        sum(f"'{name}.jpg' and '{name}.png' differ" in message
+            for message in messages) for name in ('cat0', 'cat1')
+    ] == [1, 1]
+    unfixable, = report.unfixable()
+    assert unfixable.kind == check.LABEL_FILE
+    assert "'dog' and 'dog.jpg' differ only" in unfixable.message
 
 
 def without_label_file(dataset, root):

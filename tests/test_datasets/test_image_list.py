@@ -1,7 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import pytest
 
-from mmseg_afa.datasets.image_list import (IMAGE_SUFFIXES, find_files,
+from mmseg_afa.datasets.image_list import (IMAGE_SUFFIXES, by_stem, find_files,
                                            find_images, find_missing,
                                            first_few, read_image_list,
                                            strip_image_suffix)
@@ -27,6 +27,13 @@ def test_bad_image_list(tmp_path, text, message):
     path = tmp_path / 'train.txt'
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
+        read_image_list(str(path))
+
+
+def test_image_list_in_another_encoding(tmp_path):
+    path = tmp_path / 'train.txt'
+    path.write_bytes('m\u00e9\n'.encode('latin-1'))
+    with pytest.raises(ValueError, match='train.txt: not a text file in UTF-'):
         read_image_list(str(path))
 
 
@@ -113,15 +120,45 @@ def test_find_files(tmp_path):
 def test_files_that_differ_in_their_suffix(tmp_path):
     for name in ('a.jpg', 'a.png'):
         (tmp_path / name).touch()
-    with pytest.raises(ValueError, match="'a.(jpg|png)' and 'a.(jpg|png)' di"):
-        find_files(str(tmp_path), ['a'], IMAGE_SUFFIXES)
-    assert len(find_files(str(tmp_path), ['a'], ('.png', ))) == 1
+    (tmp_path / 'b.jpg').touch()
+    root = str(tmp_path)
+    with pytest.raises(ValueError, match=f"{root}: 'a.jpg' and 'a.png' di"):
+        find_files(root, ['a', 'b'], IMAGE_SUFFIXES)
+    assert len(find_files(root, ['a'], ('.png', ))) == 1
+    # those that nobody asks for do no harm
+    assert list(find_files(root, ['b'], IMAGE_SUFFIXES)) == ['b']
 
 
 def test_listed_with_and_without_suffix(tmp_path):
     (tmp_path / 'a.jpg').touch()
     with pytest.raises(ValueError, match="'a' is listed twice"):
         find_files(str(tmp_path), ['a', 'a.jpg'], IMAGE_SUFFIXES)
+
+
+def test_all_images_that_are_not_told_apart(tmp_path):
+    for name in ('a.jpg', 'a.png', 'b.jpg', 'c.bmp', 'c.BMP', 'd.webp'):
+        (tmp_path / name).touch()
+    errors = []
+    found = find_files(
+        str(tmp_path), ['a', 'b', 'c', 'b.jpg', 'd'], IMAGE_SUFFIXES, None,
+        errors)
+    assert list(found) == ['b', 'd']
+    assert [error.split(': ')[1].split(' ')[0] for error in errors] == \
+        ["'a.jpg'", "'c.BMP'", "'b'"]
+
+
+def test_by_stem():
+    tags = {'a.jpg': 1, 'b': 2, 'b.png': 2, 'c.d': 3}
+    assert by_stem('labels', tags) == {**tags, 'a': 1}
+
+
+def test_by_stem_of_contradictions():
+    tags = {'a.jpg': ('cat', ), 'b': (), 'a.png': ('dog', )}
+    with pytest.raises(ValueError, match="labels: 'a.jpg' and 'a.png' differ"):
+        by_stem('labels', tags)
+    errors = []
+    assert by_stem('labels', tags, errors)['a'] == ('cat', )
+    assert len(errors) == 1
 
 
 def test_all_wrong_lines(tmp_path):

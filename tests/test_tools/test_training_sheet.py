@@ -26,3 +26,19 @@ def test_no_data(tmp_path):
             CONFIG, '--cfg-options',
             f'train_dataloader.dataset.data_root={tmp_path}'
         ])
+
+
+def test_no_such_data_set(tmp_path):
+    with pytest.raises(SystemExit, match='has no val_dataloader'):
+        training_sheet.main(
+            [CONFIG, '--split', 'val', '--cfg-options', 'val_dataloader=None'])
+
+
+def test_no_such_format(tmp_path):
+    root = write_voc(tmp_path / 'voc')
+    with pytest.raises(SystemExit, match='must end in .png'):
+        training_sheet.main([
+            CONFIG, '--num', '1', '--out',
+            str(tmp_path / 'sheet.gif'), '--cfg-options',
+            f'train_dataloader.dataset.data_root={root}'
+        ])

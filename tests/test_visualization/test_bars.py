@@ -30,6 +30,16 @@ def test_height_grows_with_classes(tmp_path):
     assert heights == [220, 3300]
 
 
+@pytest.mark.filterwarnings('error:Glyph')
+def test_names_that_no_font_or_only_mathematics_can_write(tmp_path):
+    pictures = []
+    for name in ('\U000f0001', '\U000f0002', 'a$_2$', 'a$_$'):
+        path = tmp_path / 'classes.png'
+        plot_classes(path, dict(train={name: 1}))
+        pictures.append(path.read_bytes())
+    assert len(set(pictures)) == 4
+
+
 def test_no_classes(tmp_path):
     with pytest.raises(ValueError, match='no classes to plot'):
         plot_classes(tmp_path / 'classes.png', dict(train={}, val={}))

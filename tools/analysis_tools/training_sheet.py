@@ -43,13 +43,17 @@ def main(argv=None) -> None:
     cfg = launch.read_config(args.config, args.cfg_options)
     init_default_scope('mmseg')
     set_random_seed(args.seed)
+    dataloader = cfg.get(f'{args.split}_dataloader')
+    if dataloader is None:
+        raise SystemExit(f'{args.config}: has no {args.split}_dataloader: '
+                         'choose another --split.')
     try:
-        dataset = DATASETS.build(cfg[f'{args.split}_dataloader'].dataset)
+        dataset = DATASETS.build(dataloader.dataset)
         sheet = training_sheet(dataset, spread(len(dataset), args.num),
                                args.views or (1 if dataset.test_mode else 3))
+        save_picture(args.out, sheet)
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
-    save_picture(args.out, sheet)
     print(args.out)
 
 
