@@ -110,11 +110,13 @@ class WeakLabelDataset(BaseSegDataset):
             path = self.get_data_info(idx)['img_path']
             if path not in self._broken:
                 self._broken.add(path)
+                # An error, for mmengine logs nothing less in the processes
+                # of other GPUs.
                 print_log(
                     f'{error} Skipped: {len(self._broken)} of {len(self)} '
                     'images so far.',
                     logger='current',
-                    level=logging.WARNING)
+                    level=logging.ERROR)
             if 2 * len(self._broken) > len(self):
                 raise ValueError(
                     f'{len(self._broken)} of {len(self)} images cannot be '

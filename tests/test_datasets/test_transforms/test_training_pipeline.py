@@ -1,0 +1,111 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""The transforms of training together, against the straightforward way."""
+import mmcv
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmcv.transforms import Compose, RandomFlip
+
+from mmseg_afa.datasets.transforms import (PackWeakSegInputs, RandomScale,
+                                           WeakRandomCrop)
+
+side = st.integers(1, 40)
+seeds = st.integers(0, 2**32 - 1)
+directions = st.sampled_from(['horizontal', 'vertical', 'diagonal'])
+
+
+def sample(height, width, seed):
+    """A random image without black, with the mask and label of it."""
+    rng = np.random.default_rng(seed)
+    return dict(
+        img=rng.integers(1, 256, (height, width, 3), np.uint8),
+        gt_seg_map=rng.integers(0, 21, (height, width), np.uint8),
+        seg_fields=['gt_seg_map'],
+        image_label=rng.integers(0, 2, 20, np.uint8))
+
+
+def shipped(results, flip, crop_size):
+    pipeline = Compose([
+        RandomScale((0.5, 2.0)), flip,
+        WeakRandomCrop(crop_size),
+        PackWeakSegInputs()
+    ])
+    packed = pipeline(results)
+    return packed['inputs'], packed['data_samples']
+
+
+def straightforward(results, flip, crop_size):
+    """The same with a copy at each step and no tricks."""
+    ratio = np.random.uniform(0.5, 2.0)
+    image, mask = results['img'], results['gt_seg_map']
+    height, width = image.shape[:2]
+    size = [max(1, int(n * ratio + 0.5)) for n in (width, height)]
+    image = mmcv.imresize(image, size)
+    mask = mmcv.imresize(mask, size, interpolation='nearest')
+    flipped = flip(
+        dict(
+            img=image,
+            gt_seg_map=mask,
+            img_shape=image.shape[:2],
+            seg_fields=['gt_seg_map']))
+    image, mask = flipped['img'].copy(), flipped['gt_seg_map'].copy()
+    shifts = [
+        np.random.randint(abs(n - crop) + 1)
+        for n, crop in zip(image.shape, crop_size)
+    ]
+    box = []
+    for axis, (crop, shift) in enumerate(zip(crop_size, shifts)):
+        length = image.shape[axis]
+        if length >= crop:
+            kept = np.arange(shift, shift + crop)
+            image, mask = image.take(kept, axis), mask.take(kept, axis)
+            box += [0, crop]
+        else:
+            padding = [(0, 0)] * 3
+            padding[axis] = shift, crop - length - shift
+            image = np.pad(image, padding)
+            mask = np.pad(mask, padding[:2], constant_values=255)
+            box += [shift, shift + length]
+    return image.transpose(2, 0, 1).copy(), mask, tuple(box)
+
+
+def check(height, width, crop_size, direction, seed):
+    flip = RandomFlip(prob=0.5, direction=direction)
+    np.random.seed(seed)
+    inputs, data_sample = shipped(sample(height, width, seed), flip, crop_size)
+    next_draw = np.random.rand()
+    np.random.seed(seed)
+    image, mask, box = straightforward(
+        sample(height, width, seed), flip, crop_size)
+    assert np.random.rand() == next_draw  # as many numbers were drawn
+
+    assert inputs.dtype == torch.uint8 and inputs.is_contiguous()
+    np.testing.assert_array_equal(inputs, image)
+    np.testing.assert_array_equal(data_sample.gt_sem_seg.data[0], mask)
+    assert data_sample.img_box == box
+    return inputs, data_sample
+
+
+@settings(deadline=None)
+@given(side, side, side, side, directions, seeds)
+def test_the_same_pixels(height, width, crop_h, crop_w, direction, seed):
+    inputs, data_sample = check(height, width, (crop_h, crop_w), direction,
+                                seed)
+    # Inside the box is image, outside padding.
+    top, bottom, left, right = data_sample.img_box
+    outside = np.ones((crop_h, crop_w), bool)
+    outside[top:bottom, left:right] = False
+    mask = data_sample.gt_sem_seg.data[0].numpy()
+    assert top < bottom and left < right
+    assert (inputs.numpy()[:, ~outside] > 0).all()
+    assert not inputs.numpy()[:, outside].any()
+    assert (mask[~outside] < 21).all() and (mask[outside] == 255).all()
+    assert data_sample.image_label.tolist() == sample(
+        height, width, seed)['image_label'].tolist()
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_the_same_pixels_of_photographs(seed):
+    check(375, 500, (512, 512), 'horizontal', seed)
