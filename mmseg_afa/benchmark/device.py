@@ -1,7 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """What the machine is, and what it can do at most."""
 import platform
-import resource
 import time
 from statistics import median
 from typing import Callable, Dict
@@ -66,8 +65,12 @@ def peak_memory(device: torch.device) -> int:
     process."""
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated(device)
-    # Linux counts in KiB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not getrusage, whose peak a process inherits from the one that started
+    # it: `man 2 getrusage`, ru_maxrss, and Linux's exec_mmap.
+    with open('/proc/self/status') as file:
+        kilobytes = next(line.split()[1] for line in file
+                         if line.startswith('VmHWM:'))
+    return int(kilobytes) * 1024
 
 
 def measured_peak(device: torch.device, dtype: torch.dtype) -> float:
