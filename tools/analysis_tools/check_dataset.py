@@ -12,7 +12,6 @@ made from it. Others are skipped, which is said.
 """
 import argparse
 import json
-import os
 import os.path as osp
 import shlex
 import sys
@@ -31,7 +30,7 @@ from mmseg_afa.datasets import WeakLabelDataset
 from mmseg_afa.datasets.check import (KINDS, Report, Split, add_overlap,
                                       examine, fold, min_median_max,
                                       open_split)
-from mmseg_afa.utils import parallel_map, positive, replacing
+from mmseg_afa.utils import add_workers, parallel_map, replacing
 from mmseg_afa.visualization import plot_classes
 
 EXAMPLES = 3  # of each kind of problem that are written out
@@ -234,12 +233,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         choices=('train', 'val', 'test'),
         default=('train', 'val'),
         help='which data sets to examine (default: train val)')
-    parser.add_argument(
-        '--workers',
-        type=positive,
-        default=min(8,
-                    os.cpu_count() or 1),
-        help='number of processes (default: %(default)s)')
+    add_workers(parser)
     parser.add_argument(
         '--plot',
         type=Path,

@@ -16,7 +16,6 @@ Started again after it was stopped, it goes on where it was.
 import argparse
 import hashlib
 import json
-import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -31,7 +30,7 @@ from mmseg_afa.datasets import (COCO2014WeakDataset, read_label_file,
 from mmseg_afa.datasets.image_list import (find_missing, first_few,
                                            read_image_list)
 from mmseg_afa.datasets.mask_file import encode_mask, read_mask
-from mmseg_afa.utils import (parallel_map, positive, remove_unfinished,
+from mmseg_afa.utils import (add_workers, parallel_map, remove_unfinished,
                              replacing)
 
 try:
@@ -372,12 +371,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         default='ignore',
         help='draw regions with a crowd of objects as 255, or as their class '
         '(default: ignore)')
-    parser.add_argument(
-        '--workers',
-        type=positive,
-        default=min(8,
-                    os.cpu_count() or 1),
-        help='number of processes (default: %(default)s)')
+    add_workers(parser)
     parser.add_argument(
         '--overwrite',
         action='store_true',

@@ -12,7 +12,6 @@ file, from a folder for each class, or from published cls_labels_onehot.npy:
 docs/datasets.md shows each source.
 """
 import argparse
-import os
 import os.path as osp
 import re
 from collections import Counter
@@ -23,7 +22,7 @@ from mmseg_afa.datasets import (COCO2014WeakDataset, PascalVOCWeakDataset,
                                 label_sources, write_label_file)
 from mmseg_afa.datasets.image_list import read_image_list
 from mmseg_afa.datasets.label_file import Labels, check_classes
-from mmseg_afa.utils import positive
+from mmseg_afa.utils import add_workers
 
 KNOWN_CLASSES = dict(
     voc=PascalVOCWeakDataset.METAINFO['classes'][1:],
@@ -239,12 +238,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         type=delimiter,
         help='csv: what stands between columns (default: the comma, '
         'semicolon or tab in the first line)')
-    parser.add_argument(
-        '--workers',
-        type=positive,
-        default=min(8,
-                    os.cpu_count() or 1),
-        help='masks and xml: number of processes (default: %(default)s)')
+    add_workers(parser, 'masks and xml: ')
     return parser.parse_args(argv)
 
 

@@ -15,7 +15,6 @@ has the masks as PNG files, can take the place of SBD:
 A run that was stopped can be started again, and goes on.
 """
 import argparse
-import os
 import re
 from functools import partial
 from io import BytesIO
@@ -35,7 +34,7 @@ from mmseg_afa.datasets.image_list import (check_name, find_missing, first_few,
 from mmseg_afa.datasets.mask_file import (PALETTE, decode_mask, encode_mask,
                                           read_mask)
 from mmseg_afa.datasets.sbd import decode_sbd_mask
-from mmseg_afa.utils import (parallel_map, positive, read_members,
+from mmseg_afa.utils import (add_workers, parallel_map, positive, read_members,
                              remove_unfinished, replacing)
 
 CLASSES = PascalVOCWeakDataset.METAINFO['classes']
@@ -428,12 +427,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         '--overwrite',
         action='store_true',
         help='replace files that are there and differ')
-    parser.add_argument(
-        '--workers',
-        type=positive,
-        default=min(8,
-                    os.cpu_count() or 1),
-        help='number of processes (default: %(default)s)')
+    add_workers(parser)
     return parser.parse_args(argv)
 
 
