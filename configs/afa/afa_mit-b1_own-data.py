@@ -5,6 +5,8 @@ classes = ('background', 'cat', 'cow', 'dog')  # 'background' comes first
 train_images = 'JPEGImages/train'  # a folder, with folders in it or not
 val_images = 'JPEGImages/val'
 val_masks = 'masks/val'  # PNG files named as the images, for scores
+resize = dict(type='Resize', scale=(512, 512), keep_ratio=True)
+load = [dict(type='LoadWeakImage'), resize]  # or crops miss the objects
 
 model = dict(decode_head=dict(num_classes=len(classes)))
 dataset = dict(
@@ -17,11 +19,11 @@ train_dataloader = dict(
     dataset=dict(
         **dataset,
         data_prefix=dict(img_path=train_images),
-        pipeline={{_base_.train_pipeline}}))
+        pipeline=[*load, *_base_.train_pipeline[1:]]))
 val_dataloader = dict(
     dataset=dict(
         **dataset,
         data_prefix=dict(img_path=val_images, seg_map_path=val_masks),
         test_mode=True,
-        pipeline={{_base_.test_pipeline}}))
+        pipeline=[*load, *_base_.test_pipeline[1:]]))
 test_dataloader = val_dataloader

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
+from mmseg.registry import DATASETS
 from PIL import Image
 
 from tests.test_reference.reference import ROOT
@@ -36,6 +38,24 @@ def test_short_enough_to_read():
     assert TEMPLATE.read_text().count('\n') < 30
 
 
+def test_large_photos_are_seen_whole(pets, tmp_path):
+    """As VOC's are, whatever the camera: crops would miss the objects."""
+    root = tmp_path / 'data/pets'
+    Image.new('RGB', (1600, 1200)).save(root / 'JPEGImages/train/a.JPG')
+    Image.new('RGB', (1600, 1200)).save(root / 'JPEGImages/val/a.png')
+    Image.new('L', (1600, 1200), 3).save(root / 'masks/val/a.png')
+    cfg = Config.fromfile(TEMPLATE)
+    cfg.train_dataloader.dataset.pipeline[2].ratio_range = (1, 1)
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        train = DATASETS.build(cfg.train_dataloader.dataset)[0]
+        val = DATASETS.build(cfg.val_dataloader.dataset)[0]
+    top, bottom, left, right = train['data_samples'].img_box
+    assert (bottom - top, right - left) == (384, 512)
+    assert val['inputs'].shape == (3, 384, 512)
+    # scores compare with the mask as drawn
+    assert val['data_samples'].gt_sem_seg.shape == (1200, 1600)
+
+
 def test_trains_and_validates(pets, tmp_path):
     cfg = Config.fromfile(TEMPLATE)
     assert cfg.model.decode_head.num_classes == 4
@@ -51,7 +71,9 @@ def test_trains_and_validates(pets, tmp_path):
         0,
         'model.train_cfg.switch_iter':
         1,
-        'train_dataloader.dataset.pipeline.3.crop_size': (64, 64),
+        'train_dataloader.dataset.pipeline.1.scale': (64, 64),
+        'train_dataloader.dataset.pipeline.4.crop_size': (64, 64),
+        'val_dataloader.dataset.pipeline.1.scale': (64, 64),
         'train_dataloader.num_workers':
         0,
         'train_dataloader.persistent_workers':
