@@ -17,6 +17,7 @@ from mmseg.registry import DATASETS
 
 from .image_list import by_stem
 from .label_file import Labels, read_label_file
+from .mask_file import tags_in_mask
 from .transforms import LoadMask, LoadWeakImage
 from .weak_label import WeakLabelDataset
 
@@ -301,7 +302,7 @@ def examine(image: ImageFiles, rules: Rules) -> Record:
                     MASK_SIZE, f'{image.mask_path}: height and width are '
                     f'{mask.shape}, those of {image.path} are {size}: make '
                     'the mask again, without resizing.', rules.needs_masks)
-            in_mask = _shown(mask, rules.classes)
+            in_mask = tags_in_mask(mask, rules.classes)
         except FileNotFoundError as error:
             if rules.needs_masks:
                 found(MISSING_MASK, str(error))
@@ -327,12 +328,6 @@ def _load_mask(image, rules):
             img_path=image.path,
             seg_map_path=image.mask_path,
             label_map=rules.label_map))['gt_seg_map']
-
-
-def _shown(mask, classes):
-    """The classes in a mask, but not what is to be ignored."""
-    counts = np.bincount(mask.ravel(), minlength=256)
-    return tuple(name for name, count in zip(classes, counts[1:]) if count)
 
 
 def fold(records: Iterable[Record],

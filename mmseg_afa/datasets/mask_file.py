@@ -1,7 +1,8 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Masks: images that hold the number of a class at each pixel."""
 from io import BytesIO
-from typing import Optional
+from itertools import compress
+from typing import Optional, Sequence, Tuple
 
 import mmcv
 import numpy as np
@@ -90,6 +91,29 @@ def decode_mask(content: bytes,
             'classes and 255 for pixels to ignore. Correct the mask or the '
             'classes.')
     return mask.astype(np.uint8, copy=False)
+
+
+def shown_classes(mask: np.ndarray, num_classes: int) -> np.ndarray:
+    """Which classes have a pixel in a mask.
+
+    Args:
+        mask (np.ndarray): uint8, as :func:`read_mask` gives it.
+        num_classes (int): Number of classes, background counted.
+
+    Returns:
+        np.ndarray: bool of shape (num_classes - 1, ), without the background.
+    """
+    return np.bincount(mask.ravel(), minlength=256)[1:num_classes] > 0
+
+
+def tags_in_mask(mask: np.ndarray, classes: Sequence[str]) -> Tuple[str, ...]:
+    """The names of the classes that have a pixel in a mask.
+
+    Args:
+        mask (np.ndarray): uint8, as :func:`read_mask` gives it.
+        classes (Sequence[str]): The foreground classes, id 1 first.
+    """
+    return tuple(compress(classes, shown_classes(mask, len(classes) + 1)))
 
 
 def encode_mask(mask: np.ndarray) -> bytes:

@@ -29,7 +29,7 @@ from mmseg_afa.datasets import (COCO2014WeakDataset, read_label_file,
                                 write_label_file)
 from mmseg_afa.datasets.image_list import (find_missing, first_few,
                                            read_image_list)
-from mmseg_afa.datasets.mask_file import encode_mask, read_mask
+from mmseg_afa.datasets.mask_file import encode_mask, read_mask, shown_classes
 from mmseg_afa.utils import (add_workers, parallel_map, remove_unfinished,
                              replacing)
 
@@ -210,8 +210,7 @@ def make_mask(image: CocoImage, folder: Path, crowd: str,
         mask = draw_mask(image, crowd, where)
         with replacing(path) as unfinished:
             unfinished.write_bytes(encode_mask(mask))
-    counts = np.bincount(mask.ravel(), minlength=256)
-    numbers = np.flatnonzero(counts[1:len(CLASSES) + 1]) + 1
+    numbers = np.flatnonzero(shown_classes(mask, len(CLASSES) + 1)) + 1
     annotated = {
         annotation.number
         for annotation in image.annotations

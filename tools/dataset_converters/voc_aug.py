@@ -32,7 +32,7 @@ from mmseg_afa.datasets import (PascalVOCWeakDataset, read_label_file,
 from mmseg_afa.datasets.image_list import (check_name, find_missing, first_few,
                                            read_image_list)
 from mmseg_afa.datasets.mask_file import (PALETTE, decode_mask, encode_mask,
-                                          read_mask)
+                                          read_mask, tags_in_mask)
 from mmseg_afa.datasets.sbd import decode_sbd_mask
 from mmseg_afa.utils import (add_workers, parallel_map, positive, read_members,
                              remove_unfinished, replacing)
@@ -282,9 +282,7 @@ def check_pair(name: str, root: Path) -> Pair:
     if mask.shape != size:
         return Pair(problem=f'{mask_path}: has shape {mask.shape}, its image '
                     f'{size}')
-    counts = np.bincount(mask.ravel(), minlength=len(CLASSES))
-    tags = tuple(name for name, count in zip(CLASSES[1:], counts[1:]) if count)
-    return Pair(tags, is_coloured(mask_path))
+    return Pair(tags_in_mask(mask, CLASSES[1:]), is_coloured(mask_path))
 
 
 def check(root: Path, train: List[str], val: List[str],

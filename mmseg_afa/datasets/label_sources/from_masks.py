@@ -3,10 +3,8 @@
 from functools import partial
 from typing import Sequence, Tuple
 
-import numpy as np
-
 from ..label_file import Labels
-from ..mask_file import read_mask
+from ..mask_file import read_mask, tags_in_mask
 from .each_file import read_each
 
 
@@ -44,6 +42,4 @@ def tags_of_mask(path: str, classes: Sequence[str]) -> Tuple[str, ...]:
     Raises:
         ValueError: If the file is no such image.
     """
-    mask = read_mask(path, num_classes=len(classes) + 1)
-    counts = np.bincount(mask.ravel(), minlength=256)
-    return tuple(name for name, count in zip(classes, counts[1:]) if count)
+    return tags_in_mask(read_mask(path, len(classes) + 1), classes)

@@ -5,6 +5,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from ..mask_file import shown_classes
 from .num_classes import get_num_classes
 
 
@@ -40,8 +41,8 @@ class ImageLabelFromMask(BaseTransform):
             raise KeyError('ImageLabelFromMask: there is no mask: put '
                            'LoadMask before it.')
         num_classes = get_num_classes(self, results)
-        counts = np.bincount(results['gt_seg_map'].ravel(), minlength=256)
-        results['image_label'] = (counts[1:num_classes] > 0).astype(np.uint8)
+        shown = shown_classes(results['gt_seg_map'], num_classes)
+        results['image_label'] = shown.astype(np.uint8)
         return results
 
     def __repr__(self) -> str:
