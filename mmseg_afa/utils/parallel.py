@@ -3,10 +3,14 @@
 import multiprocessing
 import os
 import signal
+import sys
+import time
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from itertools import islice
+from multiprocessing.sharedctypes import RawValue
 from threading import Thread
 from typing import Any, Callable, Iterable, Iterator, Optional
 
@@ -16,6 +20,11 @@ from rich.progress import track
 
 CHUNK = 16  # tasks that travel to a process together
 CHUNKS_AHEAD = 4  # chunks that wait for each process
+SECONDS = 10  # between two lines in a log, where no bar can be drawn
+
+# Whether what this process has not begun is still wanted. No lock guards it:
+# a process that is killed while it holds one stops all the others.
+_unwanted = RawValue('b', False)
 
 
 def parallel_map(function: Callable,
@@ -43,13 +52,39 @@ def parallel_map(function: Callable,
     """
     if total is None:
         total = len(tasks)
-    results = map(function, tasks) if workers == 1 else _in_processes(
-        function, tasks, workers)
-    yield from track(results, description, total, console=Console(stderr=True))
+    if workers == 1:
+        results = (function(task) for task in tasks)
+    else:
+        results = _in_processes(function, tasks, workers)
+    console = Console(stderr=True)
+    # An error in the bar leaves the results behind it open, and the processes
+    # at work until somebody collects the garbage.
+    with closing(results):
+        if console.is_terminal:
+            yield from track(results, description, total, console=console)
+        else:
+            yield from _with_lines(results, description, total)
+
+
+def _with_lines(results, description, total):
+    printed, done = time.monotonic(), 0
+    for done, result in enumerate(results, 1):
+        yield result
+        if time.monotonic() - printed > SECONDS:
+            printed = time.monotonic()
+            print(f'{description} {done}/{total}', file=sys.stderr, flush=True)
+    print(f'{description} {done}/{total}', file=sys.stderr, flush=True)
 
 
 def _in_processes(function, tasks, workers):
-    pool = ProcessPoolExecutor(workers, initializer=_start_process)
+    unwanted = RawValue('b', False)
+    # Here, before the fork: a forked process that would end OpenCV's threads,
+    # which it has not, waits for ever, see
+    # https://github.com/opencv/opencv/issues/5150
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    pool = ProcessPoolExecutor(
+        workers, initializer=_start_process, initargs=(unwanted, ))
     tasks, waiting = iter(tasks), deque()
     try:
         while True:
@@ -67,17 +102,26 @@ def _in_processes(function, tasks, workers):
             'fewer workers, or one: its last lines name the library.'
         ) from error
     finally:
-        pool.shutdown(cancel_futures=True)
+        # Not by cancel_futures: a pool that loses a process meanwhile, as
+        # when a whole group is killed, never ends then, see
+        # https://github.com/python/cpython/pull/108974
+        unwanted.value = True
+        pool.shutdown()
+        cv2.setNumThreads(threads)
 
 
 def _apply(function, chunk):
-    return [function(task) for task in chunk]
+    return [function(task) for task in chunk if not _unwanted.value]
 
 
-def _start_process():
-    cv2.setNumThreads(1)  # there are as many processes as there shall be
-    # Ctrl-C stops the parent, which stops its processes.
+def _start_process(unwanted):
+    global _unwanted
+    _unwanted = unwanted
+    cv2.setNumThreads(1)  # for a process that was not forked
+    # Ctrl-C stops the parent, which stops its processes; a handler of the
+    # parent's must not keep them from it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     Thread(target=_die_with_parent, daemon=True).start()
 
 

@@ -213,9 +213,11 @@ def test_killed_run_leaves_no_half_data_set(tmp_path, kill, number, workers,
         [sys.executable, TOOL, out, '--train', '100000', '--workers', workers],
         stdout=subprocess.PIPE,
         start_new_session=True)
-    process.stdout.readline()  # the first hundred images are written
+    while not any(tmp_path.glob('.demo.*/new/JPEGImages/*9.jpg')):
+        assert process.poll() is None
+        time.sleep(0.01)
     kill(process.pid, number)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode != 0
     assert not out.exists()
     # Nobody can clean up after SIGKILL; what is left has another name.

@@ -4,10 +4,11 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
-from mmseg_afa.utils import parallel_map
+from mmseg_afa.utils import parallel, parallel_map
 
 
 def square(number):
@@ -59,27 +60,84 @@ def alive(pid):
     return True
 
 
+def note(number, folder):
+    (folder / str(number)).touch()
+    time.sleep(0.05)
+
+
+def test_what_is_not_begun_is_left_when_nobody_wants_it(tmp_path):
+    results = parallel_map(partial(note, folder=tmp_path), range(1000), 2)
+    next(results)
+    results.close()
+    # Each process ends its first 16, and one more that it has begun.
+    assert len(list(tmp_path.iterdir())) <= 34
+
+
+def test_a_log_says_how_far_it_is(capsys, monkeypatch):
+    monkeypatch.setattr(parallel, 'SECONDS', -1)
+    list(parallel_map(square, range(3), description='Squares'))
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f'Squares {number}/3' for number in (1, 2, 3, 3)]
+
+
+def start(program, *args):
+    """A Python process in a group of its own."""
+    return subprocess.Popen([sys.executable, '-c', program, *args],
+                            stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL,
+                            start_new_session=True,
+                            text=True)
+
+
 SLEEP = '''
-import os, time
+import os, signal, sys, time
 from mmseg_afa.utils import parallel_map
 
 def sleep(_):
     os.write(1, f'{os.getpid()}\\n'.encode())  # at once, unlike print
-    time.sleep(60)
+    time.sleep(float(sys.argv[1]))
 
-list(parallel_map(sleep, range(64), 2))
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+list(parallel_map(sleep, range(10_000), 2))
 '''
 
 
 def test_processes_die_with_a_killed_parent():
-    parent = subprocess.Popen([sys.executable, '-c', SLEEP],
-                              stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL,
-                              text=True)
+    parent = start(SLEEP, '60')
     children = [int(parent.stdout.readline()) for _ in range(2)]
     parent.kill()
     parent.wait()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while any(map(alive, children)) and time.monotonic() < until:
         time.sleep(0.1)
     assert not any(map(alive, children))
+
+
+@pytest.mark.parametrize('kill', [os.kill, os.killpg])
+def test_a_parent_that_is_asked_to_end_does(kill):
+    # Which of the processes gets the signal first differs each time.
+    parents = [start(SLEEP, '0.01') for _ in range(2)]
+    for parent in parents:
+        children = {int(parent.stdout.readline()) for _ in range(100)}
+        kill(parent.pid, signal.SIGTERM)
+        parent.communicate(timeout=60)
+        assert parent.returncode != 0
+        assert not any(map(alive, children))
+
+
+OPENCV = '''
+import cv2, numpy
+from mmseg_afa.utils import parallel_map
+
+def threads(_):
+    return cv2.getNumThreads()
+
+cv2.setNumThreads(4)
+cv2.resize(numpy.zeros((4000, 4000), numpy.uint8), (999, 999))  # starts them
+print(set(parallel_map(threads, range(100), 2)), cv2.getNumThreads())
+'''
+
+
+def test_opencv_may_have_been_at_work_before():
+    out, _ = start(OPENCV).communicate(timeout=60)
+    assert out == '{1} 4\n'

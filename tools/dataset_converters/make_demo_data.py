@@ -16,8 +16,6 @@ The layout is that of VOC 2012::
     OUT/ImageSets/Segmentation/{trainaug,val}.txt
     OUT/image_labels.txt                       tags of the training images
     OUT/parameters.json                        what the set was made from
-
-It needs numpy and opencv only.
 """
 import argparse
 import json
@@ -25,7 +23,6 @@ import math
 import os
 import signal
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,6 +30,8 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+
+from mmseg_afa.utils import parallel_map
 
 SPLITS = ('train', 'val')
 
@@ -516,36 +515,6 @@ def make_image(item, folder, seed, size):
     return tags
 
 
-def map_with_progress(function, items, workers):
-    """Apply ``function`` to ``items``, in order, and report the progress.
-
-    Args:
-        function (Callable): Something that can be pickled.
-        items (list): Its arguments.
-        workers (int): Number of processes; 1 stays in this one.
-
-    Returns:
-        list: The results.
-    """
-
-    def collect(results):
-        collected = []
-        for result in results:
-            collected.append(result)
-            if len(collected) % 100 == 0 or len(collected) == len(items):
-                print(f'{len(collected)}/{len(items)} images', flush=True)
-        return collected
-
-    if workers == 1:
-        return collect(map(function, items))
-    pool = ProcessPoolExecutor(workers)
-    try:
-        return collect(pool.map(function, items, chunksize=8))
-    finally:
-        # What is still to do when this run is killed is not worth doing.
-        pool.shutdown(cancel_futures=True)
-
-
 def write_dataset(folder, parameters, workers):
     """Write the whole data set into a new folder.
 
@@ -566,7 +535,8 @@ def write_dataset(folder, parameters, workers):
         folder=folder,
         seed=parameters['seed'],
         size=parameters['size'])
-    tags = map_with_progress(draw, items, workers)
+    tags = list(
+        parallel_map(draw, items, workers, description='Drawing images'))
 
     names = {
         split:
