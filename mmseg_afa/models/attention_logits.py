@@ -56,3 +56,11 @@ def mix_heads(attention: Union[AttentionLogits, Tensor],
     if isinstance(attention, AttentionLogits):
         return attention.mix(weights)
     return torch.einsum('bhij,h->bij', attention.float(), weights.float())
+
+
+def first_images(attention: Union[AttentionLogits, Tensor],
+                 num: int) -> Union[AttentionLogits, Tensor]:
+    """Logits in either form, of the first images of a batch only."""
+    if isinstance(attention, AttentionLogits):
+        return AttentionLogits(attention.query[:num], attention.key[:num])
+    return attention[:num]

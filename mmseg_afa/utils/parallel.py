@@ -22,9 +22,9 @@ CHUNK = 16  # tasks that travel to a process together
 CHUNKS_AHEAD = 4  # chunks that wait for each process
 SECONDS = 10  # between two lines in a log, where no bar can be drawn
 
-# Whether what this process has not begun is still wanted. No lock guards it:
-# a process that is killed while it holds one stops all the others.
-_unwanted = RawValue('b', False)
+# In a process: whether what it has not begun is still wanted. No lock guards
+# it: a process that is killed while it holds one stops all the others.
+_unwanted = None
 
 
 def parallel_map(function: Callable,

@@ -94,6 +94,24 @@ def test_no_decoder_and_little_affinity_in_cam_passes():
         assert f.call_count == 1
 
 
+def test_backbone_that_gives_whole_logits():
+    """Somebody else's, for which AttentionLogits is nothing to know."""
+    net = build().eval()
+    inputs, _ = batch()
+    cam, affinity = net.cam_and_affinity(inputs, 1)
+    forward = net.backbone.forward
+
+    def whole(images, with_attention):
+        feats, attentions = forward(images, with_attention)
+        return feats, [a.full() for a in attentions]
+
+    with mock.patch.object(net.backbone, 'forward', whole):
+        same_cam, same = net.cam_and_affinity(inputs, 1)
+    ref.assert_close(same_cam, cam)
+    ref.assert_close(same, affinity, rtol=1e-5)
+    assert affinity.shape[0] == 1
+
+
 def test_attention_of_another_grid():
     net = build(
         backbone=dict(attn_blocks=[(2, 0)]), affinity_head=dict(in_channels=5))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from ..attention_logits import AttentionLogits
+from ..attention_logits import AttentionLogits, first_images
 from ..decode_heads.wsss_head import stack_image_labels
 from ..pseudo_labels import PresentClasses, PseudoLabeler, multi_scale_cam
 from ..pseudo_labels.boxes import box_mask
@@ -141,10 +141,7 @@ class AFA(EncoderDecoder):
         if num_affinity == 0 or self.affinity_head is None:
             return self.decode_head.cam(self.extract_feat(inputs)), None
         feats, attentions = self.extract_feat(inputs, with_attention=True)
-        attentions = [
-            AttentionLogits(*(x[:num_affinity] for x in attention))
-            for attention in attentions
-        ]
+        attentions = [first_images(a, num_affinity) for a in attentions]
         return self.decode_head.cam(feats), self.affinity(feats, attentions)
 
     def affinity(self, feats: Sequence[Tensor],
