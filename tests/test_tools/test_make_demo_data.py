@@ -239,10 +239,3 @@ def test_unwritable_file_is_named(tmp_path):
     path = tmp_path / 'missing' / 'image.jpg'
     with pytest.raises(OSError, match='missing/image.jpg could not be'):
         tool.write(path, np.zeros((4, 4, 3), np.uint8))
-
-
-def test_speed():
-    start = time.process_time()
-    for index in range(20):
-        tool.draw_scene(np.random.default_rng(index), 128)
-    assert (time.process_time() - start) / 20 < 0.1  # about 0.01 s
