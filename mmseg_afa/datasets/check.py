@@ -15,7 +15,7 @@ from typing import (Dict, Iterable, Iterator, List, NamedTuple, Optional, Set,
 import numpy as np
 from mmseg.registry import DATASETS
 
-from .image_list import by_stem
+from .image_list import by_stem, composed
 from .label_file import Labels, read_label_file
 from .mask_file import tags_in_mask
 from .transforms import LoadMask, LoadWeakImage
@@ -102,7 +102,8 @@ class Split(NamedTuple):
     Attributes:
         dataset (WeakLabelDataset): It knows the folders.
         paths (dict[str, str]): The images, name and file.
-        labels (dict, optional): Their tags; None if there is no label file.
+        labels (dict, optional): Their tags, under composed names; None if
+            there is no label file.
         rules (Rules): What its images have to comply with.
         findings (list[Finding]): What is wrong with the lists.
     """
@@ -119,7 +120,7 @@ class Split(NamedTuple):
             yield ImageFiles(
                 name, path, None if masks is None else osp.join(
                     masks, name + self.dataset.seg_map_suffix),
-                (self.labels or {}).get(name))
+                (self.labels or {}).get(composed(name)))
 
 
 class Record(NamedTuple):

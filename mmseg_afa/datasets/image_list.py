@@ -1,6 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Image lists: which images a split has, and whether they are there."""
 import os.path as osp
+import unicodedata
 from pathlib import PurePosixPath
 from typing import Dict, List, Mapping, Optional, Sequence, TypeVar
 
@@ -27,10 +28,24 @@ def strip_image_suffix(name: str) -> str:
     return stem if suffix.lower() in IMAGE_SUFFIXES else name
 
 
+def composed(name: str) -> str:
+    """A name with its accented letters as one character each (Unicode's NFC).
+
+    File systems of macOS keep accents apart from their letters, and keyboards
+    write both as one: names that look the same differ without this.
+
+    Args:
+        name (str): The name or path of an image.
+    """
+    return unicodedata.normalize('NFC', name)
+
+
 def by_stem(where: str,
             values: Mapping[str, T],
             errors: Optional[List[str]] = None) -> Dict[str, T]:
     """What is known of images, under their names without suffix as well.
+
+    The names are :func:`composed`; so must be those looked up.
 
     Args:
         where (str): The file that it comes from, for the message.
@@ -42,19 +57,21 @@ def by_stem(where: str,
         dict[str, T]: The values under both names.
 
     Raises:
-        ValueError: If two names differ in nothing but the suffix, and their
-            values differ, too.
+        ValueError: If two names differ in nothing but the suffix or the form
+            of their accents, and their values differ, too.
     """
     names: Dict[str, str] = {}
     for name, value in values.items():
-        first = names.setdefault(strip_image_suffix(name), name)
+        first = names.setdefault(composed(strip_image_suffix(name)), name)
         with collecting(errors):
             if values[first] != value:
                 raise ValueError(
                     f'{where}: {first!r} and {name!r} differ only in their '
-                    f'suffix, and have {values[first]} and {value}: remove '
-                    'one of the lines, or rename one of the images.')
-    return {**{stem: values[name] for stem, name in names.items()}, **values}
+                    'suffix or in how accents are encoded, and have '
+                    f'{values[first]} and {value}: remove one of the lines, '
+                    'or rename one of the images.')
+    whole = {composed(name): value for name, value in values.items()}
+    return {**{stem: values[name] for stem, name in names.items()}, **whole}
 
 
 def first_few(names: Sequence[str], count: int = 3) -> str:
@@ -184,7 +201,8 @@ def find_files(folder: str,
     Args:
         folder (str): The folder of the images.
         names (Sequence[str]): Their paths in it, without suffix; one of an
-            image that is not there without may have one.
+            image that is not there without may have one. The form of their
+            accents may differ from that of the files.
         suffixes (Sequence[str]): How the files may end, in small or capital
             letters.
         backend_args (dict, optional): Where the folder is kept.
@@ -192,43 +210,51 @@ def find_files(folder: str,
             ValueError of the first; these images are left out.
 
     Returns:
-        dict[str, str]: The name without suffix and the path of each image,
-        in the order given. Where there is no such file the path ends with
-        the first of the suffixes.
+        dict[str, str]: The name without suffix, as its file has it, and the
+        path of each image, in the order given. Where there is no such file
+        the path ends with the first of the suffixes.
 
     Raises:
-        ValueError: If several files differ in nothing but the suffix from
-            an image of the list, or it is listed with and without one.
+        ValueError: If several files differ in nothing but the suffix or the
+            form of their accents from an image of the list, or it is listed
+            twice, with and without them.
     """
     found: Dict[str, List[str]] = {}
-    for place in {osp.dirname(name) for name in names}:
-        path = osp.join(folder, place)
-        if not fileio.isdir(path, backend_args=backend_args):
-            continue
-        for file in fileio.list_dir_or_file(
-                path, list_dir=False, backend_args=backend_args):
+    places = {composed(place): place for place in map(osp.dirname, names)}
+    for place in places.values():
+        there = [
+            form for form in (place, composed(place),
+                              unicodedata.normalize('NFD', place))
+            if fileio.isdir(osp.join(folder, form), backend_args=backend_args)
+        ]
+        files = fileio.list_dir_or_file(
+            osp.join(folder, there[0]),
+            list_dir=False,
+            backend_args=backend_args) if there else ()
+        for file in files:
             stem = _stem(file, suffixes)
             if stem is not None:
-                found.setdefault(osp.join(place, stem),
-                                 []).append(osp.join(path, file))
+                found.setdefault(composed(osp.join(place, stem)),
+                                 []).append(osp.join(there[0], file))
     paths: Dict[str, str] = {}
     for name in names:
-        stem = name if name in found else strip_image_suffix(name)
-        stem = stem if stem in found else name
-        files = found.get(stem, [osp.join(folder, stem + suffixes[0])])
+        files = found.get(composed(name)) or found.get(
+            composed(strip_image_suffix(name)), [name + suffixes[0]])
+        stem = _stem(files[0], suffixes)
         with collecting(errors):
             if len(files) > 1:
                 differing = ' and '.join(
                     repr(osp.basename(file)) for file in sorted(files))
                 raise ValueError(
-                    f'{osp.dirname(files[0])}: {differing} differ only in '
-                    'their suffix, which image lists leave out: rename one '
-                    'of them.')
+                    f'{osp.dirname(osp.join(folder, files[0]))}: {differing} '
+                    'differ only in their suffix, which image lists leave '
+                    'out, or in how accents are encoded: rename one of them.')
             if stem in paths:
                 raise ValueError(
                     f'{folder}: {stem!r} is listed twice, with and without '
-                    'suffix: remove one of the lines.')
-            paths[stem] = files[0]
+                    'suffix or with accents encoded in two ways: remove one '
+                    'of the lines.')
+            paths[stem] = osp.join(folder, files[0])
     return paths
 
 

@@ -10,8 +10,8 @@ from mmengine.utils import is_abs
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from .image_list import (IMAGE_SUFFIXES, by_stem, find_files, find_images,
-                         find_missing, first_few, read_image_list)
+from .image_list import (IMAGE_SUFFIXES, by_stem, composed, find_files,
+                         find_images, find_missing, first_few, read_image_list)
 from .label_file import MAKE_LABEL_FILE, read_label_file
 from .palette import voc_palette
 from .transforms.load_image import BrokenImageError
@@ -218,7 +218,7 @@ class WeakLabelDataset(BaseSegDataset):
         _, tags = read_label_file(self.label_file, all_classes[1:],
                                   self.backend_args)
         tags = by_stem(self.label_file, tags)
-        missing = [name for name in names if name not in tags]
+        missing = [name for name in names if composed(name) not in tags]
         if missing and not self.test_mode:
             raise ValueError(
                 f'{self.label_file}: no line for {len(missing)} of '
@@ -229,9 +229,10 @@ class WeakLabelDataset(BaseSegDataset):
         index = {name: i for i, name in enumerate(classes[1:])}
         labels = {}
         for name in names:
-            if name in tags:
+            found = tags.get(composed(name))
+            if found is not None:
                 label = np.zeros(len(index), np.uint8)
-                label[[index[tag] for tag in tags[name] if tag in index]] = 1
+                label[[index[tag] for tag in found if tag in index]] = 1
                 labels[name] = label
         return labels
 

@@ -102,6 +102,19 @@ def test_overlap(cfg):
     assert report.of_kind(check.OVERLAP) == []
 
 
+def test_accents_in_either_form(tmp_path):
+    (tmp_path / 'JPEGImages').mkdir()
+    (tmp_path / 'JPEGImages/e\u0301.jpg').touch()
+    (tmp_path / 'labels.txt').write_text('# cat\n\xe9: cat\n', 'utf-8')
+    image, = open_split(
+        dict(
+            type='WeakLabelDataset',
+            data_root=str(tmp_path),
+            label_file='labels.txt',
+            data_prefix=dict(img_path='JPEGImages'))).images()
+    assert image.tags == ('cat', )
+
+
 def test_wrong_masks_to_train_on_are_no_obstacle(cfg):
     cfg.train_dataloader.dataset.ann_file = 'lists/val.txt'
     report = report_of(open_split(cfg.train_dataloader.dataset))

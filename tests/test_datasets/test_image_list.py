@@ -1,10 +1,10 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import pytest
 
-from mmseg_afa.datasets.image_list import (IMAGE_SUFFIXES, by_stem, find_files,
-                                           find_images, find_missing,
-                                           first_few, read_image_list,
-                                           strip_image_suffix)
+from mmseg_afa.datasets.image_list import (IMAGE_SUFFIXES, by_stem, composed,
+                                           find_files, find_images,
+                                           find_missing, first_few,
+                                           read_image_list, strip_image_suffix)
 
 
 def test_first_few():
@@ -172,3 +172,27 @@ def test_all_wrong_lines(tmp_path):
     errors = []
     assert read_image_list(str(path), errors=errors) == []
     assert len(errors) == 2 and 'names no image' in errors[1]
+
+
+NFC, NFD = 'caf\xe9/\xfc', 'cafe\u0301/u\u0308'  # the same to a reader
+
+
+@pytest.mark.parametrize('disk, listed', [(NFC, NFD), (NFD, NFC), (NFD, NFD)])
+def test_accents_in_either_form(tmp_path, disk, listed):
+    """macOS keeps accents apart from their letters, keyboards do not."""
+    path = tmp_path / f'{disk}.jpg'
+    path.parent.mkdir()
+    path.touch()
+    paths = find_files(str(tmp_path), [listed], ['.jpg'])
+    assert paths == {disk: str(path)}  # its masks will be named alike
+    for name in (NFC, NFD, f'{NFC}.jpg', f'{NFD}.jpg'):
+        assert by_stem('f', {name: 'tag'})[composed(listed)] == 'tag'
+
+
+def test_files_that_differ_in_the_form_of_their_accents(tmp_path):
+    for name in ('\xe9.jpg', 'e\u0301.jpg'):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match='or in how accents are encoded'):
+        find_files(str(tmp_path), ['\xe9'], ['.jpg'])
+    with pytest.raises(ValueError, match='or in how accents are encoded'):
+        by_stem('f', {'\xe9': 'cat', 'e\u0301': 'dog'})

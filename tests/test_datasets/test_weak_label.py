@@ -1,4 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import os
+import os.path as osp
 import re
 import shutil
 
@@ -174,6 +176,23 @@ def test_photos_of_any_kind_and_name(tmp_path):
     np.testing.assert_array_equal(
         [listed.get_data_info(i)['image_label'] for i in range(2)],
         [[0, 1], [1, 0]])
+
+
+def test_accents_in_either_form(tmp_path):
+    """Photos as macOS names them, tags and lists as they are typed."""
+    write_voc(tmp_path)
+    first = next(iter(IMAGES))
+    for folder, suffix in (('JPEGImages', '.jpg'), ('SegmentationClassAug',
+                                                    '.png')):
+        os.rename(tmp_path / folder / f'{first}{suffix}',
+                  tmp_path / folder / f'e\u0301te\u0301{suffix}')
+    (tmp_path / 'list.txt').write_text('\xe9t\xe9\n', encoding='utf-8')
+    (tmp_path / 'image_labels.txt').write_text(
+        '\xe9t\xe9.JPG: dog\n', encoding='utf-8')
+    dataset = voc(tmp_path, ann_file='list.txt', test_mode=True)
+    info = dataset.get_data_info(0)
+    np.testing.assert_array_equal(info['image_label'], label('dog'))
+    assert osp.isfile(info['img_path']) and osp.isfile(info['seg_map_path'])
 
 
 def test_some_of_the_classes(tmp_path):

@@ -2,7 +2,7 @@
 """Bring labels of any source into the shape of a label file."""
 from typing import Mapping, Optional, Sequence
 
-from ..image_list import check_name, first_few
+from ..image_list import check_name, composed, first_few
 from ..label_file import Labels, explain_all_unknown, unknown_tags
 
 
@@ -28,7 +28,13 @@ def select_images(where: str,
         raise ValueError(f'{where}: names no image.')
     if names is None:
         names = sorted(labels)
-    missing = [name for name in names if name not in labels]
+    written = {composed(name): name for name in labels}
+    written.update((name, name) for name in labels)
+    source = {
+        name: written.get(name, written.get(composed(name)))
+        for name in names
+    }
+    missing = [name for name in names if source[name] is None]
     if missing:
         raise ValueError(
             f'{where}: has nothing on {len(missing)} of {len(names)} images '
@@ -38,7 +44,7 @@ def select_images(where: str,
             'are without suffix.')
     for name in names:
         check_name(where, name)
-    return {name: tuple(labels[name]) for name in names}
+    return {name: tuple(labels[source[name]]) for name in names}
 
 
 def settle_tags(where: str, labels: Mapping[str, Sequence[str]],

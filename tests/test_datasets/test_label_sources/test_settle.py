@@ -14,6 +14,10 @@ def test_select_images():
                                                         ('b', ('dog', 'cat',
                                                                'dog'))]
     assert list(select_images('x', LABELS, ['b'])) == ['b']
+    # accents as keyboards and as macOS write them
+    assert select_images('x', {'\xe9': ['cat']}, ['e\u0301']) == {
+        'e\u0301': ('cat', )
+    }
 
 
 @pytest.mark.parametrize('labels, names, message', [
