@@ -39,7 +39,7 @@ NO_TAGS = 'images without any tag'
 SMALL_IMAGE = f'images smaller than {MIN_SIZE} pixels'
 NOT_TAGGED = 'images whose mask shows a class that is no tag'
 NOT_SHOWN = 'images with a tag that is not in the mask'
-UNSEEN_CLASS = 'classes without training images'
+UNSEEN_CLASS = 'classes without images'
 RARE_CLASS = f'classes with 1 to {MIN_IMAGES - 1} training images'
 OVERLAP = 'training images that are in here, too'
 KINDS = (CLASSES, IMAGE_LIST, LABEL_FILE, MASK_FOLDER, MISSING_IMAGE,
@@ -344,7 +344,8 @@ def fold(records: Iterable[Record],
         records (Iterable[Record]): Of the images, in any order.
         classes (Iterable[str]): The foreground classes.
         findings (Iterable[Finding]): What is wrong with the lists.
-        training (bool): Whether to report classes with few images.
+        training (bool): Whether to report classes with few images, not
+            only those without.
 
     Returns:
         Report: The sum.
@@ -360,12 +361,13 @@ def fold(records: Iterable[Record],
             report.usable += 1
             for name in set(record.shows).intersection(report.classes):
                 report.classes[name] += 1
-    if training and report.images:
-        for name, count in report.classes.items():
-            if count < MIN_IMAGES:
-                report.findings.append(
-                    Finding(RARE_CLASS if count else UNSEEN_CLASS, '',
-                            f'{name}: {count}.', False))
+    if report.images:
+        few = MIN_IMAGES if training else 1
+        report.findings += [
+            Finding(RARE_CLASS if count else UNSEEN_CLASS, '',
+                    f'{name}: {count}.', False)
+            for name, count in report.classes.items() if count < few
+        ]
     _sort(report)
     return report
 

@@ -67,6 +67,7 @@ def test_process(tmp_path):
     assert ['heights: min, median, max', '30, 40, 60', '40, 40, 40'] in rows
     assert ['widths: min, median, max', '33, 50, 55', '50, 50, 50'] in rows
     assert ['unreadable images', '1', '0'] in rows
+    assert ['classes without images', '1', '1'] in rows
     assert ['training images that are in here, too', '0', '1'] in rows
     assert rows[-3:] == [['cat', '8', '2'], ['dog', '3', '0'],
                          ['cow', '0', '1']]
@@ -80,7 +81,7 @@ def test_fix(tmp_path, capsys):
     out = capsys.readouterr().out
     assert f'Train with --cfg-options {" ".join(FIXED)}\n' in out
     assert out.splitlines()[-1] == (
-        'With the fixed lists, the data can be used to train. Warnings: 7.')
+        'With the fixed lists, the data can be used to train. Warnings: 8.')
     written = {
         tmp_path / f'lists/{split}.fixed.txt':
         ''.join(f'{name}\n' for name in kept)
@@ -95,7 +96,7 @@ def test_fix(tmp_path, capsys):
     }
     assert run(config, '--cfg-options', *FIXED) == 0
     assert capsys.readouterr().out.splitlines()[-1] == (
-        'The data can be used to train. Warnings: 7.')
+        'The data can be used to train. Warnings: 8.')
 
 
 def test_fix_what_has_no_list(tmp_path, capsys):
@@ -155,6 +156,7 @@ def test_json_and_plot(tmp_path, capsys):
             ] == [('missing masks', 'nomask'),
                   ('unreadable masks or with values of no class', 'seven'),
                   ('masks of another size than the image', 'scaled'),
+                  ('classes without images', ''),
                   ('training images that are in here, too', 'cat0')]
     assert Image.open(tmp_path / 'check.png').format == 'PNG'
 
