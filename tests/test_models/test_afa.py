@@ -1,4 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+from contextlib import nullcontext
 from unittest import mock
 
 import pytest
@@ -8,6 +9,8 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from mmseg_afa.models import PAR, PresentClasses
 from mmseg_afa.models.segmentors import afa as module
@@ -70,6 +73,45 @@ def test_every_parameter_gets_a_gradient(iteration):
     assert missing == []
     assert all(torch.isfinite(p.grad).all() for p in net.parameters())
     assert all(torch.isfinite(torch.as_tensor(v)) for v in log_vars.values())
+
+
+class HostCopies(TorchDispatchMode):
+    """Counts copies between host and device that the host waits for."""
+
+    def __init__(self):
+        super().__init__()
+        self.waiting = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        devices = {
+            x.device
+            for x in tree_leaves((args, out))
+            if isinstance(x, torch.Tensor) and x.dim()
+        }
+        if len(devices) > 1 and not (kwargs or {}).get('non_blocking'):
+            self.waiting += 1
+        return out
+
+
+@pytest.mark.parametrize('iteration', [0, 400, 900])
+def test_the_host_never_waits_for_the_device(iteration):
+    """Nothing is read from tensors that have no values, those of the device
+    'meta': item(), nonzero, masks as indices, and tests of a tensor raise."""
+    net = build().train().to('meta')
+    images, data = batch()
+    for sample in data:
+        sample.set_metainfo(dict(num_tags=int(sample.image_label.sum())))
+    images, data = images.to('meta'), [sample.to('meta') for sample in data]
+    with mock.patch.object(module, 'current_iteration', lambda: iteration), \
+            mock.patch('torch.autocast', lambda *a, **k: nullcontext()):
+        # autocast knows no device 'meta'; the first step fills the caches
+        net.loss(images, data)
+        with HostCopies() as copies:
+            losses = net.loss(images, data)
+            sum(v for k, v in losses.items() if 'loss' in k).backward()
+    assert copies.waiting == 0
+    assert all(p.grad.device.type == 'meta' for p in net.parameters())
 
 
 def test_classification_phase_makes_no_labels():
