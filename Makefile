@@ -1,7 +1,8 @@
 # Each target makes what it needs: `make demo` on a bare machine is enough.
-# PYTHON is the Python (3.9 to 3.12) that the virtual environment is made from.
-PYTHON ?= python3
+# PYTHON is the Python (3.9 to 3.12) that the virtual environment is made from;
+# once it works, its own, or another python3 would make all of it again.
 VENV := .venv/bin/python
+PYTHON ?= $(shell $(VENV) -c '' 2>/dev/null && echo $(VENV) || echo python3)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format clean distclean

@@ -2,6 +2,7 @@
 """The set-up of the virtual environment, without its long downloads."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -222,3 +223,31 @@ def test_progress():
     assert setup_env.show_packages('  Downloading torch.whl') is None
     assert setup_env.show_compilation('[21/77] c++ x') == '21 of 77 files'
     assert setup_env.show_compilation('[22/77] c++ x') is None
+
+
+def test_make_keeps_the_python_of_the_environment(tmp_path):
+    """`make setup PYTHON=...` must not be undone by `make demo`."""
+    shutil.copy(ROOT / 'Makefile', tmp_path)
+
+    clean = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ('PYTHON', 'MAKEFLAGS', 'MAKEOVERRIDES')
+    }
+
+    def command(*variables):
+        return subprocess.check_output(['make', '-n', 'setup', *variables],
+                                       cwd=tmp_path,
+                                       env=clean,
+                                       stderr=subprocess.STDOUT,
+                                       text=True).strip()
+
+    assert command() == 'python3 tools/setup_env.py'
+    python = tmp_path / '.venv/bin/python'
+    python.parent.mkdir(parents=True)
+    python.symlink_to('/no/such/python')  # removed since
+    assert command() == 'python3 tools/setup_env.py'
+    python.unlink()
+    python.symlink_to(sys.executable)
+    assert command() == '.venv/bin/python tools/setup_env.py'
+    assert command('PYTHON=py') == 'py tools/setup_env.py'
