@@ -9,9 +9,6 @@ its own, and prints figures as JSON. From the root of the repository, on Linux:
 import argparse
 import json
 import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +16,7 @@ from PIL import Image, ImageFilter
 
 from mmseg_afa.datasets import PascalVOCWeakDataset, write_label_file
 from mmseg_afa.utils import positive
-from .coco2014_synthetic import POLL, ROOT, children, memory
+from .watch import ROOT, watch
 
 TOOL = ROOT / 'tools/analysis_tools/check_dataset.py'
 CLASSES = PascalVOCWeakDataset.METAINFO['classes'][1:]
@@ -84,44 +81,18 @@ def measure(config, workers):
     """Run the check.
 
     Returns:
-        dict: The seconds, from start to end and while there were workers, and
-        the most memory that the parent and any of the workers held in MB,
-        pages that they share counted for both.
+        tuple[dict, int]: What :func:`watch` says of the phases, without
+        processes and with, and how many broken images were found.
     """
     found = config.with_name('check.json')
-    command = [
-        sys.executable,
+    _, phases = watch([
         str(TOOL),
         str(config), '--split', 'train', '--workers',
         str(workers), '--json',
         str(found)
-    ]
-    figures = dict(seconds=0, examining_seconds=0, parent_mb=0, worker_mb=0)
-    start = before = time.monotonic()
-    with subprocess.Popen(
-            command,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={
-                **os.environ, 'PYTHONPATH': str(ROOT)
-            }) as process:
-        while process.poll() is None:
-            time.sleep(POLL)
-            pids = children(process.pid)
-            now = time.monotonic()
-            figures['examining_seconds'] += (now - before) * bool(pids)
-            figures['parent_mb'] = max(figures['parent_mb'],
-                                       memory(process.pid))
-            figures['worker_mb'] = max(
-                [figures['worker_mb'], *map(memory, pids)])
-            before = now
-    figures['seconds'] = time.monotonic() - start
-    figures['broken_found'] = len({
-        finding['name']
-        for finding in json.loads(found.read_text())['splits']['train']
-        ['findings'] if finding['fatal']
-    })
-    return figures
+    ], lambda pids: 'examining' if pids else 'rest')
+    findings = json.loads(found.read_text())['splits']['train']['findings']
+    return phases, len({f['name'] for f in findings if f['fatal']})
 
 
 def main(argv=None):
@@ -133,19 +104,17 @@ def main(argv=None):
     parser.add_argument('--workers', type=positive, default=2)
     args = parser.parse_args(argv)
     config, num_broken = write_synthetic(args.folder, args.images)
-    figures = measure(config, args.workers)
-    speed = args.images / figures['examining_seconds']
+    phases, broken_found = measure(config, args.workers)
+    speed = args.images / phases['examining']['seconds']
     print(
         json.dumps(
             dict(
                 images=args.images,
                 broken=num_broken,
+                broken_found=broken_found,
                 workers=args.workers,
                 images_per_second=round(speed),
-                **{
-                    key: round(value, 1)
-                    for key, value in figures.items()
-                }),
+                **phases),
             indent=2))
 
 

@@ -9,10 +9,6 @@ repository, on Linux:
 """
 import argparse
 import json
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +16,11 @@ from pycocotools import mask as coco_mask
 
 from mmseg_afa.utils import positive
 from ..test_datasets.coco_folder import CATEGORIES, annotation, image
+from .watch import ROOT, watch
 
-ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools/dataset_converters/coco2014.py'
 SIZES = ((480, 640), (427, 640), (640, 480), (333, 500), (640, 640))
 ANNOTATIONS = 7  # in an image, on average
-POLL = 0.05  # seconds
 
 
 def outline(rng, height, width):
@@ -87,64 +82,24 @@ def write_synthetic(root, num_images, seed=0):
     return count
 
 
-def memory(pid):
-    """What a process holds in memory now, in MB; 0 if it ended."""
-    try:
-        status = Path(f'/proc/{pid}/status').read_text()
-    except OSError:
-        return 0
-    lines = [line for line in status.splitlines() if line.startswith('VmRSS')]
-    return int(lines[0].split()[1]) / 1024 if lines else 0
-
-
-def children(pid):
-    """The processes that a process started."""
-    try:
-        text = Path(f'/proc/{pid}/task/{pid}/children').read_text()
-    except OSError:
-        return []
-    return [int(child) for child in text.split()]
-
-
 def measure(root, workers):
     """Run the converter; what its phases are shows in its files.
 
     Returns:
-        dict: The seconds of each phase, and the most memory that the parent
-        and any of the workers held in it in MB, pages that they share
-        counted for both.
+        dict: What :func:`watch` says of each phase.
     """
     work = root / '.coco2014_train'
     ends = dict(
         importing=work.exists,
         indexing=lambda: any(work.glob('[!.]*.sqlite')),
         drawing=(root / 'image_labels.txt').exists)
-    phases = {
-        name: dict(seconds=0, parent_mb=0, worker_mb=0)
-        for name in (*ends, 'ending')
-    }
-    command = [
-        sys.executable,
-        str(TOOL),
-        str(root), '--splits', 'train', '--workers',
-        str(workers)
-    ]
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-    before = time.monotonic()
-    with subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, env=environment) as process:
-        while process.poll() is None:
-            time.sleep(POLL)
-            name = next((name for name, over in ends.items() if not over()),
-                        'ending')
-            now, phase = time.monotonic(), phases[name]
-            phase['seconds'] += now - before
-            phase['parent_mb'] = max(phase['parent_mb'], memory(process.pid))
-            phase['worker_mb'] = max(
-                [phase['worker_mb'], *map(memory, children(process.pid))])
-            before = now
-    if process.returncode:
-        raise SystemExit(process.returncode)
+    status, phases = watch(
+        [str(TOOL),
+         str(root), '--splits', 'train', '--workers',
+         str(workers)], lambda _: next(
+             (name for name, over in ends.items() if not over()), 'ending'))
+    if status:
+        raise SystemExit(status)
     return phases
 
 
@@ -159,8 +114,6 @@ def main(argv=None):
     count = write_synthetic(args.folder, args.images)
     size = (args.folder / 'annotations/instances_train2014.json').stat()
     phases = measure(args.folder, args.workers)
-    for phase in phases.values():
-        phase.update({key: round(value, 1) for key, value in phase.items()})
     speed = {
         f'{name}_images_per_second':
         round(args.images / phases[name]['seconds'])
