@@ -83,6 +83,7 @@ def _weights_kernel(image, sizes, offsets, position, weights, height, width,
         larger = tl.maximum(largest, logit)
         total = total * tl.exp(largest - larger) + tl.exp(logit - larger)
         largest = larger
+    tl.debug_barrier()  # a thread may read what another has written
     for n in range(count):
         logit = tl.load(out + n * pixels, mask=inside, other=0.)
         weight = tl.exp(logit - largest) / total
