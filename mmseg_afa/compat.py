@@ -12,6 +12,7 @@ The tools call the rest, because it depends on the config that is run:
 """
 
 import datetime
+import functools
 import inspect
 import logging
 import pickle
@@ -325,6 +326,28 @@ def check_amp(cfg) -> None:
 
 
 # -- predictions as files ----------------------------------------------------
+
+
+def no_grad(function: Callable) -> Callable:
+    """``torch.no_grad`` for a function that runs a network that is trained.
+
+    Under autocast, torch before 2.11 keeps the copies of the weights that
+    were made without gradients, and computes the training pass with them: the
+    weights get no gradients. https://github.com/pytorch/pytorch/issues/65766
+
+    Args:
+        function (Callable): Called amid passes with gradients.
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        try:
+            with torch.no_grad():
+                return function(*args, **kwargs)
+        finally:
+            torch.clear_autocast_cache()
+
+    return wrapper
 
 
 def takes_output_dir(metric: dict) -> bool:

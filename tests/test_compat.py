@@ -235,3 +235,11 @@ class TestPrepareForCPU:
         monkeypatch.setattr(compat, 'get_device', lambda: 'cpu')
         with pytest.raises(SystemExit, match='slurm needs a GPU'):
             compat.prepare_for_cpu(Config(dict(launcher='slurm')))
+
+
+def test_no_grad_leaves_the_gradients_to_others():
+    layer, inputs = nn.Linear(3, 3), torch.ones(2, 3)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert not compat.no_grad(layer)(inputs).requires_grad
+        layer(inputs).sum().backward()
+    assert layer.weight.grad is not None

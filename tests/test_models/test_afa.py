@@ -233,6 +233,7 @@ def test_mixed_precision_stays_finite(dtype, flat):
     assert all(v.dtype == torch.float32 for v in losses.values())
     net.parse_losses(losses)[0].backward()
     assert all(torch.isfinite(v) for v in losses.values())
+    assert [n for n, p in net.named_parameters() if p.grad is None] == []
     assert all(torch.isfinite(p.grad).all() for p in net.parameters())
 
 

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ... import compat
 from .boxes import box_mask
 from .random_walk import IGNORE_INDEX
 
@@ -28,7 +29,7 @@ def normalize_cam(cam: Tensor) -> Tensor:
     return cam / (cam.amax((2, 3), keepdim=True) + 1e-5)
 
 
-@torch.no_grad()
+@compat.no_grad
 def multi_scale_cam(
     forward: Callable[[Tensor, int], Tuple[Tensor, Optional[Tensor]]],
     images: Tensor,

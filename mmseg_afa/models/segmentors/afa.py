@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from ... import compat
 from ..attention_logits import AttentionLogits, first_images
 from ..decode_heads.wsss_head import stack_image_labels
 from ..pseudo_labels import PresentClasses, PseudoLabeler, multi_scale_cam
@@ -178,7 +179,7 @@ class AFA(EncoderDecoder):
             return CAM_LABELS
         return AFFINITY_LABELS
 
-    @torch.no_grad()
+    @compat.no_grad
     def pseudo_labels(self,
                       inputs: Tensor,
                       classes: PresentClasses,
