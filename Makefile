@@ -16,12 +16,12 @@ setup:  ## make .venv with the tested set of libraries
 demo: setup  ## write the demo data, train AFA on it, evaluate, draw
 	@$(VENV) tools/demo.py $(ARGS)
 
-# torch would start a thread for each processor it sees, in each of the
-# processes that the tests start; more than a few slow small tensors down.
+# Up to four processes of tests, which themselves start some: torch must not
+# start a thread for each processor in each of them. ARGS="-n 0" takes one.
 test: setup  ## run the tests; ARGS goes to pytest
-	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-$$($(VENV) -c \
-		'import os; print(min(4, os.cpu_count() or 1))')} \
-		$(VENV) -m pytest tests $(ARGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(VENV) -m pytest tests \
+		-n $$($(VENV) -c 'import os; print(min(4, os.cpu_count() or 1))') \
+		--dist loadfile $(ARGS)
 
 lint: setup  ## check style
 	@$(VENV) -m flake8
