@@ -9,6 +9,7 @@ sets up what holds for the whole process:
 
 The tools call the rest, because it depends on the config that is run:
 :func:`prepare_for_cpu`, :func:`enable_amp`, :func:`set_output_dir`.
+The segmentor's label passes run under :func:`no_grad`.
 """
 
 import datetime
@@ -325,9 +326,6 @@ def check_amp(cfg) -> None:
             'OptimWrapper.')
 
 
-# -- predictions as files ----------------------------------------------------
-
-
 def no_grad(function: Callable) -> Callable:
     """``torch.no_grad`` for a function that runs a network that is trained.
 
@@ -348,6 +346,9 @@ def no_grad(function: Callable) -> Callable:
             torch.clear_autocast_cache()
 
     return wrapper
+
+
+# -- predictions as files ----------------------------------------------------
 
 
 def takes_output_dir(metric: dict) -> bool:

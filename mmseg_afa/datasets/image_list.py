@@ -7,7 +7,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, TypeVar
 
 from mmengine import fileio
 
-from ..utils import collecting
+from ..utils import collecting, needing_utf8
 
 T = TypeVar('T')
 
@@ -127,16 +127,14 @@ def read_image_list(path: str,
             or one outside the folder of images.
     """
     try:
-        text = fileio.get_text(
-            path, encoding='utf-8-sig', backend_args=backend_args)
+        with needing_utf8(path):
+            text = fileio.get_text(
+                path, encoding='utf-8-sig', backend_args=backend_args)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f'{path}: no such image list. Correct data_root or ann_file, or '
             'write the list: the name of an image, without suffix, on each '
             'line.') from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: not a text file in UTF-8 ({error}): save '
-                         'it as UTF-8.') from error
     names, line_of = [], {}
     for number, line in enumerate(text.split('\n'), 1):
         name = line.strip()
@@ -222,20 +220,16 @@ def find_files(folder: str,
     found: Dict[str, List[str]] = {}
     places = {composed(place): place for place in map(osp.dirname, names)}
     for place in places.values():
-        there = [
-            form for form in (place, composed(place),
-                              unicodedata.normalize('NFD', place))
-            if fileio.isdir(osp.join(folder, form), backend_args=backend_args)
-        ]
-        files = fileio.list_dir_or_file(
-            osp.join(folder, there[0]),
-            list_dir=False,
-            backend_args=backend_args) if there else ()
+        forms = (place, composed(place), unicodedata.normalize('NFD', place))
+        there = next((form for form in dict.fromkeys(forms) if fileio.isdir(
+            osp.join(folder, form), backend_args=backend_args)), None)
+        files = () if there is None else fileio.list_dir_or_file(
+            osp.join(folder, there), list_dir=False, backend_args=backend_args)
         for file in files:
             stem = _stem(file, suffixes)
             if stem is not None:
                 found.setdefault(composed(osp.join(place, stem)),
-                                 []).append(osp.join(there[0], file))
+                                 []).append(osp.join(there, file))
     paths: Dict[str, str] = {}
     for name in names:
         files = found.get(composed(name)) or found.get(

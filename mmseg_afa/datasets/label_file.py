@@ -17,7 +17,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from mmengine import fileio
 
-from ..utils import collecting, replacing
+from ..utils import collecting, needing_utf8, replacing
 from .image_list import first_few
 
 MAKE_LABEL_FILE = 'python tools/dataset_converters/image_labels.py'
@@ -57,16 +57,14 @@ def read_label_file(
             tag that is no class. The message starts with file and line.
     """
     try:
-        text = fileio.get_text(
-            path, encoding='utf-8-sig', backend_args=backend_args)
+        with needing_utf8(path):
+            text = fileio.get_text(
+                path, encoding='utf-8-sig', backend_args=backend_args)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f'{path}: no such label file. For data in the layout of VOC make '
             f'it by `{MAKE_LABEL_FILE} DATA_ROOT`; docs/datasets.md shows how '
             'to write it for other data.') from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: not a text file in UTF-8 ({error}): save '
-                         'it as UTF-8.') from error
     return _parse(path, text, known_classes, errors)
 
 

@@ -16,3 +16,20 @@ def collecting(errors: Optional[List[str]]) -> Iterator[None]:
         if errors is None:
             raise
         errors.append(str(error))
+
+
+@contextmanager
+def needing_utf8(path: str) -> Iterator[None]:
+    """Name a text file that turns out to be in another encoding.
+
+    Args:
+        path (str): The file that is read in the block.
+
+    Raises:
+        ValueError: If it is not UTF-8.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path}: not a text file in UTF-8 ({error}): save '
+                         'it as UTF-8.') from error

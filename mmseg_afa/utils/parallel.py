@@ -8,7 +8,7 @@ import time
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import islice
 from multiprocessing.sharedctypes import RawValue
 from threading import Thread
@@ -22,8 +22,8 @@ CHUNK = 16  # tasks that travel to a process together
 CHUNKS_AHEAD = 4  # chunks that wait for each process
 SECONDS = 10  # between two lines in a log, where no bar can be drawn
 
-# In a process: whether what it has not begun is still wanted. No lock guards
-# it: a process that is killed while it holds one stops all the others.
+# In a process: whether nobody wants what it has not begun. No lock guards it:
+# a process that is killed while it holds one stops all the others.
 _unwanted = None
 
 
@@ -76,38 +76,47 @@ def _with_lines(results, description, total):
     print(f'{description} {done}/{total}', file=sys.stderr, flush=True)
 
 
-def _in_processes(function, tasks, workers):
-    unwanted = RawValue('b', False)
-    # Here, before the fork: a forked process that would end OpenCV's threads,
-    # which it has not, waits for ever, see
-    # https://github.com/opencv/opencv/issues/5150
+@contextmanager
+def one_opencv_thread() -> Iterator[None]:
+    """Let OpenCV use one thread, here and in processes forked from here."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
-    pool = ProcessPoolExecutor(
-        workers, initializer=_start_process, initargs=(unwanted, ))
-    tasks, waiting = iter(tasks), deque()
     try:
-        while True:
-            chunk = list(islice(tasks, CHUNK))
-            if chunk:
-                waiting.append(pool.submit(_apply, function, chunk))
-            if not waiting:
-                return
-            if not chunk or len(waiting) >= CHUNKS_AHEAD * workers:
-                yield from waiting.popleft().result()
-    except BrokenProcessPool as error:
-        raise ChildProcessError(
-            f'One of {workers} processes died without a word: the memory ran '
-            'out, or a damaged file crashed the library that reads it. Use '
-            'fewer workers, or one: its last lines name the library.'
-        ) from error
+        yield
     finally:
-        # Not by cancel_futures: a pool that loses a process meanwhile, as
-        # when a whole group is killed, never ends then, see
-        # https://github.com/python/cpython/pull/108974
-        unwanted.value = True
-        pool.shutdown()
         cv2.setNumThreads(threads)
+
+
+def _in_processes(function, tasks, workers):
+    unwanted = RawValue('b', False)
+    tasks, waiting = iter(tasks), deque()
+    # Before the fork: a forked process that would end OpenCV's threads, which
+    # it has not, waits for ever, see
+    # https://github.com/opencv/opencv/issues/5150
+    with one_opencv_thread():
+        pool = ProcessPoolExecutor(
+            workers, initializer=_start_process, initargs=(unwanted, ))
+        try:
+            while True:
+                chunk = list(islice(tasks, CHUNK))
+                if chunk:
+                    waiting.append(pool.submit(_apply, function, chunk))
+                if not waiting:
+                    return
+                if not chunk or len(waiting) >= CHUNKS_AHEAD * workers:
+                    yield from waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise ChildProcessError(
+                f'One of {workers} processes died without a word: the memory '
+                'ran out, or a damaged file crashed the library that reads '
+                'it. Use fewer workers, or one: its last lines name the '
+                'library.') from error
+        finally:
+            # Not by cancel_futures: a pool that loses a process meanwhile, as
+            # when a whole group is killed, never ends then, see
+            # https://github.com/python/cpython/pull/108974
+            unwanted.value = True
+            pool.shutdown()
 
 
 def _apply(function, chunk):

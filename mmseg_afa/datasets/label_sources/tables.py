@@ -3,6 +3,8 @@
 import re
 from typing import Dict, List, Tuple
 
+from mmseg_afa.utils import needing_utf8
+
 # What people call the field with the image, and that with its tags.
 IMAGE_FIELDS = ('image', 'image_name', 'file', 'file_name', 'filename', 'name',
                 'path')
@@ -21,11 +23,8 @@ def read_utf8(path: str) -> str:
         ValueError: If it is not UTF-8.
     """
     with open(path, encoding='utf-8-sig', newline='') as file:
-        try:
+        with needing_utf8(path):
             return file.read()
-        except UnicodeDecodeError as error:
-            raise ValueError(f'{path}: not a text file in UTF-8 ({error}): '
-                             'save it as UTF-8.') from error
 
 
 def split_tags(where: str, text: str) -> List[str]:
