@@ -18,8 +18,11 @@ import inspect
 import logging
 import pickle
 import re
+import sys
 from importlib import import_module
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Callable, List, Optional, Union
 
 import numpy as np
@@ -53,6 +56,36 @@ def check_version(name: str, version: str, supported: str) -> None:
             f'install a version in that range, or run `make setup`.')
 
 
+class MissingOperators(ModuleType):
+    """Stands in for ``mmcv._ext`` where mmcv has no compiled operators.
+
+    mmseg imports ``mmcv.ops``, which looks its operators up in that module
+    when it is imported; AFA calls none of them.
+    """
+
+    def __getattr__(self, name: str) -> Callable:
+        if name.startswith('__'):
+            raise AttributeError(name)
+
+        def operator(*args, **kwargs):
+            raise NotImplementedError(
+                f'mmcv has no compiled operator {name!r} here (mmcv-lite, or '
+                'a build that left the operators out), and this model calls '
+                'it: run `make setup OPERATORS=1`, or install a full mmcv, '
+                'see docs/installation.md.')
+
+        return operator
+
+
+def stand_in_for_operators() -> None:
+    """Let ``mmcv.ops`` be imported without the compiled ``mmcv._ext``."""
+    name = 'mmcv._ext'
+    if name not in sys.modules and find_spec(name) is None:
+        module = MissingOperators(name)
+        module.__spec__ = ModuleSpec(name, None)
+        sys.modules[name] = module
+
+
 def check_libraries() -> None:
     """Raise ImportError, naming the remedy, if a library does not fit."""
     # mmseg comes last: it imports mmcv and fails with a less helpful message.
@@ -64,13 +97,8 @@ def check_libraries() -> None:
                 f'mmseg_afa needs {name}{supported}, but importing it fails: '
                 f'{error}. Run `make setup`, or install it.') from error
         check_version(name, module.__version__, supported)
-        if name == 'mmcv' and find_spec('mmcv._ext') is None:
-            raise ImportError(
-                f'mmcv {module.__version__} was installed without its '
-                'compiled operators (mmcv-lite, or a build that left them '
-                'out), which mmseg needs: run `make setup`, or build it with '
-                '`MMCV_WITH_OPS=1 pip install --no-build-isolation '
-                '--no-cache-dir "mmcv>=2.0.0,<2.2.0"`.')
+        if name == 'mmcv':
+            stand_in_for_operators()
     if find_spec('pkg_resources') is None:
         raise ImportError(
             'mmengine finds base configs such as '

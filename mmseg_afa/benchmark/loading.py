@@ -5,25 +5,26 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Callable, Dict, Iterator, List
 
+import cv2
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
 from mmengine.runner import Runner
 
-from ..utils import one_opencv_thread
 from .part_timer import PartTimer
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let OpenCV and torch use one thread, as a loader's worker does."""
-    threads = torch.get_num_threads()
+    threads = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     try:
-        with one_opencv_thread():
-            yield
+        yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(threads[0])
+        cv2.setNumThreads(threads[1])
 
 
 def benchmark_pipeline(dataset: BaseDataset,

@@ -1,12 +1,15 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+"""What all rooms share; it knows none of them."""
 from .archive import read_members
 from .arguments import add_workers, positive
-from .atomic import remove_unfinished, replacing
 from .errors import collecting, needing_utf8
-from .parallel import one_opencv_thread, parallel_map
+from .files import replacing
+from .parallel import DEFAULT_WORKERS, parallel_map, progress
+
+IGNORE_INDEX = 255  # the label of pixels that supervise and score nothing
 
 __all__ = [
-    'add_workers', 'collecting', 'needing_utf8', 'one_opencv_thread',
-    'parallel_map', 'positive', 'read_members', 'remove_unfinished',
+    'DEFAULT_WORKERS', 'IGNORE_INDEX', 'add_workers', 'collecting',
+    'needing_utf8', 'parallel_map', 'positive', 'progress', 'read_members',
     'replacing'
 ]

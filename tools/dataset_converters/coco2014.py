@@ -30,8 +30,7 @@ from mmseg_afa.datasets import (COCO2014WeakDataset, read_label_file,
 from mmseg_afa.datasets.image_list import (find_missing, first_few,
                                            read_image_list)
 from mmseg_afa.datasets.mask_file import encode_mask, read_mask, shown_classes
-from mmseg_afa.utils import (add_workers, parallel_map, remove_unfinished,
-                             replacing)
+from mmseg_afa.utils import add_workers, parallel_map, replacing
 
 try:
     from mmseg_afa.datasets.coco_index import CocoIndex, build_index
@@ -241,9 +240,8 @@ def make_masks(split: Split, crowd: str, workers: int) -> Labels:
                 folder=split.mask_folder,
                 crowd=crowd,
                 where=str(split.annotation_file)),
-            index.images(),
+            list(index.images()),
             workers,
-            total=len(names),
             description=f'Drawing {split.name}')
         labels, hidden = {}, 0
         for result, name in zip(results, names):
@@ -322,11 +320,6 @@ def convert(data_root: str,
     root = Path(data_root)
     label_file = root / LABEL_FILE
     splits = [get_split(root, name, crowd) for name in dict.fromkeys(splits)]
-    remove_unfinished(root)
-    for split in splits:
-        for path in (split.mask_folder, split.image_list.parent,
-                     split.index.parent):
-            remove_unfinished(path)
     labels = read_labels(label_file)
     if all(is_complete(split, labels) for split in splits):
         print(f'{root}: complete, nothing to do.')

@@ -35,7 +35,7 @@ from mmseg_afa.datasets.mask_file import (PALETTE, decode_mask, encode_mask,
                                           read_mask, tags_in_mask)
 from mmseg_afa.datasets.sbd import decode_sbd_mask
 from mmseg_afa.utils import (add_workers, parallel_map, positive, read_members,
-                             remove_unfinished, replacing)
+                             replacing)
 
 CLASSES = PascalVOCWeakDataset.METAINFO['classes']
 EXPECTED = (10582, 1449)  # images to train and to validate on
@@ -240,7 +240,7 @@ def add_masks(tasks: Iterable[Tuple[str, str, bytes]], decode: Decoder,
         ValueError: If one cannot be decoded.
     """
     add = partial(add_mask, decode=decode, root=root, overwrite=overwrite)
-    blocked = parallel_map(add, tasks, workers, total, description)
+    blocked = parallel_map(add, list(tasks), workers, description)
     refuse([path for path in blocked if path])
 
 
@@ -368,8 +368,6 @@ def make_voc_aug(data_root: Path, voc: Optional[Path], sbd: Optional[Path],
     for path in filter(None, (voc, sbd, aug)):
         if not path.exists():
             raise FileNotFoundError(f'{path}: no such file or folder.')
-    for path in (IMAGE, ANNOTATION, OWN_MASK, MASK, LIST, LABELS):
-        remove_unfinished((data_root / path).parent)
     if voc:
         unpack_voc(voc, data_root, overwrite)
     own_train, val = (
