@@ -116,6 +116,7 @@ from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS, Registry
 from mmengine.runner import CheckpointLoader
 from mmseg import registry
+from mmseg.apis import MMSegInferencer
 
 # mmengine asks pkg_resources where the package is, and that answers with
 # site-packages for an editable install, where no config lies. A name that is a
@@ -245,6 +246,34 @@ def explain(filename: str, error: str) -> str:
             "torch.save(torch.load(FILE, weights_only=False)['state_dict'], "
             'NEW_FILE).')
 
+
+# -- inference by mmseg's own functions --------------------------------------
+
+
+def find_transform(self, pipeline: List[dict], name: str) -> int:
+    """Index of the first transform of a class or of a class derived from it.
+
+    MMSegInferencer looks for the very name 'LoadImageFromFile', to put its
+    own loader in the place, and for 'LoadAnnotations', to take it out; see
+    `_init_pipeline` in
+    https://github.com/open-mmlab/mmsegmentation/blob/v1.2.2/mmseg/apis/mmseg_inferencer.py
+
+    Args:
+        pipeline (list[dict]): Configs of transforms.
+        name (str): Name of the class.
+
+    Returns:
+        int: -1 if there is none.
+    """
+    wanted = registry.TRANSFORMS.get(name)
+    for i, transform in enumerate(pipeline):
+        found = registry.TRANSFORMS.get(transform['type'])
+        if wanted and isinstance(found, type) and issubclass(found, wanted):
+            return i
+    return -1
+
+
+MMSegInferencer._get_transform_idx = find_transform
 
 # -- running without a GPU ---------------------------------------------------
 

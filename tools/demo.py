@@ -57,7 +57,7 @@ def evaluate(config: Path, checkpoint: Path, picture: Path) -> dict:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
-    from mmseg_afa.apis import attach_refiner, prediction_sheet, spread
+    from mmseg_afa.apis import prediction_sheet, spread
     from mmseg_afa.visualization import save_picture
 
     cfg = Config.fromfile(config)
@@ -65,7 +65,6 @@ def evaluate(config: Path, checkpoint: Path, picture: Path) -> dict:
     cfg.work_dir = str(checkpoint.parent)
     runner = Runner.from_cfg(cfg)
     scores = runner.test()
-    attach_refiner(runner.model, cfg)
     dataset = runner.test_dataloader.dataset
     sheet = prediction_sheet(runner.model, dataset,
                              spread(len(dataset), NUM_PICTURES))

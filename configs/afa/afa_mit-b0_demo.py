@@ -1,13 +1,15 @@
 # Minutes on two CPU cores: a small network from scratch on synthetic scenes.
 # What differs from VOC is what that needs, and has a comment here.
 _base_ = [
-    '../_base_/models/afa_mit-b0.py', '../_base_/datasets/demo.py',
+    '../_base_/models/afa_mit-b1.py', '../_base_/datasets/demo.py',
     '../_base_/schedules/afa_20k.py', '../_base_/default_runtime.py'
 ]
 max_iters = 900
 model = dict(
-    backbone=dict(init_cfg=None),  # no pretrained weights to download
+    # the smallest network; no pretrained weights to download
+    backbone=dict(arch='b0', init_cfg=None),
     decode_head=dict(
+        in_channels=[32, 64, 160, 256],
         num_classes=6,  # background included
         loss_decode=dict(loss_weight=0.5)),  # few steps for the decoder
     # 96-pixel crops have a grid of 6 x 6 cells: their CAMs are wide

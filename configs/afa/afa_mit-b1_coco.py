@@ -4,12 +4,9 @@ _base_ = [
 ]
 model = dict(
     decode_head=dict(num_classes=81),  # 80 classes and background
+    labeler=dict(refiner=dict(num_iter=15)),
     train_cfg=dict(
         cam_iters=5000,  # classification only until here
-        switch_iter=15000,  # CAM labels until here, then affinity's
+        switch_iter=15000,  # CAM labels until here, then affinity labels
         # affinity learns from the segmentation label in force
         affinity_label_from='seg'))
-custom_hooks = [
-    # 15 iterations on COCO
-    dict(type='PARRefinementHook', refiner=dict(type='PAR', num_iter=15))
-]

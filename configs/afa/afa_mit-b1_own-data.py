@@ -7,6 +7,8 @@ val_images = 'JPEGImages/val'
 val_masks = 'masks/val'  # PNG files named as the images, for scores
 resize = dict(type='Resize', scale=(512, 512), keep_ratio=True)
 load = [dict(type='LoadWeakImage'), resize]  # or crops miss the objects
+train_pipeline = [*load, *_base_.train_pipeline[1:]]
+test_pipeline = [*load, *_base_.test_pipeline[1:]]
 
 model = dict(decode_head=dict(num_classes=len(classes)))
 dataset = dict(
@@ -19,11 +21,11 @@ train_dataloader = dict(
     dataset=dict(
         **dataset,
         data_prefix=dict(img_path=train_images),
-        pipeline=[*load, *_base_.train_pipeline[1:]]))
+        pipeline=train_pipeline))
 val_dataloader = dict(
     dataset=dict(
         **dataset,
         data_prefix=dict(img_path=val_images, seg_map_path=val_masks),
         test_mode=True,
-        pipeline=[*load, *_base_.test_pipeline[1:]]))
+        pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -1,4 +1,4 @@
-_base_ = [
-    '../_base_/models/afa_mit-b5.py', '../_base_/datasets/voc12_aug_weak.py',
-    '../_base_/schedules/afa_20k.py', '../_base_/default_runtime.py'
-]
+_base_ = ['./afa_mit-b1_voc.py']
+model = dict(
+    backbone=dict(
+        arch='b5', init_cfg=dict(checkpoint='pretrain/mit_b5.pth')))

@@ -13,11 +13,6 @@ model = dict(
         init_cfg=dict(
             type='Pretrained', checkpoint='open-mmlab://resnet50_v1c')),
     decode_head=dict(in_channels=[256, 512, 1024, 2048]),
-    affinity_head=None,
-    test_cfg=dict(with_affinity_cam=False))
-val_evaluator = [
-    dict(type='IoUMetric', iou_metrics=['mIoU']),
-    dict(type='CAMIoUMetric', field='cam_label'),
-    dict(type='ImageLabelMetric'),
-]
+    affinity_head=None)
+val_evaluator = _base_.scores_without_affinity
 test_evaluator = val_evaluator

@@ -5,12 +5,9 @@ from typing import List, Sequence
 import mmcv
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.dataset import BaseDataset, pseudo_collate
-from mmseg.registry import HOOKS
 from torch import Tensor
 
-from mmseg_afa.engine.hooks import PARRefinementHook
 from mmseg_afa.models import AFA, PresentClasses
 from mmseg_afa.models.segmentors.afa import AFFINITY_LABELS, CAM_LABELS
 from mmseg_afa.visualization import (overlay_heatmap, overlay_label,
@@ -18,13 +15,6 @@ from mmseg_afa.visualization import (overlay_heatmap, overlay_label,
 
 COLUMNS = ('image', 'CAM', 'affinity CAM', 'pseudo label', 'prediction',
            'truth')
-
-
-def attach_refiner(model: AFA, cfg: Config) -> None:
-    """Give a loaded model the PAR that its config trains with, if any."""
-    for hook in cfg.get('custom_hooks', []):
-        if hook['type'] == PARRefinementHook.__name__:
-            model.labeler.refiner = HOOKS.build(hook).refiner
 
 
 def foreground_heat(scores: Tensor) -> np.ndarray:
@@ -99,8 +89,7 @@ def prediction_sheet(
     CAMs and pseudo label are given the true image label, as in training.
 
     Args:
-        model (AFA): See :func:`sheet_row`; with its refiner attached, see
-            :func:`attach_refiner`.
+        model (AFA): See :func:`sheet_row`.
         dataset (BaseDataset): A validation set with masks.
         indices (Sequence[int]): Images to draw.
         cell_size (Sequence[int]): Height and width of a cell in pixels.

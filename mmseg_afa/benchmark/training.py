@@ -11,7 +11,6 @@ from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 from mmseg.structures import SegDataSample
 
-from mmseg_afa.apis.prediction_sheet import attach_refiner
 from mmseg_afa.models.segmentors.afa import (AFFINITY_LABELS, CAM_LABELS,
                                              CLASSIFY)
 from .device import peak_memory, synchronize
@@ -112,11 +111,10 @@ def build(cfg: Config, work_dir: str) -> Runner:
     cfg.optim_wrapper, optim_wrapper = None, cfg.optim_wrapper
     cfg.default_hooks = dict(
         logger=None, checkpoint=None, param_scheduler=None)
-    cfg.custom_hooks, hooks = [], cfg.get('custom_hooks', [])
+    cfg.custom_hooks = []
     cfg.log_level = 'ERROR'
     runner = Runner.from_cfg(cfg)
     runner.model.init_weights()
-    attach_refiner(runner.model, Config(dict(custom_hooks=hooks)))
     runner.optim_wrapper = runner.build_optim_wrapper(optim_wrapper)
     runner.optim_wrapper.initialize_count_status(runner.model, 0, 1)
     return runner

@@ -43,7 +43,7 @@ class WeakSegDataPreProcessor(SegDataPreProcessor):
         if self.channel_conversion and inputs.shape[1] == 3:
             inputs = inputs.flip(1)
         inputs = inputs.float()
-        if self._enable_normalize:
+        if hasattr(self, 'mean'):
             inputs = inputs.sub_(self.mean).div_(self.std)
         return dict(inputs=inputs, data_samples=data.get('data_samples'))
 

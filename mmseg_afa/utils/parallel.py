@@ -31,7 +31,7 @@ def parallel_map(function: Callable,
                  tasks: Sequence,
                  workers: int = DEFAULT_WORKERS,
                  description: str = '') -> Iterator[Any]:
-    """Apply a function to each task in several threads, and show how far it is.
+    """Apply a function to each task in several threads, with progress shown.
 
     Threads, because decoding and encoding images, which is what takes the
     time, runs outside of Python's global lock.

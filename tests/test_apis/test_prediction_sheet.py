@@ -1,13 +1,10 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.structures import PixelData
 
-from mmseg_afa.apis import attach_refiner
 from mmseg_afa.apis.prediction_sheet import COLUMNS, foreground_heat, sheet_row
 from tests.test_models.test_afa import batch, build
-from tests.test_reference.reference import ROOT
 
 
 @pytest.mark.parametrize('ori_shape', [(48, 64), (96, 120)])
@@ -34,11 +31,3 @@ def test_foreground_heat():
     heat = foreground_heat(scores)[0]
     assert heat.tolist() == pytest.approx([0.5 / 0.75, 1., 0.])
     assert (foreground_heat(torch.zeros(3, 2, 2)) == 0).all()
-
-
-def test_attach_refiner():
-    net = build()
-    net.labeler.refiner = None
-    cfg = Config.fromfile(ROOT / 'configs/afa/afa_mit-b0_demo.py')
-    attach_refiner(net, cfg)
-    assert net.labeler.refiner.num_iter == 10

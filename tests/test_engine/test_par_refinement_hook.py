@@ -4,12 +4,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import MODEL_WRAPPERS, init_default_scope
 from mmengine.runner import Runner
 from mmseg.registry import MODELS
+from torch import nn
 
 from mmseg_afa.engine.hooks import PARRefinementHook
-from mmseg_afa.models import PAR
+from mmseg_afa.models import PAR, PseudoLabeler
 from tests.test_tools.test_train_and_test import CONFIG, data_root
 
 __all__ = ['data_root']
@@ -85,10 +86,48 @@ def test_nothing_to_do(data_root, tmp_path):
         runner.train()
 
 
-def test_not_with_augmentation():
+class Wrapper(nn.Module):
+    """As a distributed wrapper holds a model."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+
+@pytest.fixture
+def wrapper(monkeypatch):
+    monkeypatch.setitem(MODEL_WRAPPERS._module_dict, 'Wrapper', Wrapper)
+    return Wrapper
+
+
+def labelling_model(refiner):
+    model = nn.Module()
+    model.labeler = PseudoLabeler(refiner=refiner)
+    return model
+
+
+@pytest.mark.parametrize('has, refine_predictions, iterations', [
+    (None, False, 15),
+    (None, True, 15),
+    (10, False, 15),
+    (10, True, 10),
+])
+def test_refiner_of_the_labeler(wrapper, has, refine_predictions, iterations):
+    """Old configs, whose hook brings the refiner, train as before."""
+    model = labelling_model(has and PAR(num_iter=has))
+    hook = PARRefinementHook(dict(type='PAR', num_iter=15), refine_predictions)
+    hook.before_run(SimpleNamespace(model=wrapper(model)))
+    assert model.labeler.refiner.num_iter == iterations
+
+
+@pytest.mark.parametrize('distributed', [False, True])
+def test_not_with_augmentation(wrapper, distributed):
+    """Also in distributed testing, where the model is wrapped."""
     init_default_scope('mmseg')
     tiny = Config.fromfile(CONFIG)
     model = MODELS.build(dict(type='SegTTAModel', module=tiny.model))
+    runner = SimpleNamespace(model=wrapper(model) if distributed else model)
     hook = PARRefinementHook(refine_predictions=True)
+    hook.before_run(runner)
     with pytest.raises(TypeError, match='leave out --tta'):
-        hook.before_test(SimpleNamespace(model=model))
+        hook.before_test(runner)

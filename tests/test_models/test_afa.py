@@ -12,9 +12,8 @@ from mmseg.structures import SegDataSample
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mmseg_afa.models import PAR, PresentClasses
+from mmseg_afa.models import PAR, PresentClasses, PseudoLabeler
 from mmseg_afa.models.segmentors import afa as module
-from mmseg_afa.models.segmentors.afa import denormalize, to_original
 from tests.test_reference import reference as ref
 from tests.test_reference.reference import ROOT
 
@@ -27,10 +26,11 @@ def build(**model):
     cfg = Config.fromfile(ROOT / 'configs/afa/afa_mit-b0_demo.py')
     cfg.merge_from_dict(dict(model=model))
     cfg.model.decode_head.norm_cfg.type = 'BN'
+    if cfg.model.labeler.refiner:
+        cfg.model.labeler.refiner.num_iter = 2
     torch.manual_seed(0)
     net = MODELS.build(cfg.model)
     net.init_weights()
-    net.labeler.refiner = PAR(num_iter=2)
     return net
 
 
@@ -175,29 +175,39 @@ def test_mode_of_cam_passes(eval_mode):
     assert net.training and net.backbone.training
 
 
+@pytest.mark.parametrize('eval_mode', [False, True])
+def test_frozen_parts_of_the_backbone_stay_frozen(eval_mode):
+    net = build(train_cfg=dict(cam_eval_mode=eval_mode)).train()
+    net.backbone.layers[0].eval()
+    frozen = [m.training for m in net.modules()]
+    inputs, _ = batch()
+    boxes = torch.tensor([[0, 48, 0, 64]] * 2)
+    net.pseudo_labels(inputs, EVERY_CLASS, boxes, 'cam')
+    assert [m.training for m in net.modules()] == frozen
+    net.decode_head.cam = None
+    with pytest.raises(TypeError):
+        net.pseudo_labels(inputs, EVERY_CLASS, boxes, 'cam')
+    assert [m.training for m in net.modules()] == frozen
+
+
+def test_labeler_of_a_config():
+    net = build()
+    assert isinstance(net.labeler, PseudoLabeler)
+    assert isinstance(net.labeler.refiner, PAR)
+    assert not any('labeler' in name for name in net.state_dict())
+    assert build(labeler=dict(refiner=None)).labeler.refiner is None
+
+
 @pytest.mark.parametrize('iteration', [400, 900])
-def test_scale_one_is_shared_where_it_is_the_same(iteration):
-    """Without stochastic depth one pass less, and the same losses."""
-    passes = []
-
-    def losses(repeatable):
-        net = build(backbone=dict(drop_path_rate=0.))
-        net.decode_head.dropout = None
-        assert net.repeatable
-        net.repeatable = repeatable
-        extract = net.extract_feat
-        net.extract_feat = lambda *args, **kwargs: (
-            passes.append(repeatable) or extract(*args, **kwargs))
-        out = loss_at(net, iteration)
-        net.parse_losses(out)[0].backward()
-        return out, net.backbone.layers[0][0].projection.weight.grad
-
-    (shared, shared_grad), (own, own_grad) = losses(True), losses(False)
-    assert passes == [True] * 6 + [False] * 7
-    for key, value in own.items():
-        torch.testing.assert_close(shared[key], value)
-    ref.assert_close(shared_grad, own_grad, rtol=1e-4)
-    assert not build().repeatable
+def test_another_ignore_index(iteration):
+    """Labels, losses and logged shares all take the decode head's."""
+    boxes = [(0, 48, 0, 64), (8, 40, 0, 32)]
+    usual = loss_at(build(), iteration, boxes=boxes)
+    net = build(decode_head=dict(ignore_index=77))
+    assert net.labeler.ignore_index == 77
+    losses = loss_at(net, iteration, boxes=boxes)
+    assert losses['label.ignored'] > 0.3
+    assert losses == usual
 
 
 def test_compiled_backbone_is_not_compiled_again():
@@ -338,28 +348,6 @@ def test_predict_without_labels():
     assert set(
         out.cam_label.data.unique().tolist()) <= {0, *(c + 1 for c in shown)}
     assert net.predict(inputs)[0].pred_sem_seg.data.shape == (1, 48, 64)
-
-
-def test_to_original():
-    """Padding, flip and resize are undone."""
-    maps = torch.zeros(1, 1, 8, 12)
-    maps[..., 4:6, 2] = 1  # second column of a flipped 4 x 6 image
-    meta = dict(
-        img_padding_size=(1, 5, 4, 0),
-        flip=True,
-        flip_direction='horizontal',
-        ori_shape=(4, 6))
-    out = to_original(maps, meta)
-    assert out.shape == (1, 1, 4, 6)
-    assert out[0, 0, :2, 4].tolist() == [1, 1] and out.sum() == 2
-
-
-def test_denormalize():
-    net = build()
-    images = torch.randint(0, 256, (2, 3, 9, 9)).float()
-    pre = net.data_preprocessor
-    out = denormalize((images - pre.mean) / pre.std + 1e-4, pre)
-    assert torch.equal(out, images / 255)
 
 
 @pytest.mark.parametrize('train_cfg, message', [

@@ -7,7 +7,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from mmseg_afa.models import AFAHead, WSSSHead
-from mmseg_afa.models.attention_logits import AttentionLogits
+from mmseg_afa.models.utils import AttentionLogits
 from tests.test_reference import reference as ref
 
 
@@ -70,9 +70,13 @@ def samples(image_label=True, mask=True):
     (True, True, {'loss_cls', 'loss_seg', 'acc_seg'}),
 ])
 def test_loss_by_what_there_is(image_label, mask, names):
-    losses = wsss_head().loss(feats(), samples(image_label, mask), None)
+    head = wsss_head()
+    losses = head.loss(feats(), samples(image_label, mask), None)
     assert set(losses) == names
     assert all(torch.isfinite(v).all() for v in losses.values())
+    # distributed training waits for a gradient of every parameter
+    sum(v for k, v in losses.items() if 'loss' in k).backward()
+    assert [k for k, p in head.named_parameters() if p.grad is None] == []
 
 
 def test_no_label_at_all():

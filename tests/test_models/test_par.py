@@ -6,10 +6,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mmseg_afa.models import PAR
 from mmseg_afa.models.pseudo_labels.boxes import (boxes_to_half, half_sizes,
                                                   half_to_boxes)
+from mmseg_afa.models.refiners import par as module
 from tests.test_reference import reference as ref
 
 
@@ -107,6 +109,30 @@ def test_boxes_of_a_batch():
             mode='bilinear')
         ref.assert_close(back[cut], alone)
     assert torch.isfinite(back).all()
+
+
+def test_fused_kernels_run_on_the_device_of_the_image(monkeypatch):
+    """Which need not be the current one."""
+    calls = []
+
+    class Device:
+
+        def __init__(self, image):
+            self.device = image.device
+
+        def __enter__(self):
+            calls.append(self.device)
+
+        def __exit__(self, *args):
+            calls.append('left')
+
+    monkeypatch.setattr(torch.cuda, 'device_of', Device)
+    monkeypatch.setattr(module, 'fused_par', lambda *args: calls.append('run'))
+    monkeypatch.setattr(module, 'fused_arguments', lambda *args: ())
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        image = torch.empty(1, 3, 8, 8, device='cuda:1')
+        PAR()(image, image)
+    assert calls == [torch.device('cuda', 1), 'run', 'left']
 
 
 def test_bad_dilations():

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmseg_afa.models import (PAR, PresentClasses, PseudoLabeler,
-                              affinity_label, multi_scale_cam, random_walk)
+                              multi_scale_cam, pair_label, random_walk)
 from mmseg_afa.models.pseudo_labels.boxes import box_mask
 from mmseg_afa.models.pseudo_labels.cam import normalize_cam
 from mmseg_afa.models.pseudo_labels.labeler import combine_scores
@@ -44,8 +44,8 @@ def test_labels_are_sound(seed, batch, classes, size, flat, with_par):
     present = PresentClasses.of(label)
     own = present.select(cam)
     for out in (labeler.cam_label(own, present, boxes, image),
-                labeler.affinity_refined_label(own, present, boxes, image,
-                                               affinity, grid)):
+                labeler.affinity_label(own, present, boxes, image, affinity,
+                                       grid)):
         assert out.shape == (batch, size, size) and out.dtype == torch.int64
         assert (out[~inside] == 255).all()
         for b in range(batch):
@@ -64,8 +64,8 @@ def test_image_without_classes_is_background():
     for refiner in (None, PAR(num_iter=2)):
         labeler = PseudoLabeler(refiner=refiner)
         assert (labeler.cam_label(cam, present, boxes, image)[0] == 0).all()
-        out = labeler.affinity_refined_label(cam, present, boxes, image,
-                                             affinity, grid)
+        out = labeler.affinity_label(cam, present, boxes, image, affinity,
+                                     grid)
         assert (out[0] == 0).all()
 
 
@@ -151,9 +151,9 @@ def test_random_walk_definition():
     assert (random_walk(scores, torch.zeros(1, 12, 12), 1) == 0).all()
 
 
-def test_affinity_label():
+def test_pair_label():
     label = torch.tensor([[[1, 1, 2, 255]]]).repeat_interleave(1, 1)
-    out = affinity_label(label, (1, 4), radius=1)[0]
+    out = pair_label(label, (1, 4), radius=1)[0]
     assert out.tolist() == [[1, 1, 255, 255], [1, 1, 0, 255], [255, 0, 1, 255],
                             [255] * 4]
 

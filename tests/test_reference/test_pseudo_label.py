@@ -65,7 +65,7 @@ def test_random_walk(data, labeler):
         ref.assert_close(walked, data[f'propagated_{name}'])
 
 
-def test_affinity_refined_label(data, labeler):
+def test_affinity_label(data, labeler):
     high, low = labeler.refined_affinity_scores(*crop(data), *affinity(data))
     classes = PresentClasses.of(data['image_labels'])
     # the published arrays hold zeros outside the boxes
@@ -78,14 +78,14 @@ def test_affinity_refined_label(data, labeler):
     ref.assert_same_labels(
         classes.argmax(high) * inside, data['refined_high_label'])
     ref.assert_same_labels(
-        labeler.affinity_refined_label(*crop(data), *affinity(data)),
+        labeler.affinity_label(*crop(data), *affinity(data)),
         data['affinity_refined_label'])
 
 
-def test_affinity_label_and_loss(data):
+def test_pair_label_and_loss(data):
     labeler = PseudoLabeler(radius=AFFINITY_RADIUS)
     grid = tuple(-(-n // 16) for n in data['image'].shape[-2:])
-    label = labeler.affinity_label(data['cam_refined_label'].long(), grid)
+    label = labeler.pair_label(data['cam_refined_label'].long(), grid)
     ref.assert_same_labels(label, data['affinity_label'])
 
     pred = data['affinity_pred'].requires_grad_()

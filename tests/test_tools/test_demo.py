@@ -23,8 +23,8 @@ def test_baseline_is_the_same_network():
     afa = Config.fromfile(demo.CONFIG)
     baseline = Config.fromfile(demo.BASELINE_CONFIG)
     assert baseline.model.affinity_head is None
-    assert baseline.custom_hooks == []
-    for key in ('backbone', 'decode_head', 'train_cfg', 'labeler'):
+    assert baseline.model.labeler.refiner is None
+    for key in ('backbone', 'decode_head', 'train_cfg'):
         assert baseline.model[key] == afa.model[key]
     for key in ('optim_wrapper', 'param_scheduler', 'train_cfg',
                 'train_dataloader'):

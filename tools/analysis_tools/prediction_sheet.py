@@ -5,7 +5,7 @@ import argparse
 from mmengine.runner import Runner
 
 from mmseg_afa import launch
-from mmseg_afa.apis import attach_refiner, prediction_sheet, spread
+from mmseg_afa.apis import prediction_sheet, spread
 from mmseg_afa.visualization import save_picture
 
 
@@ -30,7 +30,6 @@ def main() -> None:
     launch.check_checkpoint(args.checkpoint)
     runner = Runner.from_cfg(cfg)
     runner.load_checkpoint(args.checkpoint)
-    attach_refiner(runner.model, cfg)
     dataset = runner.build_dataloader(cfg.val_dataloader).dataset
     sheet = prediction_sheet(runner.model, dataset,
                              spread(len(dataset), args.num))

@@ -54,11 +54,14 @@ val_dataloader = dict(
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-val_evaluator = [
+scores_without_affinity = [
     dict(type='IoUMetric', iou_metrics=['mIoU']),
-    # both are given the true image labels, as their names say
-    dict(type='CAMIoUMetric', field='cam_label'),
-    dict(type='CAMIoUMetric', field='affinity_cam_label'),
     dict(type='ImageLabelMetric'),
+    # given the true image labels, as its name says
+    dict(type='CAMIoUMetric', field='cam_label'),
+]
+val_evaluator = [
+    *scores_without_affinity,
+    dict(type='CAMIoUMetric', field='affinity_cam_label'),
 ]
 test_evaluator = val_evaluator

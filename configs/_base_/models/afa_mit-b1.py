@@ -37,6 +37,9 @@ model = dict(
         in_channels=16,  # 8 heads x 2 blocks
         loss_aff=dict(type='AffinityLoss', loss_weight=0.1)),
     labeler=dict(
+        type='PseudoLabeler',
+        # 10 iterations on VOC; refiner=None: the method without PAR
+        refiner=dict(type='PAR', num_iter=10),
         bkg_score=0.45,  # background of evaluation labels
         high=0.55,  # trusted foreground is above
         low=0.35,  # trusted background is below
@@ -45,14 +48,10 @@ model = dict(
         cam_scales=(1., 0.5, 1.5),
         cam_eval_mode=False,  # the published code keeps training mode
         cam_iters=2000,  # classification only until here
-        switch_iter=6000,  # CAM labels until here, then affinity's
-        affinity_label_from='cam'),
+        switch_iter=6000,  # CAM labels until here, then affinity labels
+        affinity_label_from='cam'),  # the affinity learns from CAM labels
     test_cfg=dict(
         mode='whole',
         with_cam=True,
         with_affinity_cam=True,
         cam_scales=(1., )))
-custom_hooks = [
-    # 10 iterations on VOC; without this hook: the method without PAR
-    dict(type='PARRefinementHook', refiner=dict(type='PAR', num_iter=10))
-]

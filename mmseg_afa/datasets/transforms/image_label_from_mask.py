@@ -6,12 +6,14 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from ..mask_file import shown_classes
-from .num_classes import get_num_classes
+from .sample import get_num_classes, is_photo_alone
 
 
 @TRANSFORMS.register_module()
 class ImageLabelFromMask(BaseTransform):
     """Make the image-level label from the mask as it is at this point.
+
+    A photo that comes from no data set, to be segmented, passes unchanged.
 
     Required Keys:
 
@@ -38,6 +40,8 @@ class ImageLabelFromMask(BaseTransform):
                 unknown.
         """
         if 'gt_seg_map' not in results:
+            if is_photo_alone(results):
+                return results
             raise KeyError('ImageLabelFromMask: there is no mask: put '
                            'LoadMask before it.')
         num_classes = get_num_classes(self, results)

@@ -6,12 +6,14 @@ from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
 from ..mask_file import read_mask
-from .num_classes import get_num_classes
+from .sample import get_num_classes, is_photo_alone
 
 
 @TRANSFORMS.register_module()
 class LoadMask(LoadAnnotations):
     """Load the mask of an image, or say what is wrong with it.
+
+    A photo that comes from no data set, to be segmented, passes unchanged.
 
     Required Keys:
 
@@ -38,6 +40,8 @@ class LoadMask(LoadAnnotations):
 
     def _load_seg_map(self, results: dict) -> None:
         if 'seg_map_path' not in results:
+            if is_photo_alone(results):
+                return
             raise KeyError(
                 f"LoadMask: {results.get('img_path')} has no mask: give the "
                 "data set a data_prefix with 'seg_map_path', or take LoadMask "

@@ -7,7 +7,7 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from mmseg.registry import TRANSFORMS
 
-from ..mask_file import IGNORE
+from mmseg_afa.utils import IGNORE_INDEX
 
 
 def place(side: int, crop: int, shift: int) -> Tuple[slice, slice]:
@@ -103,7 +103,7 @@ class WeakRandomCrop(BaseTransform):
 
         results['img'] = crop(results['img'], 0)
         for key in results.get('seg_fields', []):
-            results[key] = crop(results[key], IGNORE)
+            results[key] = crop(results[key], IGNORE_INDEX)
         results['img_shape'] = results['pad_shape'] = self.crop_size
         results['img_box'] = (rows.start, rows.stop, cols.start, cols.stop)
         return results

@@ -11,20 +11,22 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType
 from torch import Tensor, nn
 
-from mmseg_afa.models.segmentors.afa import denormalize, to_original
+from mmseg_afa.models.utils import denormalize, to_original
 
 
 @HOOKS.register_module()
 class PARRefinementHook(Hook):
-    """Brings pixel-adaptive refinement (PAR) to training and prediction.
+    """Refines what a segmentor predicts by pixel-adaptive refinement (PAR).
 
-    Before training it attaches the refiner to the labeler of a segmentor that
-    makes pseudo labels; without the hook these come without PAR. With
-    `refine_predictions` it also refines, at validation and test time, what
-    any mmseg segmentor predicts.
+    With `refine_predictions` it does so at validation and test time, for any
+    mmseg segmentor. Without, it gives a segmentor that makes pseudo labels
+    the refiner for these; `model.labeler.refiner` in the config does the
+    same and is not lost when a child config replaces the list of hooks.
 
     Args:
-        refiner (dict): Config of the refiner.
+        refiner (dict): Config of the refiner. A labeler that has none gets
+            this one; one that has another keeps it with `refine_predictions`
+            and changes to this one without.
         refine_predictions (bool): Refine `pred_sem_seg`. `seg_logits` keep
             the network's own output.
 
@@ -43,16 +45,21 @@ class PARRefinementHook(Hook):
         self.refine_predictions = refine_predictions
         self._handle: Optional[torch.utils.hooks.RemovableHandle] = None
 
-    def before_train(self, runner: Runner) -> None:
-        """Attach the refiner to the labeler."""
+    def before_run(self, runner: Runner) -> None:
+        """Give the refiner to the labeler, if there is one."""
         labeler = getattr(unwrap(runner.model), 'labeler', None)
-        if labeler is not None:
+        if labeler is not None and (labeler.refiner is None
+                                    or not self.refine_predictions):
             labeler.refiner = self.refiner
-        elif not self.refine_predictions:
+
+    def before_train(self, runner: Runner) -> None:
+        """Check that there is something to refine."""
+        model = unwrap(runner.model)
+        if not hasattr(model, 'labeler') and not self.refine_predictions:
             raise TypeError(
-                f'PARRefinementHook: {type(unwrap(runner.model)).__name__} '
-                'makes no pseudo labels (it has no `labeler`); set '
-                'refine_predictions=True to refine what it predicts')
+                f'PARRefinementHook: {type(model).__name__} makes no pseudo '
+                'labels (it has no `labeler`); set refine_predictions=True '
+                'to refine what it predicts')
 
     def before_val(self, runner: Runner) -> None:
         """Start refining predictions."""
@@ -73,13 +80,16 @@ class PARRefinementHook(Hook):
     def _start(self, runner: Runner) -> None:
         if not self.refine_predictions:
             return
-        if isinstance(runner.model, BaseTTAModel):
+        model = runner.model
+        if is_model_wrapper(model):
+            model = model.module
+        if isinstance(model, BaseTTAModel):
             raise TypeError(
                 'PARRefinementHook: refine_predictions does not work with '
                 'test-time augmentation; leave out --tta, or the hook')
         # Metrics see the predictions before any hook's after_*_iter: the
         # only place in between is the model's own output.
-        self._handle = unwrap(runner.model).register_forward_hook(
+        self._handle = model.register_forward_hook(
             self._refine_output, with_kwargs=True)
 
     def _stop(self) -> None:
@@ -119,5 +129,8 @@ class PARRefinementHook(Hook):
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """The segmentor inside a distributed wrapper."""
-    return model.module if is_model_wrapper(model) else model
+    """The segmentor inside a distributed and a test-time-augmentation
+    wrapper."""
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model

@@ -6,7 +6,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, OptMultiConfig
 from torch import Tensor, nn
 
-from ..attention_logits import AttentionLogits, mix_heads
+from ..utils import AttentionLogits, mix_heads
 
 
 @MODELS.register_module()

@@ -17,7 +17,7 @@ from mmseg.models.backbones.mit import (EfficientMultiheadAttention, MixFFN,
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from ..attention_logits import AttentionLogits
+from ..utils import AttentionLogits
 from .mit_names import is_segformer, segformer_to_mmseg
 
 # SegFormer (arXiv 2105.15203), table 6

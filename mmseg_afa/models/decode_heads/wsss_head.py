@@ -5,10 +5,11 @@ import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
+
+from ..utils import resize, zero_gradients
 
 POOLING = dict(gmp=F.adaptive_max_pool2d, gap=F.adaptive_avg_pool2d)
 
@@ -89,11 +90,8 @@ class WSSSHead(BaseDecodeHead):
             for conv, part, x in zip(self.convs, parts, inputs)
         ]
         fused = sum(
-            resize(
-                level,
-                inputs[0].shape[2:],
-                mode='bilinear',
-                align_corners=self.align_corners) for level in levels)
+            resize(level, inputs[0].shape[2:], self.align_corners)
+            for level in levels)
         if fusion.conv.bias is not None:
             fused = fused + fusion.conv.bias[:, None, None]
         if fusion.with_norm:
@@ -132,11 +130,8 @@ class WSSSHead(BaseDecodeHead):
             seg_logits (Tensor): (B, num_classes, h, w).
             label (Tensor): (B, H, W) int64, ignore_index = no supervision.
         """
-        seg_logits = resize(
-            seg_logits.float(),
-            label.shape[1:],
-            mode='bilinear',
-            align_corners=self.align_corners)
+        seg_logits = resize(seg_logits.float(), label.shape[1:],
+                            self.align_corners)
         losses = self.loss_decode if isinstance(
             self.loss_decode, nn.ModuleList) else [self.loss_decode]
         return {
@@ -156,16 +151,19 @@ class WSSSHead(BaseDecodeHead):
         if 'gt_sem_seg' in batch_data_samples[0]:
             losses.update(super().loss(inputs, batch_data_samples, train_cfg))
         if 'image_label' in batch_data_samples[0]:
-            losses.update(
-                self.loss_by_image_label(
-                    inputs,
-                    stack_image_labels(batch_data_samples,
-                                       self.num_classes - 1)))
+            label = stack_image_labels(batch_data_samples,
+                                       self.num_classes - 1)
+            losses.update(self.loss_by_image_label(inputs, label))
         if not losses:
             raise ValueError(
                 'WSSSHead: the training samples have neither `image_label` '
                 'nor `gt_sem_seg`; end the pipeline with PackWeakSegInputs')
-        return losses
+        # for the branch that such samples do not train
+        zero = zero_gradients(self.parameters())
+        return {
+            name: value + zero if 'loss' in name else value
+            for name, value in losses.items()
+        }
 
 
 def stack_image_labels(data_samples: SampleList, num_classes: int) -> Tensor:

@@ -3,19 +3,12 @@
 from typing import Callable, Optional, Sequence, Tuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ... import compat
+from ...utils import IGNORE_INDEX
+from ..utils import resize
 from .boxes import box_mask
-from .random_walk import IGNORE_INDEX
-
-
-def resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear, align_corners=False: (B, C, h, w) -> (B, C, *size)."""
-    if tuple(x.shape[-2:]) == tuple(size):
-        return x
-    return F.interpolate(x, tuple(size), mode='bilinear', align_corners=False)
 
 
 def normalize_cam(cam: Tensor) -> Tensor:
@@ -34,7 +27,6 @@ def multi_scale_cam(
     forward: Callable[[Tensor, int], Tuple[Tensor, Optional[Tensor]]],
     images: Tensor,
     scales: Sequence[float] = (1., 0.5, 1.5),
-    known: Optional[Tuple[Tensor, Optional[Tensor]]] = None,
     flip_in_batch: bool = False
 ) -> Tuple[Tensor, Optional[Tensor], Tuple[int, int]]:
     """Sum of the CAMs of an image at several scales, flipped and not.
@@ -45,8 +37,6 @@ def multi_scale_cam(
             images.
         images (Tensor): (B, 3, H, W), normalised.
         scales (Sequence[float]): Factors of the image size.
-        known (tuple, optional): ``forward(images, B)``, if it was computed
-            before.
         flip_in_batch (bool): One pass for images and flipped images.
 
     Returns:
@@ -60,10 +50,7 @@ def multi_scale_cam(
         scaled = resize(images, [max(int(scale * n), 1) for n in size])
         largest = scale == max(scales)
         num_affinity = count if largest else 0
-        if scaled is images and known is not None:
-            cam, scaled_affinity = known
-            flipped, _ = forward(scaled.flip(-1), 0)
-        elif flip_in_batch:
+        if flip_in_batch:
             cam, scaled_affinity = forward(
                 torch.cat([scaled, scaled.flip(-1)]), num_affinity)
             cam, flipped = cam.chunk(2)
@@ -106,8 +93,12 @@ def cam_to_label(cam: Tensor,
     return (label + 1).masked_fill_(value <= bkg_score, 0)
 
 
-def cam_to_train_label(cam: Tensor, image_label: Tensor, boxes: Tensor,
-                       high: float, low: float) -> Tensor:
+def cam_to_train_label(cam: Tensor,
+                       image_label: Tensor,
+                       boxes: Tensor,
+                       high: float,
+                       low: float,
+                       ignore_index: int = IGNORE_INDEX) -> Tensor:
     """Training label by two thresholds, with a band of ignored pixels.
 
     Args:
@@ -116,11 +107,12 @@ def cam_to_train_label(cam: Tensor, image_label: Tensor, boxes: Tensor,
         boxes (Tensor): (B, 4), the part of the crop that shows image.
         high (float): Foreground needs more than this.
         low (float): At or below this a pixel is background.
+        ignore_index (int): The label in between and outside the boxes.
 
     Returns:
-        Tensor: (B, H, W) int64; 255 in between and outside the boxes.
+        Tensor: (B, H, W) int64 in 0..C or ignore_index.
     """
     value, label = present_cam(cam, image_label).max(1)
-    label = (label + 1).masked_fill_(value <= high, IGNORE_INDEX)
+    label = (label + 1).masked_fill_(value <= high, ignore_index)
     label.masked_fill_(value <= low, 0)
-    return label.masked_fill_(~box_mask(boxes, label.shape[-2:]), IGNORE_INDEX)
+    return label.masked_fill_(~box_mask(boxes, label.shape[-2:]), ignore_index)

@@ -1,18 +1,24 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """From CAMs to the labels that supervise segmentation and affinity."""
-from typing import Callable, Optional, Sequence, Tuple
+from typing import Sequence, Tuple, Union
 
 import torch
-from torch import Tensor
+from mmseg.registry import MODELS
+from torch import Tensor, nn
 
+from ...utils import IGNORE_INDEX
+from ..utils import resize
 from .boxes import box_mask, boxes_to_half, half_sizes, half_to_boxes
-from .cam import cam_to_label, cam_to_train_label, resize
+from .cam import cam_to_label, cam_to_train_label
 from .present_classes import PresentClasses
-from .random_walk import IGNORE_INDEX, affinity_label, random_walk
+from .random_walk import pair_label, random_walk
 
 
-def combine_scores(high: Tensor, low: Tensor, classes: PresentClasses,
-                   boxes: Tensor) -> Tensor:
+def combine_scores(high: Tensor,
+                   low: Tensor,
+                   classes: PresentClasses,
+                   boxes: Tensor,
+                   ignore_index: int = IGNORE_INDEX) -> Tensor:
     """Keep what a strict and a lenient background agree on.
 
     Args:
@@ -22,22 +28,22 @@ def combine_scores(high: Tensor, low: Tensor, classes: PresentClasses,
             their background is trusted.
         classes (PresentClasses): What the channels are.
         boxes (Tensor): (B, 4), the part of the crop that shows image.
+        ignore_index (int): The label where they disagree and outside the
+            boxes.
 
     Returns:
-        Tensor: (B, H, W) int64 in 0..C, 255 elsewhere.
+        Tensor: (B, H, W) int64 in 0..C or ignore_index.
     """
     label = classes.argmax(high)
     low_is_foreground = low[:, 1:].amax(1) > low[:, 0]
     unsure = (label == 0) & low_is_foreground
     unsure |= ~box_mask(boxes, label.shape[-2:])
-    return label.masked_fill_(unsure, IGNORE_INDEX)
+    return label.masked_fill_(unsure, ignore_index)
 
 
-class PseudoLabeler:
+@MODELS.register_module()
+class PseudoLabeler(nn.Module):
     """Makes pseudo labels (AFA, sections 3.3 and 3.4); passes no gradient.
-
-    Without a refiner the labels come from thresholds alone, which is the
-    method without PAR. :class:`PARRefinementHook` attaches one.
 
     Args:
         bkg_score (float): Background score of evaluation labels.
@@ -45,8 +51,11 @@ class PseudoLabeler:
         low (float): Background score that trusted background beats.
         radius (int): Pairs of grid cells farther apart than this (Chebyshev
             distance) have no affinity.
-        refiner (Callable, optional): ``refiner(image, masks, sizes=None)``,
-            see :class:`PAR`.
+        refiner (dict or nn.Module, optional): Sharpens the labels:
+            ``refiner(image, masks, sizes=None)``, see :class:`PAR`. Without
+            one they come from thresholds alone, which is the method without
+            PAR, a row of the paper's ablation.
+        ignore_index (int): The label of pixels that supervise nothing.
 
     Raises:
         ValueError: If not 0 <= low <= high <= 1 or radius < 1.
@@ -57,7 +66,9 @@ class PseudoLabeler:
                  high: float = 0.55,
                  low: float = 0.35,
                  radius: int = 8,
-                 refiner: Optional[Callable] = None) -> None:
+                 refiner: Union[dict, nn.Module, None] = None,
+                 ignore_index: int = IGNORE_INDEX) -> None:
+        super().__init__()
         if not 0 <= low <= high <= 1:
             raise ValueError('labeler: background scores must satisfy '
                              f'0 <= low <= high <= 1, got low={low}, '
@@ -68,12 +79,14 @@ class PseudoLabeler:
         self.high = high
         self.low = low
         self.radius = radius
-        self.refiner = refiner
+        self.refiner = MODELS.build(refiner) if isinstance(refiner,
+                                                           dict) else refiner
+        self.ignore_index = ignore_index
 
     @torch.no_grad()
     def cam_label(self, cam: Tensor, classes: PresentClasses, boxes: Tensor,
                   image: Tensor) -> Tensor:
-        """Label (a): the CAM, refined by PAR.
+        """CAM label: the CAM, refined by PAR.
 
         Args:
             cam (Tensor): (B, K, H, W) in [0, 1], of the present classes.
@@ -82,19 +95,21 @@ class PseudoLabeler:
             image (Tensor): (B, 3, H, W), RGB in [0, 1].
 
         Returns:
-            Tensor: (B, H, W) int64 in 0..C, 255 = ignore.
+            Tensor: (B, H, W) int64 in 0..C or ignore_index.
         """
         if self.refiner is None:
             present = classes.valid[:, 1:].to(cam.dtype)
-            return classes.classes(
-                cam_to_train_label(cam, present, boxes, self.high, self.low))
+            label = cam_to_train_label(cam, present, boxes, self.high,
+                                       self.low, self.ignore_index)
+            return classes.classes(label, self.ignore_index)
         size = cam.shape[-2:]
         half = [max(n // 2, 1) for n in size]
         cam = resize(cam, half)
         scores = torch.cat(
             [classes.scores(cam, score) for score in (self.high, self.low)], 1)
         scores = resize(self.refiner(resize(image, half), scores), size)
-        return combine_scores(*scores.chunk(2, 1), classes, boxes)
+        return combine_scores(*scores.chunk(2, 1), classes, boxes,
+                              self.ignore_index)
 
     @torch.no_grad()
     def walk(self, cam: Tensor, classes: PresentClasses, affinity: Tensor,
@@ -141,10 +156,10 @@ class PseudoLabeler:
     def refined_affinity_scores(self, cam: Tensor, classes: PresentClasses,
                                 boxes: Tensor, image: Tensor, affinity: Tensor,
                                 grid: Tuple[int, int]) -> Tuple[Tensor, ...]:
-        """The scores whose largest channels label (b) combines.
+        """The scores whose largest channels the affinity label combines.
 
         Args:
-            As for :meth:`affinity_refined_label`.
+            As for :meth:`affinity_label`.
 
         Returns:
             tuple[Tensor, Tensor]: Under the high and the low background
@@ -162,10 +177,10 @@ class PseudoLabeler:
             scores = half_to_boxes(scores, boxes, size)
         return scores.chunk(2, 1)
 
-    def affinity_refined_label(self, cam: Tensor, classes: PresentClasses,
-                               boxes: Tensor, image: Tensor, affinity: Tensor,
-                               grid: Tuple[int, int]) -> Tensor:
-        """Label (b): the CAM, spread by the affinity, refined by PAR.
+    def affinity_label(self, cam: Tensor, classes: PresentClasses,
+                       boxes: Tensor, image: Tensor, affinity: Tensor,
+                       grid: Tuple[int, int]) -> Tensor:
+        """Affinity label: the CAM, spread by the affinity, refined by PAR.
 
         Args:
             cam (Tensor): (B, K, H, W) in [0, 1], of the present classes.
@@ -176,16 +191,16 @@ class PseudoLabeler:
             grid (tuple[int, int]): Rows and columns of the affinity's grid.
 
         Returns:
-            Tensor: (B, H, W) int64 in 0..C, 255 = ignore.
+            Tensor: (B, H, W) int64 in 0..C or ignore_index.
         """
         scores = self.refined_affinity_scores(cam, classes, boxes, image,
                                               affinity, grid)
-        return combine_scores(*scores, classes, boxes)
+        return combine_scores(*scores, classes, boxes, self.ignore_index)
 
-    def affinity_label(self, label: Tensor, grid: Tuple[int, int]) -> Tensor:
-        """Pairs of grid cells with the same class; see
-        :func:`random_walk.affinity_label`."""
-        return affinity_label(label, grid, self.radius)
+    def pair_label(self, label: Tensor, grid: Tuple[int, int]) -> Tensor:
+        """Which pairs of grid cells show the same class; see
+        :func:`random_walk.pair_label`."""
+        return pair_label(label, grid, self.radius, self.ignore_index)
 
     def eval_label(self, cam: Tensor, image_label: Tensor) -> Tensor:
         """Evaluation label of a CAM; see :func:`cam.cam_to_label`."""

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .random_walk import IGNORE_INDEX
+from ...utils import IGNORE_INDEX
 
 
 class PresentClasses(NamedTuple):
@@ -69,19 +69,22 @@ class PresentClasses(NamedTuple):
         return scores.masked_fill_(~self.valid[:, :, None, None],
                                    float('-inf')).softmax(1)
 
-    def classes(self, channels: Tensor) -> Tensor:
+    def classes(self,
+                channels: Tensor,
+                ignore_index: int = IGNORE_INDEX) -> Tensor:
         """Numbers of channels to those of classes.
 
         Args:
-            channels (Tensor): (B, H, W) int64 in 0..K, 255 = ignore.
+            channels (Tensor): (B, H, W) int64 in 0..K or ignore_index.
+            ignore_index (int): The number that stays as it is.
 
         Returns:
-            Tensor: (B, H, W) int64 in 0..C, 255 = ignore.
+            Tensor: (B, H, W) int64 in 0..C or ignore_index.
         """
-        ignored = channels == IGNORE_INDEX
+        ignored = channels == ignore_index
         channels = channels.masked_fill(ignored, 0).flatten(1)
         classes = self.index.gather(1, channels).view_as(ignored)
-        return classes.masked_fill_(ignored, IGNORE_INDEX)
+        return classes.masked_fill_(ignored, ignore_index)
 
     def argmax(self, scores: Tensor) -> Tensor:
         """Class numbers (B, H, W) of the largest of (B, K + 1, H, W); the

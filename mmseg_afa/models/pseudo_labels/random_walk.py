@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-IGNORE_INDEX = 255
+from ...utils import IGNORE_INDEX
 
 
 @lru_cache(maxsize=32)
@@ -55,21 +55,24 @@ def random_walk(scores: Tensor, affinity: Tensor, radius: int) -> Tensor:
         return walked.view(*scores.shape[:2], *grid)
 
 
-def affinity_label(label: Tensor, grid: Tuple[int, int],
-                   radius: int) -> Tensor:
+def pair_label(label: Tensor,
+               grid: Tuple[int, int],
+               radius: int,
+               ignore_index: int = IGNORE_INDEX) -> Tensor:
     """Which pairs of cells show the same class (AFA, section 3.3).
 
     Args:
-        label (Tensor): (B, H, W) int64, 255 = ignore.
+        label (Tensor): (B, H, W) int64.
         grid (tuple[int, int]): The affinity's grid, N = rows x columns.
         radius (int): Pairs farther apart are ignored.
+        ignore_index (int): The label of pixels without a class.
 
     Returns:
         Tensor: (B, N, N) uint8: 1 same class, 0 another, 255 ignore.
     """
     cells = F.interpolate(label[:, None].float(), grid).flatten(1)
     same = (cells[:, :, None] == cells[:, None, :]).byte()
-    known = cells != IGNORE_INDEX
+    known = cells != ignore_index
     valid = known[:, :, None] & known[:, None, :] & radius_mask(
         tuple(grid), radius, label.device)
     return same.masked_fill_(~valid, IGNORE_INDEX)

@@ -220,7 +220,10 @@ class PAR(nn.Module):
                     mode='bilinear',
                     align_corners=True)
             if image.is_cuda and fused_par is not None:
-                return fused_par(*fused_arguments(self, image, masks, sizes))
+                # Triton launches on the current device, not the tensors'
+                with torch.cuda.device_of(image):
+                    return fused_par(
+                        *fused_arguments(self, image, masks, sizes))
             weights = par_weights(image, self.dilations, self.w1, self.w2,
                                   sizes)
             return par_propagate(masks, weights, self.dilations, self.num_iter,

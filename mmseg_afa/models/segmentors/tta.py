@@ -3,11 +3,11 @@ from typing import Optional, Sequence
 
 import torch
 from mmengine.model import BaseTTAModel
-from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
+from ..utils import resize
 from .afa import EXTRA_OUTPUTS
 
 
@@ -37,15 +37,14 @@ def multi_scale_logits(segmentor: nn.Module,
         scaled = inputs
         if scale != 1:
             size = [max(int(scale * n), 1) for n in inputs.shape[-2:]]
-            scaled = resize(inputs, size, mode='bilinear')
+            scaled = resize(inputs, size)
         logits = forward(scaled)
         if flip:
             logits = (logits + forward(scaled.flip(-1)).flip(-1)) / 2
         if merged is None:
             merged = logits
         else:
-            merged = torch.maximum(
-                merged, resize(logits, merged.shape[-2:], mode='bilinear'))
+            merged = torch.maximum(merged, resize(logits, merged.shape[-2:]))
     return merged
 
 
@@ -83,7 +82,7 @@ class MultiScaleMaxTTA(BaseTTAModel):
             data_samples = self.module.predict(inputs, data_samples)
         logits = multi_scale_logits(self.module, inputs, self.scales,
                                     self.flip)
-        logits = resize(logits, inputs.shape[-2:], mode='bilinear')
+        logits = resize(logits, inputs.shape[-2:])
         return self.module.postprocess_result(logits, data_samples)
 
     def merge_preds(self, data_samples_list):

@@ -1,5 +1,12 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+"""What transforms ask of a sample."""
 from mmcv.transforms import BaseTransform
+
+
+def is_photo_alone(results: dict) -> bool:
+    """Whether a sample comes from no data set: mmseg's inference functions
+    run a test pipeline on photos, of which no mask or label is known."""
+    return 'seg_fields' not in results
 
 
 def get_num_classes(transform: BaseTransform, results: dict) -> int:

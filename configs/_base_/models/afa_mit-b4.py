@@ -1,4 +1,0 @@
-_base_ = ['./afa_mit-b1.py']
-model = dict(
-    backbone=dict(
-        arch='b4', init_cfg=dict(checkpoint='pretrain/mit_b4.pth')))

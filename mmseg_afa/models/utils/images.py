@@ -1,0 +1,54 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""Images and maps of pixels: resize them, undo what was done to them."""
+from typing import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def resize(x: Tensor,
+           size: Sequence[int],
+           align_corners: bool = False) -> Tensor:
+    """Bilinear: (B, C, h, w) -> (B, C, *size)."""
+    if tuple(x.shape[-2:]) == tuple(size):
+        return x
+    return F.interpolate(
+        x, tuple(size), mode='bilinear', align_corners=align_corners)
+
+
+def denormalize(inputs: Tensor, data_preprocessor: nn.Module) -> Tensor:
+    """Undo the normalisation: (B, 3, H, W) in [0, 1], whole grey levels.
+
+    The levels are computed back in floating point and truncated, not rounded,
+    so that many are one too low. The published code does the same, and its
+    pseudo labels are reproduced only with these images.
+
+    Args:
+        inputs (Tensor): (B, 3, H, W), as the data preprocessor gives it.
+        data_preprocessor (nn.Module): Its buffers `mean` and `std`, if it has
+            them, were used to normalise.
+    """
+    inputs = inputs.float()
+    if hasattr(data_preprocessor, 'mean'):
+        inputs = inputs * data_preprocessor.std + data_preprocessor.mean
+    return inputs.clamp(0, 255).floor() / 255
+
+
+def to_original(maps: Tensor, meta: dict) -> Tensor:
+    """Undo padding, flip and resize of the test pipeline, as
+    `postprocess_result` does for logits.
+
+    Args:
+        maps (Tensor): (1, C, H, W), at the size of the network's input.
+        meta (dict): Meta information of the sample.
+
+    Returns:
+        Tensor: (1, C, *ori_shape).
+    """
+    left, right, top, bottom = meta.get('img_padding_size',
+                                        meta.get('padding_size', (0, ) * 4))
+    height, width = maps.shape[-2:]
+    maps = maps[..., top:height - bottom, left:width - right]
+    if meta.get('flip'):
+        maps = maps.flip(-1 if meta['flip_direction'] == 'horizontal' else -2)
+    return resize(maps, meta.get('ori_shape', maps.shape[-2:]))

@@ -1,0 +1,40 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""What a module does besides its forward pass."""
+from contextlib import contextmanager
+from typing import Iterable, Iterator
+
+from torch import Tensor, nn
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a module in evaluation mode for the time of a block.
+
+    Each part gets back the mode that it had: parts that are frozen in
+    evaluation mode stay frozen.
+
+    Args:
+        module (nn.Module): The module.
+    """
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def zero_gradients(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """A zero to add to the loss of a step that does not use some parameters.
+
+    They get gradients of zero: distributed training waits for a gradient of
+    every parameter.
+
+    Args:
+        parameters (Iterable[nn.Parameter]): At least one.
+
+    Returns:
+        Tensor: Scalar, 0.
+    """
+    return 0. * sum(parameter.sum() for parameter in parameters)
