@@ -13,124 +13,141 @@ docs/datasets.md shows each source.
 """
 import argparse
 import os.path as osp
+import posixpath
 import re
 from collections import Counter
-from typing import (Any, Callable, Mapping, NamedTuple, Optional, Sequence,
-                    Tuple)
+from inspect import signature
+from typing import (Callable, Dict, List, Mapping, NamedTuple, Optional,
+                    Sequence)
+
+from label_readers import (read_coco, read_folders, read_masks, read_onehot,
+                           read_xml)
+from label_tables import read_csv, read_json, read_utf8
 
 from mmseg_afa.datasets import (COCO2014WeakDataset, PascalVOCWeakDataset,
-                                label_sources, write_label_file)
-from mmseg_afa.datasets.image_list import read_image_list
-from mmseg_afa.datasets.label_file import Labels, check_classes
-from mmseg_afa.utils import add_workers
+                                read_label_file, write_label_file)
+from mmseg_afa.datasets.image_list import (by_stem, check_name, composed,
+                                           first_few, read_image_list,
+                                           strip_image_suffix)
+from mmseg_afa.datasets.label_file import (check_classes, explain_all_unknown,
+                                           unknown_tags)
+from mmseg_afa.utils import DEFAULT_WORKERS
 
 KNOWN_CLASSES = dict(
     voc=PascalVOCWeakDataset.METAINFO['classes'][1:],
     coco=COCO2014WeakDataset.METAINFO['classes'][1:])
 VOC_LIST = ('ImageSets/Segmentation/trainaug.txt', )
-SHORT_TABLE = 10  # classes
+UNWRITABLE = re.compile('[\r\n\ud800-\udfff]')
 
 
 class Source(NamedTuple):
-    """What --from can name.
-
-    Args:
-        read (Callable): Takes the path and the options, and returns the
-            classes the source lists, or None, and the tags of each image.
-        takes (tuple[str]): The options of ``read``.
-        path (str, optional): The default of --folder or --file.
-        classes (str, optional): The default of --classes.
-        lists (tuple[str], optional): The default of --list.
-    """
-    read: Callable[..., Tuple[Optional[Tuple[str, ...]], Labels]]
-    takes: Tuple[str, ...] = ()
+    """What --from can name: a reader, and defaults of other options."""
+    read: Callable
     path: Optional[str] = None
     classes: Optional[str] = None
-    lists: Optional[Tuple[str, ...]] = None
+    lists: Sequence[str] = ()
 
 
 SOURCES = dict(
-    masks=Source(label_sources.read_masks, ('names', 'classes', 'workers'),
-                 'SegmentationClassAug', 'voc', VOC_LIST),
-    xml=Source(label_sources.read_xml, ('names', 'difficult', 'workers'),
-               'Annotations', 'voc', VOC_LIST),
-    coco=Source(label_sources.read_coco, ('crowd', )),
-    csv=Source(label_sources.read_csv, ('delimiter', )),
-    json=Source(label_sources.read_json),
-    text=Source(label_sources.read_text),
-    folders=Source(label_sources.read_folders, path='JPEGImages'),
-    onehot=Source(
-        label_sources.read_onehot, ('classes', ),
-        path='cls_labels_onehot.npy',
-        classes='voc'))
+    masks=Source(read_masks, 'SegmentationClassAug', 'voc', VOC_LIST),
+    xml=Source(read_xml, 'Annotations', 'voc', VOC_LIST),
+    coco=Source(read_coco),
+    csv=Source(read_csv),
+    json=Source(read_json),
+    text=Source(read_label_file),
+    folders=Source(read_folders, 'JPEGImages'),
+    onehot=Source(read_onehot, 'cls_labels_onehot.npy', 'voc'))
 
 
-def make_label_file(data_root: str,
-                    source: str,
-                    path: Optional[str] = None,
-                    lists: Optional[Sequence[str]] = None,
-                    out: str = 'image_labels.txt',
-                    classes: Optional[str] = None,
-                    workers: int = 1,
-                    **options: Any) -> None:
-    """Make a label file; relative paths start at ``data_root``.
-
-    Args:
-        data_root (str): The data set.
-        source (str): A key of ``SOURCES``.
-        path (str, optional): The folder or file to read. Defaults to the one
-            of the source.
-        lists (Sequence[str], optional): Image lists: which images to write,
-            each of them once. Defaults to that of the source, or all images.
-        out (str): The file to write.
-        classes (str, optional): What :func:`class_list` takes. Defaults to
-            that of the source, the classes that it lists, or its tags.
-        workers (int): Number of processes, where there is a file to read for
-            each image.
-        **options: Further options of the source; None stands for its default.
+def make_label_file(args: argparse.Namespace) -> None:
+    """Make the label file that the command line describes.
 
     Raises:
-        FileNotFoundError: If a file is missing.
-        ImportError: If a library is missing that the source needs.
+        OSError: If a file is missing.
         ValueError: If a file is broken, a tag is no class, or an option is
             not for this source.
     """
-    reader = SOURCES[source]
-    path, lists = path or reader.path, lists or reader.lists
-    classes = classes or reader.classes
+    source = SOURCES[args.source]
+    path = args.path or source.path
     if path is None:
-        raise ValueError(f'--from {source} needs to know what to read: give '
-                         '--file, from DATA_ROOT on.')
-    path = osp.join(data_root, path)
-    names = lists and list(
-        dict.fromkeys(
-            name for file in lists
-            for name in read_image_list(osp.join(data_root, file))))
-    known = classes and class_list(classes, data_root)
-    options = {key: value for key, value in options.items() if value}
+        raise ValueError(f'--from {args.source} needs to know what to read: '
+                         'give --file, from DATA_ROOT on.')
+    path = osp.join(args.data_root, path)
+    takes = signature(source.read).parameters
+    options = {
+        key: getattr(args, key)
+        for key in ('difficult', 'crowd', 'delimiter') if getattr(args, key)
+    }
     for key in options:
-        if key not in reader.takes:
-            raise ValueError(f'--{key} is not for --from {source}: leave it '
-                             'out.')
-    options.update(names=names, classes=known, workers=workers)
-    listed, labels = reader.read(
+        if key not in takes:
+            raise ValueError(f'--{key} is not for --from {args.source}: leave '
+                             'it out.')
+    classes = args.classes or source.classes
+    classes = classes and class_list(classes, args.data_root)
+    names = list(
+        dict.fromkeys(
+            strip_image_suffix(name) for file in args.lists or source.lists
+            for name in read_image_list(osp.join(args.data_root, file))))
+    options.update(classes=classes, names=names, workers=args.workers)
+    listed, labels = source.read(
         path, **{key: options[key]
-                 for key in reader.takes if key in options})
+                 for key in options if key in takes})
 
-    labels = label_sources.select_images(path, labels, names)
-    tags = Counter(tag for found in labels.values() for tag in found)
-    known = known or listed or tuple(sorted(tags))
+    labels = select_images(path, labels, names)
+    found = sorted({tag for tags in labels.values() for tag in tags})
+    known = classes or listed or found
     if not known:
         raise ValueError(f'{path}: no image has a tag. Say the classes with '
                          '--classes, if that is right.')
     check_classes(path, known)
-    labels = label_sources.settle_tags(path, labels, known)
-    out = osp.join(data_root, out)
+    unknown = unknown_tags(labels, known)
+    if unknown:
+        raise ValueError(f'{path}: {explain_all_unknown(unknown, known)}')
+    labels = {
+        name: sorted(tags, key=known.index)
+        for name, tags in labels.items()
+    }
+    out = osp.join(args.data_root, args.out)
     write_label_file(out, known, labels)
     print(f'{out}: {summary(known, labels)}')
-    if not classes and not listed:
+    if known is found:
         print('The classes are the tags that were found. Give --classes to '
               'have the tags checked.')
+
+
+def select_images(where: str, labels: Mapping[str, Sequence[str]],
+                  names: Sequence[str]) -> Dict[str, List[str]]:
+    """Name images as image lists do, and take those of a list, or all sorted.
+
+    Args:
+        where (str): The source, for messages.
+        labels (Mapping[str, Sequence[str]]): The tags of each image. The
+            names may have a suffix, './' and backslashes.
+        names (Sequence[str]): The list, without suffixes; empty for all.
+
+    Raises:
+        ValueError: If images are missing, or a name cannot be used.
+    """
+    tags = {}
+    for text, found in labels.items():
+        name = posixpath.normpath(text.strip().replace('\\', '/'))
+        check_name(where, name)
+        if name == '.' or UNWRITABLE.search(name):
+            raise ValueError(f'{where}: {text!r} cannot be the name of an '
+                             'image: write its path, in one line of UTF-8.')
+        tags[name] = sorted({*tags.get(name, ()), *found})
+    if not tags:
+        raise ValueError(f'{where}: names no image.')
+    names = names or sorted({strip_image_suffix(name) for name in tags})
+    found = by_stem(where, tags)
+    missing = [name for name in names if composed(name) not in found]
+    if missing:
+        raise ValueError(
+            f'{where}: has nothing on {len(missing)} of {len(names)} images '
+            f'of the list: {first_few(missing)}, but it has '
+            f'{first_few(sorted(tags))}. Add the images, without tags if they '
+            'show no object, or correct the names in the list.')
+    return {name: found[composed(name)] for name in names}
 
 
 def summary(classes: Sequence[str], labels: Mapping[str,
@@ -138,42 +155,28 @@ def summary(classes: Sequence[str], labels: Mapping[str,
     """Numbers of images and tags, and the most and least frequent classes."""
     images = Counter(tag for tags in labels.values() for tag in tags)
     empty = sum(not tags for tags in labels.values())
+    lines = [
+        f'{len(labels)} images, {sum(images.values())} tags. Images without '
+        f'tags: {empty}.', '   images  class'
+    ]
     rows = [
         f'{images[name]:9,}  {name}'
         for name in sorted(classes, key=lambda name: -images[name])
     ]
-    if len(rows) > SHORT_TABLE:
-        half = SHORT_TABLE // 2
-        rows[half:-half] = [f'      ...  {len(rows) - SHORT_TABLE} more']
-    total = sum(images.values())
-    return '\n'.join([
-        f'{len(labels)} images, {total} tags. Images without tags: {empty}.',
-        '   images  class', *rows
-    ])
+    if len(rows) > 10:
+        rows[5:-5] = [f'      ...  {len(rows) - 10} more']
+    return '\n'.join(lines + rows)
 
 
-def class_list(text: str, folder: str = '') -> Tuple[str, ...]:
-    """The classes that --classes means.
-
-    Args:
-        text (str): 'voc', 'coco', names with commas between them, or a file
-            '*.txt' with a name on each line.
-        folder (str): Where a relative path of a file starts.
-
-    Returns:
-        tuple[str]: The foreground classes, id 1 first.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If a name cannot be that of a class, or is there twice.
-    """
+def class_list(text: str, folder: str) -> Sequence[str]:
+    """The classes that --classes means; a file's path starts at the folder."""
     if text in KNOWN_CLASSES:
         return KNOWN_CLASSES[text]
-    where, lines = '--classes', text.split(',')
+    where, names = '--classes', text.split(',')
     if text.endswith('.txt'):
         where = osp.join(folder, text)
-        lines = re.split('[\r\n]', label_sources.read_utf8(where))
-    classes = tuple(line.strip() for line in lines if line.strip())
+        names = read_utf8(where).split('\n')
+    classes = [name.strip() for name in names if name.strip()]
     if not classes:
         raise ValueError(f'{where}: names no class.')
     check_classes(where, classes)
@@ -206,9 +209,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         '--file',
         '--folder',
         dest='path',
-        help='where to read them (default: '
-        'SegmentationClassAug, Annotations, JPEGImages or '
-        'cls_labels_onehot.npy for masks, xml, folders and onehot)')
+        help='where to read them (default: SegmentationClassAug, Annotations, '
+        'JPEGImages or cls_labels_onehot.npy for masks, xml, folders and '
+        'onehot)')
     parser.add_argument(
         '--list',
         dest='lists',
@@ -225,28 +228,30 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         'cat,cow,dog, or a file *.txt with one on each line (default: for '
         'masks, xml and onehot voc, else those that the source lists, or its '
         'tags)')
-    parser.add_argument(
-        '--difficult',
-        choices=('keep', 'drop'),
-        help='xml: objects marked as difficult (default: keep)')
-    parser.add_argument(
-        '--crowd',
-        choices=('keep', 'drop'),
-        help='coco: annotations of crowds (default: keep)')
+    for option, what in (('difficult', 'xml: objects marked as difficult'),
+                         ('crowd', 'coco: annotations of crowds')):
+        parser.add_argument(
+            f'--{option}',
+            choices=('keep', 'drop'),
+            help=f'{what} (default: keep)')
     parser.add_argument(
         '--delimiter',
         type=delimiter,
         help='csv: what stands between columns (default: the comma, '
         'semicolon or tab in the first line)')
-    add_workers(parser, 'masks and xml: ')
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=DEFAULT_WORKERS,
+        help='masks and xml: number of threads (default: %(default)s)')
     return parser.parse_args(argv)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    """Make the label file that the command line describes."""
+    """Make a label file."""
     try:
-        make_label_file(**vars(parse_args(argv)))
-    except (ImportError, OSError, ValueError) as error:
+        make_label_file(parse_args(argv))
+    except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
 
 
