@@ -86,9 +86,9 @@ def read_coco(path: str, crowd: str = 'keep') -> Read:
             image, category = item['image_id'], item['category_id']
             if image not in images or category not in categories:
                 raise ValueError(
-                    f'{path}: annotations[{number}]: is of image {image!r} '
-                    f'and category {category!r}, which the file does not '
-                    'both list.')
+                    f'{path}: annotations[{number}]: belongs to image '
+                    f'{image!r} and category {category!r}, but the file does '
+                    'not list both.')
             if crowd == 'keep' or not item.get('iscrowd'):
                 labels[images[image]].append(categories[category])
         return [categories[number] for number in sorted(categories)], labels
