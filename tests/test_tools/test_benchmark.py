@@ -1,48 +1,183 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import json
+import sys
 
 import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.logging import MessageHub
 
+from mmseg_afa.models import PAR
+from tests.test_datasets.voc_folder import write_voc
 from tests.test_reference.reference import ROOT
-from tools.analysis_tools import benchmark
 
-CONFIG = str(ROOT / 'configs/afa/afa_mit-b0_demo.py')
+sys.path.insert(0, str(ROOT / 'tools/analysis_tools'))
+
+import benchmark  # noqa: E402
+import benchmark_meters as meters  # noqa: E402
+import benchmark_runs as runs  # noqa: E402
+
+CONFIG = str(ROOT / 'configs/afa/afa_mit-b0_voc.py')
+CPU = torch.device('cpu')
 
 
-def test_report(tmp_path, capsys):
-    """A whole report, its file, and its comparison with itself."""
-    out = str(tmp_path / 'report.json')
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(meters, 'MIN_SECONDS', 0.)
+    monkeypatch.setattr(runs, 'NUM_IMAGES', 8)
+    yield
+    MessageHub.get_current_instance().update_info('iter', 0)
+
+
+def cells(printed):
+    return [[cell.strip() for cell in line.split('|')[1:-1]]
+            for line in printed.splitlines()]
+
+
+def test_report(quick, tmp_path, capsys):
+    """All measurements of a config, their file, and its comparison."""
+    root, out = write_voc(tmp_path / 'voc'), str(tmp_path / 'report.json')
     benchmark.main([
-        CONFIG, '--steps', '1', '--warmup', '1', '--crop', '32', '--batch',
-        '2', '--synthetic', '--out', out, '--batches', '1'
+        CONFIG, '--measure', 'classify', 'cam', 'affinity', 'inference', 'par',
+        'loader', '--steps', '1', '--crop', '32', '--batch', '2', '--workers',
+        '0', '1', '--json', out, '--cfg-options',
+        f'train_dataloader.dataset.data_root={root}'
     ])
     printed = capsys.readouterr().out
-    assert 'data: random crops in memory' in printed
+    assert ['', 'classify', 'cam', 'affinity'] in cells(printed)
+    assert ['iterations', '2,001', '4,000', '13,999'] in cells(printed)
     with open(out) as file:
         report = json.load(file)
-    assert [p['phase']
-            for p in report['training']] == ['classify', 'cam', 'affinity']
-    classify, cam, affinity = report['training']
-    assert 'PAR' not in classify['parts'] and cam['parts']['PAR'] > 0
-    assert 'random walk' not in cam['parts']
-    assert affinity['parts']['random walk'] > 0
+    phases = classify, cam, affinity = list(report['training'].values())
+    for phase in phases:
+        assert sum(phase['part_ms'].values()) == pytest.approx(
+            1000 * phase['seconds'])
+        assert phase['images_per_second'] * phase['seconds'] == pytest.approx(
+            2)
+        assert phase['peak_gb'] > 0.1
+        assert {'backbone', 'losses', 'backward',
+                'optimizer'} < set(phase['part_ms'])
+    assert 'PAR' not in classify['part_ms'] and cam['part_ms']['PAR'] > 0
+    assert 'random walk' not in cam['part_ms']
+    assert affinity['part_ms']['random walk'] > 0
     # three passes there; here the decoder and seven passes more
     assert 10 / 3 < cam['tflop'] / classify['tflop'] < 6
-    for phase in report['training']:
-        parts = [v for k, v in phase['parts'].items() if k != 'step']
-        assert sum(parts) == pytest.approx(phase['parts']['step'], rel=1e-3)
-        assert phase['peak_memory'] > 1e8
-    assert set(report['projected']) == {'VOC 2012', 'COCO 2014'}
-    cell, = report['growth']['batch']
-    assert cell['batch'] == 1 and cell['seconds'] > 0
-    assert report['inference']['images_per_second'] > 0
+    assert report['schedule']['hours'] == pytest.approx(
+        (2001 * classify['seconds'] + 4000 * cam['seconds'] +
+         13999 * affinity['seconds']) / 3600)
+    assert 0 < report['inference']['tflop'] < classify['tflop']
+    assert report['million_parameters']['backbone'] == pytest.approx(
+        3.32, abs=0.01)
+    loader = report['loader']
+    assert set(loader['images_per_second']) == {'0 workers', '1 workers'}
+    assert set(loader['part_ms']) == {
+        'LoadWeakImage', 'RandomScale', 'RandomFlip', 'WeakRandomCrop',
+        'PackWeakSegInputs', 'other'
+    }
 
-    benchmark.main(['--compare', out, out])
-    assert '| cam, PAR, s' in capsys.readouterr().out
+    cam['seconds'] /= 2
+    report['loader']['images_per_second']['1 workers'] *= 4
+    report['settings']['batch'] = 4
+    after = tmp_path / 'after.json'
+    after.write_text(json.dumps(report))
+    benchmark.main(['--compare', out, str(after)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == 'batch: 2 -> 4' and len(lines) == 6
+    assert {
+        row[0]: row[3]
+        for row in cells('\n'.join(lines[4:]))
+    } == {
+        'training cam seconds': '2',
+        'loader images_per_second 1 workers': '4'
+    }
 
 
-@pytest.mark.parametrize('argv', [[], [CONFIG, '--compare', 'a', 'b']])
-def test_config_or_comparison(argv, capsys):
-    with pytest.raises(SystemExit):
+def test_what_one_report_lacks():
+    before = dict(settings={}, training=dict(cam=dict(part_ms=dict(PAR=3.))))
+    after = dict(settings={}, par=dict(seconds=1234.))
+    text = benchmark.compare_text(before, after)
+    assert cells(text)[3:] == [['par seconds', '-', '1,234', '-'],
+                               ['training cam part_ms PAR', '3', '-', '-']]
+
+
+@pytest.mark.parametrize('argv, message', [
+    ([], 'give a config, or --compare'),
+    ([CONFIG, '--compare', 'a', 'b'], 'give a config, or --compare'),
+    (['--compare', CONFIG, CONFIG], f'{CONFIG}: not a report'),
+    (['--compare', 'nowhere', CONFIG], "'nowhere'"),
+    ([CONFIG, '--measure', 'loader'], 'no such image list'),
+])
+def test_bad_arguments(argv, message, capsys):
+    with pytest.raises(SystemExit) as error:
         benchmark.main(argv)
-    assert 'give a config, or --compare' in capsys.readouterr().err
+    assert message in f'{error.value}{capsys.readouterr().err}'
+
+
+def test_parts_sum_to_the_step(monkeypatch):
+
+    class Work:
+        now = 0.
+
+        def outer(self):
+            self.now += 1
+            self.inner()
+
+        def inner(self):
+            self.now += 10
+
+    work, timer = Work(), meters.PartTimer(CPU)
+    monkeypatch.setattr(meters.time, 'perf_counter', lambda: work.now)
+    timer.wrap(work, 'outer', 'outer')
+    timer.wrap(work, 'inner', 'inner')
+
+    def step(other):
+        work.outer()
+        work.inner()
+        work.now += other
+
+    work.outer()  # outside of a step
+    for other in (100, 900, 0, 102):  # the longest and the shortest are left
+        timer.step(lambda: step(other))
+    assert timer.results() == dict(other=101e3, outer=11e3, inner=10e3)
+
+
+@pytest.mark.parametrize('groups', [1, 6])
+@pytest.mark.parametrize('first_layer', [True, False])
+def test_flops_of_a_convolution(groups, first_layer):
+    conv = torch.nn.Conv2d(6, 6, 3, padding=1, groups=groups)
+    image = torch.randn(2, 6, 5, 4, requires_grad=not first_layer)
+    tflop = meters.count_tflop(lambda: conv(image).sum().backward())
+    forward = 2 * 2 * 5 * 4 * 6 * 6 // groups * 9
+    assert tflop * 1e12 == pytest.approx(forward * (2 if first_layer else 3))
+
+
+def test_flops_of_an_attention_block():
+    block = torch.nn.Linear(8, 24)
+    tokens = torch.randn(2, 4, 7, 8)
+
+    def attend():
+        query, key, value = block(tokens).chunk(3, -1)
+        return F.scaled_dot_product_attention(query, key, value)
+
+    product = 2 * 2 * 4 * 7 * 7 * 8
+    linear = 2 * 2 * 4 * 7 * 8 * 24
+    assert meters.count_tflop(attend) * 1e12 == pytest.approx(2 * product +
+                                                              linear)
+    # backward four products and the logits once more, and the weight
+    assert meters.count_tflop(lambda: attend().sum().backward(
+    )) * 1e12 == pytest.approx(7 * product + 2 * linear)
+
+
+def test_both_ways_of_par_agree():
+    par = PAR(num_iter=3, dilations=(1, 4))
+    image, masks = torch.rand(2, 3, 9, 12), torch.rand(2, 4, 9, 12)
+    assert torch.allclose(
+        runs.published_par(par, image, masks), par(image, masks), atol=1e-5)
+
+
+def test_peak_memory_begins_anew():
+    ballast = torch.ones(5 * 10**7)
+    with_ballast = meters.peak_gb(CPU)
+    del ballast
+    meters.reset_peak(CPU)
+    assert 0.1 < meters.peak_gb(CPU) < with_ballast - 0.15

@@ -1,24 +1,40 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Time training, inference and PAR of a config on this machine.
+"""Time a config's training steps, inference, PAR and data loader.
 
     python tools/analysis_tools/benchmark.py configs/afa/afa_mit-b1_voc.py
+    python tools/analysis_tools/benchmark.py CONFIG --measure loader
     python tools/analysis_tools/benchmark.py --compare before.json after.json
+
+Training and inference take random images and weights; only the loader needs
+the data set.
 """
 import argparse
 import json
-import os.path as osp
-import subprocess
+import os
+import platform
+import re
 import sys
-from itertools import chain, repeat
-from tempfile import TemporaryDirectory
+from pathlib import Path
+from typing import Dict
 
 import torch
+from benchmark_runs import (measure_inference, measure_loader, measure_par,
+                            measure_training, random_batch)
 from mmengine.device import get_device
-from mmengine.runner import Runner
+from mmengine.logging import MMLogger
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmengine.utils.dl_utils import set_multi_processing
+from mmseg.registry import MODELS
 
-from mmseg_afa import benchmark, compat, launch
-from mmseg_afa.benchmark.training import PHASES, build, synthetic_batches
-from mmseg_afa.utils import positive, replacing
+from mmseg_afa import compat, launch
+from mmseg_afa.models import PAR
+from mmseg_afa.models.segmentors.afa import (AFFINITY_LABELS, CAM_LABELS,
+                                             CLASSIFY)
+from mmseg_afa.utils import replacing
+
+PHASES = [CLASSIFY, CAM_LABELS, AFFINITY_LABELS]
+LIBRARIES = ('torch', 'mmengine', 'mmcv', 'mmseg', 'mmseg_afa', 'numpy', 'cv2')
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -26,159 +42,186 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', nargs='?', help='the config file')
-    parser.add_argument(
-        '--compare',
-        nargs=2,
-        metavar=('BEFORE', 'AFTER'),
-        help='compare two files written by --out, and do nothing else')
-    parser.add_argument('--out', help='JSON file to write')
-    parser.add_argument(
-        '--steps', type=positive, default=20, help='steps timed per phase')
-    parser.add_argument(
-        '--warmup', type=positive, default=3, help='steps before these')
-    parser.add_argument(
-        '--phases',
+    add = parser.add_argument
+    add('config', nargs='?', help='the config file')
+    add('--measure',
         nargs='+',
-        choices=PHASES,
-        default=list(PHASES),
-        help='phases of the schedule (default: all)')
-    parser.add_argument(
-        '--crop', type=positive, help="side in pixels (default: the config's)")
-    parser.add_argument(
-        '--batch', type=positive, help="images a step (default: the config's)")
-    parser.add_argument(
-        '--synthetic',
-        action='store_true',
-        help='random crops, also where the images of the config are there')
-    parser.add_argument(
-        '--amp',
+        choices=[*PHASES, 'inference', 'par', 'loader'],
+        default=[*PHASES, 'inference', 'par'],
+        help='what to measure: training steps in phases of the schedule, and '
+        'more (default: all but the loader)')
+    add('--steps', type=int, default=20, help='steps timed in each phase')
+    add('--crop', type=int, help="side in pixels (default: the config's)")
+    add('--batch', type=int, help="images a step (default: the config's)")
+    add('--workers',
+        nargs='+',
+        type=int,
+        help="numbers of the loader's processes (default: the config's)")
+    add('--amp',
         choices=['bfloat16', 'float16'],
         help='mixed precision (GPU only)')
-    parser.add_argument(
-        '--crops',
-        nargs='*',
-        type=positive,
-        default=[],
-        help='also time the last of the phases at these crops')
-    parser.add_argument(
-        '--batches',
-        nargs='*',
-        type=positive,
-        default=[],
-        help='also time the last of the phases with these batches')
-    parser.add_argument(
-        '--training-only',
-        action='store_true',
-        help='leave out inference and PAR')
-    launch.add_arguments(parser)
+    add('--json', metavar='FILE', help='file to write')
+    add('--compare',
+        nargs=2,
+        metavar=('BEFORE', 'AFTER'),
+        help='compare two files of --json, and do nothing else')
+    launch.add_cfg_options(parser)
     args = parser.parse_args(argv)
     if (args.config is None) == (args.compare is None):
         parser.error('give a config, or --compare and two files')
     return args
 
 
-def make_batches(cfg, synthetic: bool, batch: int, crop: int):
-    """Batches from the config's data loader if its images are there, or
-    random ones; and what they are, in words."""
-    loader = cfg.train_dataloader
-    root = loader.dataset.get('data_root') or ''
-    if synthetic or not osp.isdir(root):
-        made = synthetic_batches(batch, crop,
-                                 cfg.model.decode_head.num_classes)
-        # made once: drawing them is no part of a step
-        ready = [next(made) for _ in range(4)]
-        return chain.from_iterable(repeat(ready)), 'random crops in memory'
-    loader.batch_size = batch
-    for transform in loader.dataset.pipeline:
-        if 'crop_size' in transform:
-            transform.crop_size = (crop, crop)
-    batches = iter(Runner.build_dataloader(loader, seed=0))
-    return batches, (f'{root}, decoded and augmented by '
-                     f'{loader.get("num_workers", 0)} workers')
+def describe_machine(device: torch.device) -> Dict[str, str]:
+    """Hardware and versions."""
+    if device.type == 'cuda':
+        name = torch.cuda.get_device_name(device)
+    else:
+        info = Path('/proc/cpuinfo')  # on Linux
+        cpu = re.search('model name.*: (.*)',
+                        info.read_text() if info.exists() else '')
+        name = (f'{cpu[1] if cpu else platform.machine()} '
+                f'({torch.get_num_threads()} of {os.cpu_count()} threads)')
+    versions = {name: sys.modules[name].__version__ for name in LIBRARIES}
+    return dict(device=name, python=platform.python_version(), **versions)
 
 
-def config_crop(cfg) -> int:
-    """The side of the config's crops."""
-    return next(t.crop_size[0] for t in cfg.train_dataloader.dataset.pipeline
-                if 'crop_size' in t)
-
-
-def measure(args: argparse.Namespace) -> dict:
-    """Everything that is asked for, as a report."""
-    cfg = launch.load_config(args)
+def measure(args: argparse.Namespace) -> Dict[str, dict]:
+    """All that is asked for."""
+    cfg = launch.read_config(args.config, args.cfg_options)
     if args.amp:
         compat.enable_amp(cfg, args.amp)
     compat.check_amp(cfg)
-    compat.prepare_for_cpu(cfg)
-    device = torch.device(get_device())
-    dtype = getattr(torch, args.amp or 'float32')
-    batch = args.batch or cfg.train_dataloader.batch_size
-    crop = args.crop or config_crop(cfg)
+    device, loader = torch.device(get_device()), cfg.train_dataloader
+    batch = loader.batch_size = args.batch or loader.batch_size
+    cropping = next(t for t in loader.dataset.pipeline if 'crop_size' in t)
+    if args.crop:
+        cropping.crop_size = (args.crop, args.crop)
+    crop = cropping.crop_size
+
+    # as mmengine's Runner sets it up
+    env = cfg.get('env_cfg', {})
+    torch.backends.cudnn.benchmark = env.get('cudnn_benchmark', False)
+    set_multi_processing(**env.get('mp_cfg', {}))
+    init_default_scope('mmseg')
+    MMLogger.get_current_instance().setLevel('ERROR')
+    torch.manual_seed(0)
+    cfg.model.backbone.init_cfg = None  # the weights make no difference
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    model.to(device)
+    optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+
     report = dict(
-        environment=benchmark.describe_device(device),
-        config=osp.basename(args.config),
-        crop=crop,
-        precision=args.amp or 'float32',
-        peak=benchmark.measured_peak(device, dtype))
-    with TemporaryDirectory() as work_dir:
-        runner = build(cfg, work_dir)
-        batches, report['data'] = make_batches(cfg, args.synthetic, batch,
-                                               crop)
-        report['training'] = [
-            benchmark.benchmark_training(runner, batches, phase, args.steps,
-                                         args.warmup) for phase in args.phases
-        ]
-        if set(args.phases) == set(PHASES):
-            report['projected'] = benchmark.projected_seconds(
-                report['training'])
-        if not args.training_only:
-            report['inference'] = benchmark.benchmark_inference(
-                runner.model, batch, crop, dtype=dtype)
-            report['par'] = benchmark.benchmark_par(device)
+        settings=dict(
+            config=os.path.basename(args.config),
+            batch=batch,
+            crop=f'{crop[0]} x {crop[1]}',
+            precision=args.amp or 'float32',
+            **describe_machine(device)),
+        million_parameters={
+            name: sum(p.numel() for p in part.parameters()) / 1e6
+            for name, part in model.named_children()
+        })
+    if hasattr(model, 'phase'):
+        schedule = [model.phase(i) for i in range(cfg.train_cfg.max_iters)]
+        asked = [p for p in PHASES if p in args.measure and p in schedule]
+        images = random_batch(batch, crop, model.decode_head.num_classes - 1)
+        report['training'] = phases = measure_training(model, optim_wrapper,
+                                                       images, schedule, asked,
+                                                       args.steps)
+        if set(phases) == set(schedule):
+            seconds = sum(p['iterations'] * p['seconds']
+                          for p in phases.values())
+            report['schedule'] = dict(hours=seconds / 3600)
+    if 'inference' in args.measure:
+        report['inference'] = measure_inference(model, optim_wrapper, batch,
+                                                crop)
+    if 'par' in args.measure:
+        refiner = getattr(getattr(model, 'labeler', None), 'refiner', None)
+        report['par'] = measure_par(refiner or PAR(), crop, device)
+    if 'loader' in args.measure:
+        workers = args.workers or [loader.get('num_workers', 0)]
+        report['loader'] = measure_loader(loader, workers)
     return report
 
 
-def measure_cells(args: argparse.Namespace, argv: list) -> dict:
-    """The last phase at other crops and batches, each in a process of its
-    own: on the CPU memory is that of the process, and one may run out."""
-    growth = {}
-    for name, values in (('crop', args.crops), ('batch', args.batches)):
-        for value in values:
-            with TemporaryDirectory() as folder:
-                out = osp.join(folder, 'cell.json')
-                run = subprocess.run([
-                    sys.executable, __file__, *argv, '--phases',
-                    args.phases[-1], f'--{name}',
-                    str(value), '--synthetic', '--training-only', '--crops',
-                    '--batches', '--out', out
-                ],
-                                     stdout=subprocess.DEVNULL)
-                cell = {}
-                if run.returncode == 0:
-                    with open(out) as file:
-                        cell, = json.load(file)['training']
-            growth.setdefault(name, []).append({**cell, name: value})
-            print(name, value, cell.get('seconds', 'failed'), flush=True)
-    return growth
+def flatten(report: dict) -> Dict[str, float]:
+    """{'par': {'seconds': 1}} -> {'par seconds': 1}."""
+    flat = {}
+    for key, value in report.items():
+        inside = flatten(value) if isinstance(value, dict) else {'': value}
+        flat.update({f'{key} {k}'.strip(): v for k, v in inside.items()})
+    return flat
+
+
+def table(columns: Dict[str, Dict[str, float]]) -> str:
+    """A Markdown table; '-' where a column lacks what another one has."""
+    rows = [['', *columns], ['---'] * (len(columns) + 1)]
+    for key in dict.fromkeys(k for c in reversed(columns.values()) for k in c):
+        values = [column.get(key) for column in columns.values()]
+        rows.append([key] + [
+            '-' if v is None else f'{v:.3g}' if v < 1000 else f'{v:,.0f}'
+            for v in values
+        ])
+    widths = [max(map(len, cells)) for cells in zip(*rows)]
+    return '\n'.join(f'| {" | ".join(map(str.ljust, row, widths))} |'
+                     for row in rows)
+
+
+def report_text(report: Dict[str, dict]) -> str:
+    """A report in Markdown."""
+    rest = dict(report)
+    settings, phases = rest.pop('settings'), rest.pop('training', {})
+    texts = [', '.join(f'{k} {v}' for k, v in settings.items())]
+    if phases:
+        texts.append(table({k: flatten(v) for k, v in phases.items()}))
+    return '\n\n'.join([*texts, table({'': flatten(rest)})])
+
+
+def compare_text(before: Dict[str, dict], after: Dict[str, dict]) -> str:
+    """What differs between two reports; a ratio above 1 is a gain."""
+    was, now = before['settings'], after['settings']
+    lines = [
+        f'{key}: {was.get(key)} -> {now[key]}' for key in now
+        if was.get(key) != now[key]
+    ]
+    old, new = [flatten(dict(r, settings={})) for r in (before, after)]
+    same = dict(old.items() & new.items())
+    old, new = [{
+        k: v
+        for k, v in r.items() if k not in same
+    } for r in (old, new)]
+    ratio = {}
+    for key, value in new.items():
+        if value and old.get(key):
+            gain = old[key] / value
+            ratio[key] = 1 / gain if 'per_second' in key else gain
+    columns = dict(before=old, after=new, ratio=ratio)
+    return '\n'.join([*lines, '', table(columns)])
+
+
+def read_report(path: str) -> Dict[str, dict]:
+    """What --json wrote."""
+    try:
+        return json.loads(Path(path).read_text())
+    except ValueError as error:
+        raise ValueError(f'{path}: not a report that --json wrote') from error
 
 
 def main(argv=None) -> None:
     """Measure, or compare."""
-    argv = sys.argv[1:] if argv is None else argv
     args = parse_args(argv)
-    if args.compare:
-        reports = []
-        for path in args.compare:
-            with open(path) as file:
-                reports.append(json.load(file))
-        print(benchmark.compare_table(*reports))
-        return
-    report = measure(args)
-    report['growth'] = measure_cells(args, argv)
-    print(benchmark.report_tables(report))
-    if args.out:
-        with replacing(args.out) as unfinished:
+    try:
+        if args.compare:
+            print(compare_text(*map(read_report, args.compare)))
+            return
+        report = measure(args)
+    except (OSError, ValueError) as error:
+        raise SystemExit(str(error)) from error
+    print(report_text(report))
+    if args.json:
+        with replacing(args.json) as unfinished:
             unfinished.write_text(json.dumps(report, indent=2) + '\n')
 
 
