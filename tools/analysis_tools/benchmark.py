@@ -94,10 +94,11 @@ def measure(args: argparse.Namespace) -> Dict[str, dict]:
     compat.check_amp(cfg)
     device, loader = torch.device(get_device()), cfg.train_dataloader
     batch = loader.batch_size = args.batch or loader.batch_size
-    cropping = next(t for t in loader.dataset.pipeline if 'crop_size' in t)
-    if args.crop:
-        cropping.crop_size = (args.crop, args.crop)
-    crop = cropping.crop_size
+    datasets = loader.dataset.get('datasets', [loader.dataset])
+    crops = [t for d in datasets for t in d.pipeline if 'crop_size' in t]
+    for transform in crops if args.crop else ():
+        transform.crop_size = (args.crop, args.crop)
+    crop = crops[0].crop_size
 
     # as mmengine's Runner sets it up
     env = cfg.get('env_cfg', {})
@@ -106,23 +107,29 @@ def measure(args: argparse.Namespace) -> Dict[str, dict]:
     init_default_scope('mmseg')
     MMLogger.get_current_instance().setLevel('ERROR')
     torch.manual_seed(0)
-    cfg.model.backbone.init_cfg = None  # the weights make no difference
+
+    settings = dict(
+        config=os.path.basename(args.config),
+        batch=batch,
+        crop=f'{crop[0]} x {crop[1]}',
+        precision=args.amp or 'float32')
+    report = dict(settings={**settings, **describe_machine(device)})
+    if 'loader' in args.measure:
+        workers = args.workers or [loader.get('num_workers', 0)]
+        report['loader'] = measure_loader(loader, workers)
+    if args.measure == ['loader']:
+        return report
+
+    cfg.model.pretrained = cfg.model.backbone.init_cfg = None
     model = MODELS.build(cfg.model)
     model.init_weights()
     model.to(device)
     optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-
-    report = dict(
-        settings=dict(
-            config=os.path.basename(args.config),
-            batch=batch,
-            crop=f'{crop[0]} x {crop[1]}',
-            precision=args.amp or 'float32',
-            **describe_machine(device)),
-        million_parameters={
-            name: sum(p.numel() for p in part.parameters()) / 1e6
-            for name, part in model.named_children()
-        })
+    report['million_parameters'] = {
+        name: count / 1e6
+        for name, part in model.named_children()
+        if (count := sum(p.numel() for p in part.parameters()))
+    }
     if hasattr(model, 'phase'):
         schedule = [model.phase(i) for i in range(cfg.train_cfg.max_iters)]
         asked = [p for p in PHASES if p in args.measure and p in schedule]
@@ -140,9 +147,6 @@ def measure(args: argparse.Namespace) -> Dict[str, dict]:
     if 'par' in args.measure:
         refiner = getattr(getattr(model, 'labeler', None), 'refiner', None)
         report['par'] = measure_par(refiner or PAR(), crop, device)
-    if 'loader' in args.measure:
-        workers = args.workers or [loader.get('num_workers', 0)]
-        report['loader'] = measure_loader(loader, workers)
     return report
 
 

@@ -179,8 +179,9 @@ def measure_loader(cfg: Config, workers: Sequence[int]) -> Dict[str, dict]:
     worker processes (0 for this one), and each transform in this process."""
     dataset = DATASETS.build(cfg.dataset)
     timer = PartTimer(torch.device('cpu'))
-    for transform in dataset.pipeline.transforms:
-        timer.wrap(transform, 'transform', type(transform).__name__)
+    for part in getattr(dataset, 'datasets', [dataset]):
+        for transform in part.pipeline.transforms:
+            timer.wrap(transform, 'transform', type(transform).__name__)
     np.random.seed(0)
     dataset[0]  # what is imported and allocated only once
     for i in range(NUM_IMAGES):
