@@ -48,8 +48,8 @@ def parse_args(argv=None) -> argparse.Namespace:
         nargs='+',
         choices=[*PHASES, 'inference', 'par', 'loader'],
         default=[*PHASES, 'inference', 'par'],
-        help='what to measure: training steps in phases of the schedule, and '
-        'more (default: all but the loader)')
+        help='what to measure: training steps in those of the phases that '
+        'the schedule has, and more (default: all but the loader)')
     add('--steps', type=int, default=20, help='steps timed in each phase')
     add('--crop', type=int, help="side in pixels (default: the config's)")
     add('--batch', type=int, help="images a step (default: the config's)")
