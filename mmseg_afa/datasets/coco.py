@@ -4,7 +4,7 @@ from typing import Optional
 from mmseg.datasets import COCOStuffDataset
 from mmseg.registry import DATASETS
 
-from .palette import voc_palette
+from .mask_file import voc_palette
 from .weak_label import WeakLabelDataset
 
 NUM_OBJECT_CLASSES = 80

@@ -10,7 +10,7 @@ from typing import NamedTuple, Tuple, Union
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from .mask_file import IGNORE
+from ..utils import IGNORE_INDEX
 
 # Of a polygon in pixels. COCO's images have sides of up to 640; pycocotools
 # takes memory in proportion, 100 MB for this, whatever the image's size.
@@ -70,7 +70,7 @@ def draw_mask(image: CocoImage, crowd: str, where: str) -> np.ndarray:
         ignored = annotation.iscrowd and crowd == 'ignore'
         np.copyto(
             mask,
-            IGNORE if ignored else annotation.number,
+            IGNORE_INDEX if ignored else annotation.number,
             where=coco_mask.decode(region).view(bool))
     return np.ascontiguousarray(mask)
 

@@ -15,10 +15,8 @@ import re
 from collections import Counter
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
-from mmengine import fileio
-
-from ..utils import collecting, needing_utf8, replacing
-from .image_list import first_few
+from ..utils import replacing
+from .image_list import DataError, first_few, read_text
 
 MAKE_LABEL_FILE = 'python tools/dataset_converters/image_labels.py'
 
@@ -30,8 +28,7 @@ Labels = Dict[str, Tuple[str, ...]]
 def read_label_file(
     path: str,
     known_classes: Optional[Sequence[str]] = None,
-    backend_args: Optional[dict] = None,
-    errors: Optional[List[str]] = None
+    backend_args: Optional[dict] = None
 ) -> Tuple[Optional[Tuple[str, ...]], Labels]:
     """Read a label file.
 
@@ -42,10 +39,6 @@ def read_label_file(
             line either, any tag may occur.
         backend_args (dict, optional): Where the file is kept, see
             :func:`mmengine.fileio.get_text`.
-        errors (list, optional): Takes the messages of all lines that are
-            wrong, in place of the ValueError of the first. The tags of an
-            image are then those of its first line, whether they are classes
-            or not.
 
     Returns:
         tuple: The classes of the first line, or None if it lists none; and
@@ -53,19 +46,23 @@ def read_label_file(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a line cannot be read, names an image again, or has a
-            tag that is no class. The message starts with file and line.
+        ValueError: If it is not UTF-8; or, as a DataError, if a line cannot
+            be read, names an image again, or has a tag that is no class. Each
+            problem starts with file and line.
     """
-    try:
-        with needing_utf8(path):
-            text = fileio.get_text(
-                path, encoding='utf-8-sig', backend_args=backend_args)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f'{path}: no such label file. For data in the layout of VOC make '
-            f'it by `{MAKE_LABEL_FILE} DATA_ROOT`; docs/datasets.md shows how '
-            'to write it for other data.') from error
-    return _parse(path, text, known_classes, errors)
+    return _parse(path, _read(path, backend_args), known_classes)
+
+
+def read_classes(
+        path: str,
+        backend_args: Optional[dict] = None) -> Optional[Tuple[str, ...]]:
+    """Read the classes of a label file's first line; None if it has none.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not UTF-8, or the first line is wrong.
+    """
+    return _parse_classes(path, _lines(_read(path, backend_args))[0])
 
 
 def write_label_file(path: str, classes: Sequence[str],
@@ -98,45 +95,53 @@ def write_label_file(path: str, classes: Sequence[str],
         unfinished.write_bytes(text.encode())
 
 
-def _parse(path, text, known_classes=None, errors=None):
-    # Not str.splitlines: names may hold the rarer line separators of Unicode.
-    lines = re.split(r'\r\n?|\n', text)
-    classes = None
-    first_image_line = 1
-    if lines[0].startswith('#'):
-        with collecting(errors):
-            classes = _parse_classes(f'{path}:1', lines[0])
-        first_image_line = 2
-    known = known_classes or classes
+def _read(path, backend_args):
+    return read_text(
+        path, 'no such label file. For data in the layout of VOC make it by '
+        f'`{MAKE_LABEL_FILE} DATA_ROOT`; docs/datasets.md shows how to write '
+        'it for other data.', backend_args)
 
-    labels, line_of = {}, {}
-    for number, line in enumerate(lines[first_image_line - 1:],
-                                  first_image_line):
-        if not line.strip():
-            continue
-        where = f'{path}:{number}'
-        with collecting(errors):
-            name, tags = _parse_image(where, line)
-            if name in labels:
-                raise ValueError(
-                    f'{where}: {name!r} stands in line {line_of[name]} '
-                    'already: keep one of the two lines.')
-            labels[name], line_of[name] = tags, number
+
+def _lines(text):
+    # Not str.splitlines: names may hold the rarer line separators of Unicode.
+    return re.split(r'\r\n?|\n', text)
+
+
+def _parse(path, text, known=None):
+    classes, labels, line_of, problems = None, {}, {}, []
+    for number, line in enumerate(_lines(text), 1):
+        try:
+            if number == 1 and line.startswith('#'):
+                classes = _parse_classes(path, line)
+            elif line.strip():
+                where = f'{path}:{number}'
+                name, tags = _parse_image(where, line)
+                if name in labels:
+                    raise ValueError(
+                        f'{where}: {name!r} stands in line {line_of[name]} '
+                        'already: keep one of the two lines.')
+                labels[name], line_of[name] = tags, number
+        except ValueError as error:
+            problems.append(str(error))
+    known = known or classes
     unknown = unknown_tags(labels, known) if known else {}
     if unknown:
         first = next(iter(unknown.values()))[0]
-        with collecting(errors):
-            raise ValueError(f'{path}:{line_of[first]}: '
-                             f'{explain_all_unknown(unknown, known)}')
+        problems.append(f'{path}:{line_of[first]}: '
+                        f'{explain_all_unknown(unknown, known)}')
+    if problems:
+        raise DataError(problems, (classes, labels))
     return classes, labels
 
 
-def _parse_classes(where, line):
+def _parse_classes(path, line):
+    if not line.startswith('#'):
+        return None
     classes = tuple(name.strip() for name in line[1:].split(','))
     if '' in classes:
-        raise ValueError(f'{where}: found {line!r}, expected the names of '
+        raise ValueError(f'{path}:1: found {line!r}, expected the names of '
                          'the foreground classes: "# cat,cow,dog".')
-    check_classes(where, classes)
+    check_classes(f'{path}:1', classes)
     return classes
 
 
@@ -212,12 +217,12 @@ def explain_all_unknown(unknown: Mapping[str, Sequence[str]],
     if len(unknown) == 1:
         (tag, names), = unknown.items()
         return f'{explain_unknown(tag, classes)} Images: {first_few(names)}.'
-    lines = [f'{len(unknown)} tags are no classes:']
     ranked = sorted(unknown.items(), key=lambda item: -len(item[1]))
-    for tag, names in ranked[:MOST_UNKNOWN]:
-        nearest = _nearest(tag, classes)
-        meant = f'did you mean {nearest!r}? ' if nearest else ''
-        lines.append(f'  {tag!r}: {meant}Images: {first_few(names)}')
+    lines = [f'{len(unknown)} tags are no classes:']
+    lines += [
+        f'  {tag!r}: {_meant(tag, classes)}Images: {first_few(names)}'
+        for tag, names in ranked[:MOST_UNKNOWN]
+    ]
     if len(ranked) > MOST_UNKNOWN:
         lines.append(f'  ... ({len(ranked)} in all)')
     lines.append('Correct them, or add them to the classes, which are '
@@ -235,14 +240,12 @@ def explain_unknown(tag: str, classes: Sequence[str]) -> str:
     Returns:
         str: The end of an error message.
     """
-    nearest = _nearest(tag, classes)
-    meant = f'did you mean {nearest!r}? ' if nearest else ''
-    return (f'the tag {tag!r} is no class: {meant}Correct it, or add it to '
-            f'the classes, which are {", ".join(classes)}.')
+    return (f'the tag {tag!r} is no class: {_meant(tag, classes)}Correct it, '
+            f'or add it to the classes, which are {", ".join(classes)}.')
 
 
-def _nearest(tag, classes):
+def _meant(tag, classes):
     # Compared without case: 'Cat' is as near to 'cat' as can be.
     lower = {name.lower(): name for name in classes}
     nearest = difflib.get_close_matches(tag.lower(), lower, n=1)
-    return lower[nearest[0]] if nearest else None
+    return f'did you mean {lower[nearest[0]]!r}? ' if nearest else ''

@@ -2,20 +2,39 @@
 """Masks: images that hold the number of a class at each pixel."""
 from io import BytesIO
 from itertools import compress
-from typing import Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import mmcv
 import numpy as np
 from mmengine import fileio
 from PIL import Image
 
-from .palette import voc_palette
+from ..utils import IGNORE_INDEX
 
-IGNORE = 255
-PALETTE = np.ravel(voc_palette(256)).tolist()
 # Of zlib, for images of COCO: a third of the default's time, half as large
 # again.
 COMPRESS_LEVEL = 3
+
+
+def voc_palette(num_classes: int) -> List[List[int]]:
+    """The colours of PASCAL VOC, carried on to more classes.
+
+    The bits of the class number, three at a time, become the bits of red,
+    green and blue, highest first: up to 256 colours, no two alike.
+
+    Args:
+        num_classes (int): Number of classes, background counted.
+
+    Returns:
+        list[list[int]]: [R, G, B] of each class, 0 to 255.
+    """
+    return [[
+        sum((number >> 3 * bit + channel & 1) << 7 - bit for bit in range(8))
+        for channel in range(3)
+    ] for number in range(num_classes)]
+
+
+PALETTE = np.ravel(voc_palette(256)).tolist()
 
 
 def read_mask(path: str,
@@ -81,7 +100,7 @@ def decode_mask(content: bytes,
             f'{where}: found {found}, expected one channel with the number of '
             'a class at each pixel. If its colours stand for classes, '
             'convert it to numbers.')
-    wrong = (mask >= num_classes) & (mask != IGNORE)
+    wrong = (mask >= num_classes) & (mask != IGNORE_INDEX)
     if mask.dtype.kind == 'i':
         wrong |= mask < 0
     if wrong.any():

@@ -12,8 +12,8 @@ from mmseg.registry import DATASETS
 
 from .image_list import (IMAGE_SUFFIXES, by_stem, composed, find_files,
                          find_images, find_missing, first_few, read_image_list)
-from .label_file import MAKE_LABEL_FILE, read_label_file
-from .palette import voc_palette
+from .label_file import MAKE_LABEL_FILE, Labels, read_classes, read_label_file
+from .mask_file import voc_palette
 from .transforms.load_image import BrokenImageError
 
 
@@ -74,31 +74,34 @@ class WeakLabelDataset(BaseSegDataset):
         if label_file and data_root and not is_abs(label_file):
             label_file = fileio.join_path(data_root, label_file)
         self.label_file = label_file
-        metainfo = dict(metainfo or {})
-        if 'classes' not in {**self.METAINFO, **metainfo}:
+        metainfo = self._load_metainfo(metainfo)
+        if 'classes' not in metainfo:
             metainfo['classes'] = self._listed_classes(
                 kwargs.get('backend_args'))
-        if 'palette' not in {**self.METAINFO, **metainfo}:
-            # mmseg would draw random colours, the background's too
-            classes = metainfo.get('classes', self.METAINFO.get('classes'))
-            metainfo['palette'] = voc_palette(len(classes))
+        first = metainfo['classes'][0]
+        if first != 'background':
+            raise ValueError(
+                f'{type(self).__name__}: metainfo.classes begins with '
+                f"{first!r}. Put 'background' first: it has id 0 in the "
+                'masks, and the tags are about the classes behind it.')
+        # mmseg would draw random colours, the background's too
+        metainfo.setdefault('palette', voc_palette(len(metainfo['classes'])))
+        if isinstance(img_suffix, str):
+            img_suffix = (img_suffix, )
         super().__init__(
             metainfo=metainfo,
             data_root=data_root,
-            img_suffix=img_suffix,
+            img_suffix=tuple(img_suffix),
             **kwargs)
 
     def prepare_data(self, idx: int) -> Optional[dict]:
         """Run the pipeline for an image.
 
-        Args:
-            idx (int): Its index.
-
         Returns:
             dict: What the pipeline gives, or None for an image to skip.
 
         Raises:
-            OSError: If it is missing, unless it is to be skipped.
+            OSError: If the image is missing, unless it is to be skipped.
             ValueError: If it cannot be read, unless it is to be skipped; or
                 if this is so for more than half of all images.
         """
@@ -110,8 +113,7 @@ class WeakLabelDataset(BaseSegDataset):
             path = self.get_data_info(idx)['img_path']
             if path not in self._broken:
                 self._broken.add(path)
-                # An error, for mmengine logs nothing less in the processes
-                # of other GPUs.
+                # On ranks other than 0 mmengine logs only errors.
                 print_log(
                     f'{error} Skipped: {len(self._broken)} of {len(self)} '
                     'images so far.',
@@ -129,8 +131,7 @@ class WeakLabelDataset(BaseSegDataset):
             raise ValueError(
                 f'{type(self).__name__} needs to know its classes: set '
                 "label_file, or metainfo=dict(classes=('background', ...)).")
-        classes, _ = read_label_file(
-            self.label_file, backend_args=backend_args)
+        classes = read_classes(self.label_file, backend_args)
         if classes is None:
             raise ValueError(
                 f'{self.label_file}:1: lists no classes. Add a first line '
@@ -142,82 +143,80 @@ class WeakLabelDataset(BaseSegDataset):
         """Read the image list and the label file, and check them.
 
         Returns:
-            list[dict]: For each image what mmseg's datasets give, and
-            'num_classes' and 'image_label'.
+            list[dict]: See :meth:`image_info`; and 'image_label' where the
+            label file has a line for the image.
         """
-        classes = self._metainfo['classes']
-        if classes[0] != 'background':
-            raise ValueError(
-                f'{type(self).__name__}: metainfo.classes begins with '
-                f"{classes[0]!r}. Put 'background' first: it has id 0 in the "
-                'masks, and the tags are about the classes behind it.')
         paths = self.find_files(self.list_names())
-        names = list(paths)
-        labels = self._image_labels(names)
-
-        data_list = [
-            dict(
-                img_path=paths[name],
-                label_map=self.label_map,
-                reduce_zero_label=self.reduce_zero_label,
-                seg_fields=[],
-                num_classes=len(classes)) for name in names
-        ]
-        self._check_files([info['img_path'] for info in data_list], 'images')
-        mask_dir = self.data_prefix.get('seg_map_path')
-        for name, info in zip(names, data_list):
-            if mask_dir is not None:
-                info['seg_map_path'] = osp.join(mask_dir,
-                                                name + self.seg_map_suffix)
+        labels = self._image_labels(list(paths))
+        data_list = []
+        for name, path in paths.items():
+            info = self.image_info(name, path)
             if name in labels:
                 info['image_label'] = labels[name]
-        if self.test_mode and mask_dir is not None:
-            self._check_files([info['seg_map_path'] for info in data_list],
-                              'masks')
+            data_list.append(info)
+        self._check_files('img_path', data_list)
+        if self.test_mode:
+            self._check_files('seg_map_path', data_list)
         return data_list
 
-    def list_names(self, errors: Optional[List[str]] = None) -> List[str]:
-        """The images of the list or, without one, of the folder.
-
-        Args:
-            errors (list[str], optional): Takes up wrong lines; else the first
-                of them is raised.
-        """
+    def list_names(self) -> List[str]:
+        """The images of the list or, without one, of the folder."""
         if self.ann_file and not osp.isdir(self.ann_file):
-            return read_image_list(self.ann_file, self.backend_args, errors)
-        return find_images(self.data_prefix['img_path'], self._suffixes,
+            return read_image_list(self.ann_file, self.backend_args)
+        return find_images(self.data_prefix['img_path'], self.img_suffix,
                            self.backend_args)
 
-    def find_files(self,
-                   names: Sequence[str],
-                   errors: Optional[List[str]] = None) -> Dict[str, str]:
+    def find_files(self, names: Sequence[str]) -> Dict[str, str]:
         """Name and path of images; see :func:`image_list.find_files`."""
-        return find_files(self.data_prefix['img_path'], names, self._suffixes,
-                          self.backend_args, errors)
+        return find_files(self.data_prefix['img_path'], names, self.img_suffix,
+                          self.backend_args)
 
-    @property
-    def _suffixes(self) -> Tuple[str, ...]:
-        if isinstance(self.img_suffix, str):
-            return (self.img_suffix, )
-        return tuple(self.img_suffix)
+    def image_info(self, name: str, path: str) -> dict:
+        """What the pipeline gets to know of an image, except for its labels.
 
-    def _image_labels(self, names: List[str]) -> Dict[str, np.ndarray]:
-        """The labels of the images that have some, each uint8 (C, )."""
+        Args:
+            name (str): Its name, without suffix.
+            path (str): Its file.
+
+        Returns:
+            dict: What mmseg's data sets give, and 'num_classes'.
+        """
+        info = dict(
+            img_path=path,
+            label_map=self.label_map,
+            reduce_zero_label=self.reduce_zero_label,
+            seg_fields=[],
+            num_classes=len(self._metainfo['classes']))
+        mask_dir = self.data_prefix.get('seg_map_path')
+        if mask_dir is not None:
+            info['seg_map_path'] = osp.join(mask_dir,
+                                            name + self.seg_map_suffix)
+        return info
+
+    def read_labels(self) -> Tuple[Optional[tuple], Labels]:
+        """Read the label file; see :func:`read_label_file`.
+
+        In validation it may be missing: then there are no labels.
+        """
         if self.test_mode and not (self.label_file and fileio.exists(
                 self.label_file, backend_args=self.backend_args)):
-            return {}
-        make = f'`{MAKE_LABEL_FILE} {self.data_root or "DATA_ROOT"}`'
+            return None, {}
         if not self.label_file:
             raise ValueError(
                 f'{type(self).__name__} has no label_file to train with: set '
-                f'it. {make} makes one for data in the layout of VOC.')
-        classes = self._metainfo['classes']
+                f'it. {self._make} makes one for data in the layout of VOC.')
         # Tags may name any class of the data set, also where `metainfo`
         # selects some of them; the others are no objects then.
-        all_classes = self.METAINFO.get('classes', classes)
-        _, tags = read_label_file(self.label_file, all_classes[1:],
-                                  self.backend_args)
-        tags = by_stem(self.label_file, tags)
+        classes = self.METAINFO.get('classes', self._metainfo['classes'])
+        return read_label_file(self.label_file, classes[1:], self.backend_args)
+
+    @property
+    def _make(self) -> str:
+        return f'`{MAKE_LABEL_FILE} {self.data_root or "DATA_ROOT"}`'
+
+    def _image_labels(self, names: List[str]) -> Dict[str, np.ndarray]:
+        """The labels of the images that have some, each uint8 (C, )."""
+        tags = by_stem(self.label_file, self.read_labels()[1])
         missing = [name for name in names if composed(name) not in tags]
         if missing and not self.test_mode:
             raise ValueError(
@@ -225,28 +224,29 @@ class WeakLabelDataset(BaseSegDataset):
                 f'{len(names)} images: {first_few(missing)}. Add "name: tag, '
                 'tag" lines ("name:" for an image without objects), remove '
                 f'the images from {self.ann_file or "the folder"}, or make '
-                f'the file anew: {make} with --list naming the image list.')
-        index = {name: i for i, name in enumerate(classes[1:])}
-        labels = {}
-        for name in names:
-            found = tags.get(composed(name))
-            if found is not None:
-                label = np.zeros(len(index), np.uint8)
-                label[[index[tag] for tag in found if tag in index]] = 1
-                labels[name] = label
-        return labels
+                f'the file anew: {self._make} with --list naming the image '
+                'list.')
+        classes = self._metainfo['classes'][1:]
+        return {
+            name: np.array([one in shown for one in classes], np.uint8)
+            for name, shown in zip(names, map(tags.get, map(composed, names)))
+            if shown is not None
+        }
 
-    def _check_files(self, paths: List[str], kind: str) -> None:
+    def _check_files(self, key: str, data_list: List[dict]) -> None:
         """Raise FileNotFoundError if some of the files are not there."""
+        paths = [info[key] for info in data_list if key in info]
         missing = find_missing(paths, self.backend_args)
         if not missing:
             return
-        remedy = ('correct data_root, data_prefix or the suffix, or remove '
-                  f'the names from {self.ann_file or "the folder"}')
-        if kind == 'masks':
-            remedy += (". For images without masks give data_prefix no "
-                       "'seg_map_path', and take LoadMask and "
-                       'ImageLabelFromMask out of the pipeline')
+        kind, more = 'images', ''
+        if key == 'seg_map_path':
+            kind, more = 'masks', (
+                ". For images without masks give data_prefix no "
+                "'seg_map_path', and take LoadMask and ImageLabelFromMask "
+                'out of the pipeline')
         raise FileNotFoundError(
             f'{len(missing)} of {len(paths)} {kind} are missing: '
-            f'{first_few(missing)}: {remedy}.')
+            f'{first_few(missing)}: correct data_root, data_prefix or the '
+            f'suffix, or remove the names from {self.ann_file or "the folder"}'
+            f'{more}.')

@@ -1,7 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 from mmseg.datasets import PascalVOCDataset
 
-from mmseg_afa.datasets.palette import voc_palette
+from mmseg_afa.datasets.mask_file import voc_palette
 
 
 def test_it_goes_on_where_the_colours_of_voc_end():

@@ -1,33 +1,64 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import importlib
 import json
-import os
-import subprocess
-import sys
-from importlib import util
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from ..test_datasets.broken_folder import (BROKEN_TRAIN, BROKEN_VAL,
-                                           TRAIN_LIST, VAL_LIST, write_broken)
+from .broken_folder import (BROKEN_TRAIN, BROKEN_VAL, TRAIN_LIST, VAL_LIST,
+                            write_broken)
 
-ROOT = Path(__file__).parents[2]
-TOOL = ROOT / 'tools/analysis_tools/check_dataset.py'
-spec = util.spec_from_file_location('check_dataset', TOOL)
-check_dataset = util.module_from_spec(spec)
-spec.loader.exec_module(check_dataset)
-
+TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
 KEPT_TRAIN = [name for name in TRAIN_LIST[:-2] if name not in BROKEN_TRAIN]
 KEPT_VAL = [name for name in VAL_LIST if name not in BROKEN_VAL]
 FIXED = [
     'train_dataloader.dataset.ann_file=lists/train.fixed.txt',
     'val_dataloader.dataset.ann_file=lists/val.fixed.txt'
 ]
+UNUSED = 'lines of the label file without an image'
+BLUE = (31, 119, 180)  # of the bars
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(TOOLS)
+    return write_broken(tmp_path)
 
 
 def run(config, *args):
-    return check_dataset.main([str(config), '--workers', '1', *args])
+    tool = importlib.import_module('check_dataset')
+    return tool.main([str(config), '--workers', '2', *args])
+
+
+def check(config, *args, split='train'):
+    """What is found out about one of the data sets."""
+    path = config.with_name('found.json')
+    run(config, '--json', str(path), '--split', split, *args)
+    return json.loads(path.read_text())['splits'][split]
+
+
+def change(config, *replacements):
+    """Replace parts of the config's text."""
+    text = config.read_text()
+    for old, new in replacements:
+        assert old in text
+        text = text.replace(old, new)
+    config.write_text(text)
+
+
+def kinds(found, fatal=None):
+    """The names of each kind of finding."""
+    names = {}
+    for finding in found['findings']:
+        if fatal in (None, finding['fatal']):
+            names.setdefault(finding['kind'], []).append(finding['name'])
+    return names
+
+
+def messages(found, kind):
+    return [of['message'] for of in found['findings'] if of['kind'] == kind]
 
 
 def files(folder):
@@ -37,132 +68,69 @@ def files(folder):
     }
 
 
-def test_process(tmp_path):
-    """All problems are told at once, by processes."""
-    config = write_broken(tmp_path)
+def test_training(config):
+    found = check(config)
+    assert (found['images'], found['usable']) == (14, 11)
+    assert kinds(found, True) == {
+        'problems with the image list': ['', ''],
+        'missing images': ['gone'],
+        'unreadable images': ['cut'],
+        'images without a line in the label file': ['noline']
+    }
+    assert kinds(found, False) == {
+        'images without any tag': ['plain'],
+        'images smaller than 32 pixels': ['noline', 'tiny'],
+        'images whose mask shows a class that is no tag': ['untagged'],
+        'images with a tag that is not in the mask': ['unshown'],
+        'classes without images': [''],
+        'classes with 1 to 4 training images': ['']
+    }
+    assert found['classes'] == dict(cat=8, cow=0, dog=3)
+    assert found['heights'] == [30, 40, 60]
+    assert found['widths'] == [33, 50, 55]
+
+
+def test_validation(config):
+    found = check(config, split='val')
+    assert (found['images'], found['usable']) == (5, 2)
+    assert kinds(found, True) == {
+        'missing masks': ['nomask'],
+        'unreadable masks or with values of no class': ['seven'],
+        'masks of another size than the image': ['scaled']
+    }
+    # nothing tells how well the network finds dogs
+    assert kinds(found, False) == {'classes without images': ['']}
+    text = '\n'.join(of['message'] for of in found['findings'])
+    assert '[7]' in text and '(20, 25)' in text
+    # 'cat0' has a line in the label file, 'good' is told by its mask
+    assert found['classes'] == dict(cat=2, cow=1, dog=0)
+
+
+def test_output(config, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv('COLUMNS', '120')
     before = files(tmp_path)
-    result = subprocess.run([sys.executable, TOOL, config, '--workers', '2'],
-                            stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE,
-                            universal_newlines=True,
-                            env=dict(
-                                os.environ,
-                                PYTHONPATH=str(ROOT),
-                                COLUMNS='120'))
-    assert result.returncode == 1, result.stderr
-    assert 'Traceback' not in result.stderr
-    assert result.stdout.splitlines()[-1] == (
+    assert run(config) == 1
+    assert files(tmp_path) == before
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == (
         'The data cannot be used to train: '
-        'train: problems with the image list: 2; '
-        'train: missing images: 1; '
-        'train: unreadable images: 1; '
         'train: images without a line in the label file: 1; '
+        'train: missing images: 1; '
+        'train: problems with the image list: 2; '
+        'train: unreadable images: 1; '
+        'val: masks of another size than the image: 1; '
         'val: missing masks: 1; '
-        'val: unreadable masks or with values of no class: 1; '
-        'val: masks of another size than the image: 1.')
+        'val: unreadable masks or with values of no class: 1.')
     rows = [[cell.strip() for cell in line.strip('│').split('│')]
-            for line in result.stdout.splitlines() if '│' in line]
-    assert ['images', '14', '5'] in rows
-    assert ['without anything fatal', '11', '2'] in rows
-    assert ['heights: min, median, max', '30, 40, 60', '40, 40, 40'] in rows
-    assert ['widths: min, median, max', '33, 50, 55', '50, 50, 50'] in rows
-    assert ['unreadable images', '1', '0'] in rows
-    assert ['classes without images', '1', '1'] in rows
-    assert ['training images that are in here, too', '0', '1'] in rows
+            for line in lines if '│' in line]
+    for row in (['images', '14', '5'], ['without anything fatal', '11', '2'],
+                ['heights: min, median, max', '30, 40, 60',
+                 '40, 40, 40'], ['unreadable images', '1',
+                                 '0'], ['classes without images', '1', '1'],
+                ['training images that are in here, too', '0', '1']):
+        assert row in rows
     assert rows[-3:] == [['cat', '8', '2'], ['dog', '3', '0'],
                          ['cow', '0', '1']]
-    assert files(tmp_path) == before
-
-
-def test_fix(tmp_path, capsys):
-    config = write_broken(tmp_path)
-    before = files(tmp_path)
-    assert run(config, '--fix') == 0
-    out = capsys.readouterr().out
-    assert f'Train with --cfg-options {" ".join(FIXED)}\n' in out
-    assert out.splitlines()[-1] == (
-        'With the fixed lists, the data can be used to train. Warnings: 8.')
-    written = {
-        tmp_path / f'lists/{split}.fixed.txt':
-        ''.join(f'{name}\n' for name in kept)
-        for split, kept in (('train', KEPT_TRAIN), ('val', KEPT_VAL))
-    }
-    assert files(tmp_path) == {
-        **before,
-        **{
-            path: text.encode()
-            for path, text in written.items()
-        }
-    }
-    assert run(config, '--cfg-options', *FIXED) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == (
-        'The data can be used to train. Warnings: 8.')
-
-
-def test_fix_what_has_no_list(tmp_path, capsys):
-    config = write_broken(tmp_path)
-    assert run(config, '--split', 'train', '--fix', '--cfg-options',
-               'train_dataloader.dataset.ann_file=') == 0
-    names = (tmp_path / 'train.fixed.txt').read_text().split()
-    assert 'good' not in names  # it has no line in the label file
-    assert names == sorted(KEPT_TRAIN)
-    option = 'train_dataloader.dataset.ann_file=train.fixed.txt'
-    assert option in capsys.readouterr().out
-    assert run(config, '--split', 'train', '--cfg-options', option) == 0
-
-
-def test_what_no_list_can_fix(tmp_path, capsys):
-    config = write_broken(tmp_path, unknown_tag=True)
-    assert run(config, '--fix') == 1
-    assert capsys.readouterr().out.splitlines()[-1] == (
-        'With the fixed lists, the data cannot be used to train: '
-        'train: problems with the label file: 2; '
-        'val: problems with the label file: 2.')
-
-
-def test_nothing_left(tmp_path, capsys):
-    config = write_broken(tmp_path)
-    for path in (tmp_path / 'images').iterdir():
-        path.write_bytes(b'')
-    assert run(config, '--fix', '--split', 'train') == 1
-    out = capsys.readouterr().out
-    assert 'train: no image is left: no list written.' in out
-    assert 'Train with' not in out
-    assert not (tmp_path / 'lists/train.fixed.txt').exists()
-
-
-def test_nothing_to_fix(tmp_path, capsys):
-    config = write_broken(tmp_path)
-    (tmp_path / 'lists/val.txt').write_text('good\n')
-    assert run(config, '--fix', '--split', 'val') == 0
-    assert 'none written' in capsys.readouterr().out
-    assert not (tmp_path / 'lists/val.fixed.txt').exists()
-
-
-def test_json_and_plot(tmp_path, capsys):
-    config = write_broken(tmp_path)
-    assert run(config, '--json', str(tmp_path / 'check.json'), '--plot',
-               str(tmp_path / 'check.png')) == 1
-    found = json.loads((tmp_path / 'check.json').read_text())
-    assert found['trainable'] is False
-    train, val = found['splits']['train'], found['splits']['val']
-    assert (train['images'], train['usable']) == (14, 11)
-    assert (val['images'], val['usable']) == (5, 2)
-    assert train['heights'] == [30, 40, 60]
-    assert train['classes'] == dict(cat=8, cow=0, dog=3)
-    assert sum(finding['fatal'] for finding in train['findings']) == 5
-    assert len(train['findings']) == 12
-    assert [(f['kind'], f['name']) for f in val['findings']
-            ] == [('missing masks', 'nomask'),
-                  ('unreadable masks or with values of no class', 'seven'),
-                  ('masks of another size than the image', 'scaled'),
-                  ('classes without images', ''),
-                  ('training images that are in here, too', 'cat0')]
-    assert Image.open(tmp_path / 'check.png').format == 'PNG'
-
-
-def test_examples_are_few(tmp_path, capsys):
-    config = write_broken(tmp_path)
     (tmp_path / 'lists/train.txt').write_text('a\nb\nc\nd\ne\n')
     assert run(config, '--split', 'train') == 1
     out = capsys.readouterr().out
@@ -171,8 +139,208 @@ def test_examples_are_few(tmp_path, capsys):
     assert '... and 2 more' in out
 
 
-def test_other_data_sets(tmp_path, capsys):
-    config = write_broken(tmp_path)
+def test_lines_without_an_image(config, tmp_path):
+    """Photos that are lost are noticed, also where a folder is the list."""
+    change(config, ("ann_file='lists/train.txt'", "ann_file=''"))
+    with (tmp_path / 'image_labels.txt').open('a') as file:
+        file.write('lost.jpg: dog\n')
+    found = check(config)
+    assert kinds(found, False)[UNUSED] == ['gone', 'lost.jpg']
+    assert messages(found, UNUSED)[1] == (
+        f"{tmp_path}/image_labels.txt: 'lost.jpg' is not in {tmp_path}/images:"
+        ' correct the name, add the image, or remove the line.')
+    # the images of the other data set may be in a folder of their own
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'images/cat0.jpg').rename(tmp_path / 'other/lost.png')
+    change(config, ("ann_file='lists/val.txt',\n        data_prefix=dict("
+                    "img_path='images'", "data_prefix=dict(img_path='other'"))
+    assert kinds(check(config))[UNUSED] == ['cat0', 'gone']
+
+
+def test_overlap(config):
+    run(config, '--json', str(config.with_name('both.json')))
+    found = json.loads(config.with_name('both.json').read_text())
+    overlap = 'training images that are in here, too'
+    assert kinds(found['splits']['val'])[overlap] == ['cat0']
+    # the same names in another folder are other images
+    run(config, '--json', str(config.with_name('both.json')), '--cfg-options',
+        'val_dataloader.dataset.data_prefix.img_path=masks')
+    found = json.loads(config.with_name('both.json').read_text())
+    assert overlap not in kinds(found['splits']['val'])
+
+
+def test_wrong_masks_to_train_on_are_no_obstacle(config):
+    found = check(config, '--cfg-options',
+                  'train_dataloader.dataset.ann_file=lists/val.txt')
+    assert kinds(found, True) == {
+        'images without a line in the label file':
+        ['good', 'nomask', 'scaled', 'seven']
+    }
+    assert kinds(found)['masks of another size than the image'] == ['scaled']
+
+
+def test_all_wrong_lines_of_the_label_file(config, tmp_path):
+    path = tmp_path / 'image_labels.txt'
+    path.write_text(path.read_text() + 'tiny.png: cat\ntiny: cat\ndog\n'
+                    'elsewhere: dgo, caat\n')
+    found = check(config)
+    wrong = messages(found, 'problems with the label file')
+    assert sorted(text[len(f'{path}:')] for text in wrong) == [' ', *'111']
+    text = '\n'.join(wrong)
+    assert "'tiny' stands in line 11 already" in text
+    assert "found 'dog', expected" in text
+    assert "'dgo': did you mean 'dog'?" in text  # all unknown tags in one
+    assert "'caat': did you mean 'cat'?" in text
+    assert "'tiny' and 'tiny.png' differ only" in text
+    # nothing else is worse for it
+    assert (found['images'], found['usable']) == (14, 11)
+    assert found['classes'] == dict(cat=8, cow=0, dog=3)
+
+
+def test_images_that_are_not_told_apart(config, tmp_path):
+    """The others are examined, and can be trained on without these."""
+    for name in ('cat0', 'cat1'):
+        (tmp_path / f'images/{name}.png').touch()
+    found = check(config)
+    assert (found['images'], found['usable']) == (12, 9)
+    text = '\n'.join(messages(found, 'problems with the image list'))
+    assert "'cat0.jpg' and 'cat0.png' differ" in text
+    assert "'cat1.jpg' and 'cat1.png' differ" in text
+    assert run(config, '--fix', '--split', 'train') == 0
+
+
+@pytest.mark.parametrize('label_file, option, kind, text', [
+    (None, '', 'problems with the label file', 'no such label file'),
+    ('', 'label_file=', 'problems with the classes', 'needs to know its cl'),
+    ('cat: dog\n', '', 'problems with the classes', 'lists no classes'),
+    ('# cat,cat\n', '', 'problems with the label file', 'listed twice'),
+    ('# cat\n', 'metainfo.classes=cat,dog', 'problems with the classes',
+     "Put 'background' first"),
+])
+def test_classes(config, tmp_path, label_file, option, kind, text):
+    """All else is examined nevertheless."""
+    path = tmp_path / 'image_labels.txt'
+    path.unlink()
+    if label_file is not None:
+        path.write_text(label_file)
+    if option:
+        option = ['--cfg-options', f'train_dataloader.dataset.{option}']
+    found = check(config, *option)
+    wrong, = messages(found, kind)
+    assert text in wrong
+    assert kinds(found)['unreadable images'] == ['cut']
+    assert found['images'] == 14
+    assert run(config, '--fix', '--split', 'train', *option) == 1
+
+
+def test_classes_of_a_selection(config):
+    """Tags of classes that metainfo leaves out are no mistakes."""
+    dataset = 'train_dataloader.dataset'
+    found = check(config, '--cfg-options',
+                  f'{dataset}.type=PascalVOCWeakDataset',
+                  f'{dataset}.metainfo.classes=background,cat')
+    assert found['classes'] == dict(cat=8)
+    assert 'problems with the label file' not in kinds(found)
+
+
+@pytest.mark.parametrize('content, text', [('', 'names no image'),
+                                           (None, 'no such image list')])
+def test_no_images(config, tmp_path, content, text):
+    path = tmp_path / 'lists/train.txt'
+    path.unlink() if content is None else path.write_text(content)
+    found = check(config)
+    assert text in messages(found, 'problems with the image list')[0]
+    assert set(kinds(found)) == {'problems with the image list', UNUSED}
+    assert (found['heights'], found['usable']) == (None, 0)
+    assert run(config, '--fix', '--split', 'train') == 1
+
+
+def test_masks_that_are_loaded_from_nowhere(config):
+    masks = ", seg_map_path='masks'"
+    change(config, (masks, ''))
+    found = check(config, split='val')
+    assert 'problems with the folder of masks' in kinds(found, True)
+    change(config, (", dict(type='LoadMask')", ''))
+    found = check(config, split='val')
+    assert kinds(found, True) == {} and found['usable'] == 5
+
+
+def test_fix(config, tmp_path, capsys):
+    before = files(tmp_path)
+    assert run(config, '--fix') == 0
+    out = capsys.readouterr().out
+    assert f'Train with --cfg-options {" ".join(FIXED)}\n' in out
+    assert out.splitlines()[-1] == (
+        'With the fixed lists, the data can be used to train. Warnings: 8.')
+    for split, kept in (('train', KEPT_TRAIN), ('val', KEPT_VAL)):
+        text = ''.join(f'{name}\n' for name in kept)
+        before[tmp_path / f'lists/{split}.fixed.txt'] = text.encode()
+    assert files(tmp_path) == before
+    assert run(config, '--cfg-options', *FIXED) == 0
+
+
+def test_fix_what_has_no_list(config, tmp_path, capsys):
+    assert run(config, '--split', 'train', '--fix', '--cfg-options',
+               'train_dataloader.dataset.ann_file=') == 0
+    names = (tmp_path / 'train.fixed.txt').read_text().split()
+    assert names == sorted(KEPT_TRAIN)  # 'good' has no line in the label file
+    option = 'train_dataloader.dataset.ann_file=train.fixed.txt'
+    assert option in capsys.readouterr().out
+    assert run(config, '--split', 'train', '--cfg-options', option) == 0
+
+
+def test_what_no_list_can_fix(config, tmp_path, capsys):
+    with (tmp_path / 'image_labels.txt').open('a') as file:
+        file.write('cat9: dgo\n')
+    assert run(config, '--fix') == 1
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        'With the fixed lists, the data cannot be used to train: '
+        'train: problems with the label file: 1; '
+        'val: problems with the label file: 1.')
+
+
+def test_nothing_left_and_nothing_to_fix(config, tmp_path, capsys):
+    (tmp_path / 'lists/val.txt').write_text('good\n')
+    assert run(config, '--fix', '--split', 'val') == 0
+    assert 'none written' in capsys.readouterr().out
+    for path in (tmp_path / 'images').iterdir():
+        path.write_bytes(b'')
+    assert run(config, '--fix', '--split', 'train') == 1
+    out = capsys.readouterr().out
+    assert 'none written' in out and 'Train with' not in out
+    assert [
+        path.name for path in (tmp_path / 'lists').iterdir()
+        if 'fixed' in path.name
+    ] == []
+
+
+def test_plot(config, tmp_path, capsys):
+    """The longest bar is on top, and lengths are in proportion."""
+    path = tmp_path / 'check.png'
+    run(config, '--plot', str(path), '--split', 'train')
+    assert f'{path}: written.' in capsys.readouterr().out
+    picture = np.asarray(Image.open(path).convert('RGB'))
+    lengths = (picture == BLUE).all(2).sum(1)
+    bars = lengths[np.flatnonzero(np.diff(lengths, prepend=0) > 20) + 2]
+    assert bars[0] / bars[1] == pytest.approx(8 / 3, abs=0.1)
+    assert len(bars) == 2
+
+
+@pytest.mark.filterwarnings('error:Glyph')
+def test_plot_of_names_that_no_font_or_only_mathematics_can_write(
+        config, tmp_path):
+    pictures = []
+    for name in ('\U000f0001', '\U000f0002', 'a$_2$', 'a$_$'):
+        (tmp_path / 'image_labels.txt').write_text(f'# {name}\n', 'utf-8')
+        run(config, '--plot', str(tmp_path / 'check.png'))
+        pictures.append((tmp_path / 'check.png').read_bytes())
+    assert len(set(pictures)) == 4
+    (tmp_path / 'image_labels.txt').unlink()
+    with pytest.raises(SystemExit, match='no classes to plot'):
+        run(config, '--plot', str(tmp_path / 'check.png'))
+
+
+def test_other_data_sets(config, capsys):
     other = 'train_dataloader.dataset.type=BaseSegDataset'
     run(config, '--cfg-options', other)
     out = capsys.readouterr().out
@@ -183,6 +351,6 @@ def test_other_data_sets(tmp_path, capsys):
     assert 'test: skipped: not in the config.' in capsys.readouterr().out
 
 
-def test_no_config(tmp_path):
+def test_no_config(config):
     with pytest.raises(SystemExit, match='no such config file'):
-        run(tmp_path / 'nothing.py')
+        run(config.with_name('nothing.py'))

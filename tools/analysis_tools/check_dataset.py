@@ -16,187 +16,157 @@ import os.path as osp
 import shlex
 import sys
 from collections import Counter
-from functools import partial
-from pathlib import Path
-from typing import Dict, Optional, Sequence
+from itertools import groupby
+from operator import attrgetter
+from statistics import median_low
+from typing import Dict, List, Optional, Sequence
 
-from mmengine.config import Config
-from mmseg.registry import DATASETS
+from dataset_findings import Split, check, open_splits
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from rich.console import Console
 from rich.table import Table
 
 from mmseg_afa import launch
-from mmseg_afa.datasets import WeakLabelDataset
-from mmseg_afa.datasets.check import (KINDS, Report, Split, add_overlap,
-                                      examine, fold, min_median_max,
-                                      open_split)
-from mmseg_afa.utils import add_workers, parallel_map, replacing
-from mmseg_afa.visualization import plot_classes
+from mmseg_afa.utils import DEFAULT_WORKERS, replacing
+from mmseg_afa.visualization.fonts import font_of, writable
 
 EXAMPLES = 3  # of each kind of problem that are written out
 
 
-def open_splits(cfg: Config, names: Sequence[str]) -> Dict[str, Split]:
-    """Open the data sets of a config that have image-level labels.
+def figures(split: Split) -> dict:
+    """Numbers of images; and minimum, median and maximum of their sides."""
 
-    Args:
-        cfg (Config): The config.
-        names (Sequence[str]): Of 'train', 'val' and 'test'.
+    def spread(sides):
+        return (min(sides), median_low(sides), max(sides)) if sides else None
 
-    Raises:
-        ValueError: If there are none.
+    return dict(
+        images=len(split.paths),
+        usable=split.usable,
+        heights=spread([height for height, _ in split.sizes]),
+        widths=spread([width for _, width in split.sizes]))
+
+
+def by_frequency(splits: Dict[str, Split]) -> Dict[str, List[int]]:
+    """How many images of each data set show which class.
+
+    The class that most images of the first data set show comes first.
     """
-    splits = {}
-    for name in names:
-        dataset = (cfg.get(f'{name}_dataloader') or {}).get('dataset')
-        kind = dataset and dataset.get('type')
-        cls = DATASETS.get(kind) if isinstance(kind, str) else kind
-        if isinstance(cls, type) and issubclass(cls, WeakLabelDataset):
-            splits[name] = open_split(dataset)
-        else:
-            found = f'a {kind}' if kind else 'not in the config'
-            print(f'{name}: skipped: {found}. Only data sets with '
-                  'image-level labels are examined.')
-    if not splits:
-        raise ValueError(f'{cfg.filename}: no data set with image-level '
-                         'labels, such as WeakLabelDataset, in '
-                         f'{" or ".join(names)}: nothing to check.')
-    return splits
+    counts = [split.images_of for split in splits.values()]
+    return {
+        name: [of.get(name, 0) for of in counts]
+        for name in sorted(counts[0], key=lambda name: -counts[0][name])
+    }
 
 
-def check(splits: Dict[str, Split], workers: int) -> Dict[str, Report]:
-    """Examine all images.
-
-    Args:
-        splits (dict[str, Split]): The data sets.
-        workers (int): Number of processes.
-    """
-    reports = {}
-    for name, split in splits.items():
-        records = parallel_map(
-            partial(examine, rules=split.rules),
-            split.images(),
-            workers,
-            total=len(split.paths),
-            description=f'Examining {name}')
-        reports[name] = fold(records, split.rules.classes, split.findings,
-                             name == 'train')
-    if 'train' in splits:
-        for name in set(splits) - {'train'}:
-            add_overlap(splits['train'], splits[name], reports[name])
-    return reports
-
-
-def show(reports: Dict[str, Report]) -> None:
+def show(splits: Dict[str, Split]) -> None:
     """Print tables of the figures, and examples of what is wrong."""
-    console = Console()
-    table = Table(title='Images')
-    table.add_column()
-    for name in reports:
+    counts = Counter((finding.kind, name) for name, split in splits.items()
+                     for finding in split.findings)
+    numbers = [figures(split) for split in splits.values()]
+    table = Table('', title='Images')
+    classes = Table('class', title='Images that show a class')
+    for name in splits:
         table.add_column(name, justify='right')
-
-    def add_row(title, cells):
-        table.add_row(title, *cells)
-
-    add_row('images', [f'{report.images:,}' for report in reports.values()])
-    add_row('without anything fatal',
-            [f'{report.usable:,}' for report in reports.values()])
+        classes.add_column(name, justify='right')
+    table.add_row('images', *(f'{of["images"]:,}' for of in numbers))
+    table.add_row('without anything fatal',
+                  *(f'{of["usable"]:,}' for of in numbers))
     for side in ('heights', 'widths'):
-        add_row(f'{side}: min, median, max', [
-            '{}, {}, {}'.format(*min_median_max(getattr(report, side)))
-            if report.heights else '-' for report in reports.values()
-        ])
-    for kind in KINDS:
-        found = [report.of_kind(kind) for report in reports.values()]
-        if any(found):
-            fatal = any(finding.fatal for of in found for finding in of)
-            table.add_row(
-                kind,
-                *(f'{len(of):,}' for of in found),
-                style='red' if fatal else 'yellow')
-    console.print(table)
-
-    table = Table(title='Images that show a class')
-    table.add_column('class')
-    for name in reports:
-        table.add_column(name, justify='right')
-    first = next(iter(reports.values())).classes
-    for name in sorted(first, key=lambda name: -first[name]):
-        add_row(name, [
-            f'{report.classes.get(name, 0):,}' for report in reports.values()
-        ])
-    if any(report.usable for report in reports.values()):
-        console.print(table)
-
-    for name, report in reports.items():
-        for kind in KINDS:
-            found = report.of_kind(kind)
-            if found:
-                level = 'fatal' if found[0].fatal else 'warning'
-                print(f'{name}: {level}: {kind}: {len(found):,}')
-                for finding in found[:EXAMPLES]:
-                    print(f'  {finding.message}')
-                if len(found) > EXAMPLES:
-                    print(f'  ... and {len(found) - EXAMPLES:,} more; '
-                          '--json lists all.')
+        table.add_row(
+            f'{side}: min, median, max',
+            *('{}, {}, {}'.format(*of[side] or '---') for of in numbers))
+    styles = {}  # fatal kinds first, red also if fatal in one data set only
+    for warning, kind in sorted({(not finding.fatal, finding.kind)
+                                 for split in splits.values()
+                                 for finding in split.findings}):
+        styles.setdefault(kind, 'yellow' if warning else 'red')
+    for kind, style in styles.items():
+        table.add_row(
+            kind, *(f'{counts[kind, name]:,}' for name in splits), style=style)
+    Console().print(table)
+    for name, images in by_frequency(splits).items():
+        classes.add_row(name, *(f'{count:,}' for count in images))
+    if any(split.usable for split in splits.values()):
+        Console().print(classes)
+    for name, split in splits.items():
+        for kind, of_kind in groupby(split.findings, attrgetter('kind')):
+            first, *more = of_kind
+            level = 'fatal' if first.fatal else 'warning'
+            print(f'{name}: {level}: {kind}: {len(more) + 1:,}')
+            for finding in (first, *more[:EXAMPLES - 1]):
+                print(f'  {finding.message}')
+            if len(more) >= EXAMPLES:
+                print(f'  ... and {len(more) + 1 - EXAMPLES:,} more; --json '
+                      'lists all.')
 
 
-def fixed_list(split: Split, name: str) -> str:
-    """Where the list without broken images goes."""
-    dataset = split.dataset
-    if dataset.ann_file and not osp.isdir(dataset.ann_file):
-        stem, suffix = osp.splitext(dataset.ann_file)
-        return f'{stem}.fixed{suffix}'
-    return osp.join(dataset.data_root or '', f'{name}.fixed.txt')
+def plot(path: str, splits: Dict[str, Split]) -> None:
+    """Draw how many images show each class, as bars."""
+    classes = by_frequency(splits)
+    if not classes:
+        raise ValueError(f'{path}: there are no classes to plot.')
+    rows = range(len(classes))
+    figure = Figure((3 + 4 * len(splits), 1 + 0.2 * len(rows)),
+                    layout='constrained')
+    panels = figure.subplots(1, len(splits), sharey=True, squeeze=False)[0]
+    for axes, split, counts in zip(panels, splits, zip(*classes.values())):
+        axes.bar_label(axes.barh(rows, counts), fmt='{:,.0f}', padding=2)
+        axes.margins(x=0.2)
+        axes.set(title=split, xlabel='images')
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.xaxis.set_major_formatter('{x:,.0f}')
+        axes.spines[['top', 'right']].set_visible(False)
+    panels[0].set_ylim(len(rows) - 0.4, -0.6)  # the first on top
+    panels[0].set_yticks(rows, map(writable, classes), parse_math=False)
+    for label in panels[0].get_yticklabels():
+        label.set_font(font_of(label.get_text()))
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished)
+    print(f'{path}: written.')
 
 
-def fix(splits: Dict[str, Split], reports: Dict[str, Report]) -> None:
-    """Write image lists without what is broken, and say how to use them."""
-    options = []
-    for name, report in reports.items():
-        split, broken = splits[name], report.broken()
-        if len(report.fatal()) == len(report.unfixable()):
-            print(f'{name}: a shorter image list would mend nothing: none '
-                  'written.')
-            continue
-        names = [image for image in split.paths if image not in broken]
-        if not names:
-            print(f'{name}: no image is left: no list written.')
-            continue
-        path = fixed_list(split, name)
-        with replacing(path) as unfinished:
-            unfinished.write_bytes(''.join(f'{image}\n'
-                                           for image in names).encode())
-        print(f'{path}: written, {len(names):,} of {len(split.paths):,} '
-              'images.')
-        ann_file = osp.relpath(path, split.dataset.data_root or '.')
-        options.append(
-            shlex.quote(f'{name}_dataloader.dataset.ann_file={ann_file}'))
-    if options:
-        print(f'Train with --cfg-options {" ".join(options)}')
+def fix(name: str, split: Split) -> str:
+    """Write an image list without what is broken.
+
+    Returns:
+        str: The option to train with it; '' if none is written.
+    """
+    broken = {finding.name for finding in split.fatal()}
+    names = [image for image in split.paths if image not in broken]
+    if not names or len(split.fatal()) == len(split.fatal(fixed=True)):
+        print(f'{name}: no shorter image list would help: none written.')
+        return ''
+    root, path = split.dataset.data_root or '', split.dataset.ann_file
+    if not path or osp.isdir(path):
+        path = osp.join(root, f'{name}.txt')
+    path = '.fixed'.join(osp.splitext(path))
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(''.join(f'{image}\n'
+                                       for image in names).encode())
+    print(f'{path}: written, {len(names):,} of {len(split.paths):,} images.')
+    ann_file = osp.relpath(path, root or '.')
+    return shlex.quote(f'{name}_dataloader.dataset.ann_file={ann_file}')
 
 
-def conclude(reports: Dict[str, Report], fixed: bool) -> bool:
+def conclude(splits: Dict[str, Split], fixed: bool) -> bool:
     """Say in words whether the data can be trained on.
 
     Args:
-        reports (dict[str, Report]): What was found.
+        splits (dict[str, Split]): The data sets, examined.
         fixed (bool): Whether it is about the lists that `fix` wrote.
     """
     what = 'With the fixed lists, the data' if fixed else 'The data'
     reasons, warnings = [], 0
-    for name, report in reports.items():
-        left = report.unfixable() if fixed else report.fatal()
-        counts = Counter(finding.kind for finding in left)
-        reasons += [
-            f'{name}: {kind}: {counts[kind]:,}' for kind in KINDS
-            if kind in counts
-        ]
-        if not report.usable and not counts:
+    for name, split in splits.items():
+        counts = Counter(finding.kind for finding in split.fatal(fixed))
+        reasons += [f'{name}: {kind}: {counts[kind]:,}' for kind in counts]
+        if not split.usable and not counts:
             reasons.append(f'{name}: no image is left')
-        left_out = report.broken() if fixed else set()
-        warnings += sum(not finding.fatal and finding.name not in left_out
-                        for finding in report.findings)
+        broken = {finding.name for finding in split.fatal()} - {''}
+        warnings += sum(
+            not finding.fatal and not (fixed and finding.name in broken)
+            for finding in split.findings)
     if reasons:
         print(f'{what} cannot be used to train: {"; ".join(reasons)}.')
     else:
@@ -204,17 +174,14 @@ def conclude(reports: Dict[str, Report], fixed: bool) -> bool:
     return not reasons
 
 
-def write_json(path: str, reports: Dict[str, Report], trainable: bool) -> None:
+def write_json(path: str, splits: Dict[str, Split], trainable: bool) -> None:
     """Write down all figures and findings."""
     content = dict(trainable=trainable, splits={})
-    for name, report in reports.items():
+    for name, split in splits.items():
         content['splits'][name] = dict(
-            images=report.images,
-            usable=report.usable,
-            heights=min_median_max(report.heights) if report.heights else None,
-            widths=min_median_max(report.widths) if report.widths else None,
-            classes=report.classes,
-            findings=[finding._asdict() for finding in report.findings])
+            figures(split),
+            classes=split.images_of,
+            findings=[finding._asdict() for finding in split.findings])
     with replacing(path) as unfinished:
         unfinished.write_text(
             json.dumps(content, indent=2, ensure_ascii=False) + '\n',
@@ -222,7 +189,6 @@ def write_json(path: str, reports: Dict[str, Report], trainable: bool) -> None:
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
-    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -233,10 +199,13 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         choices=('train', 'val', 'test'),
         default=('train', 'val'),
         help='which data sets to examine (default: train val)')
-    add_workers(parser)
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=DEFAULT_WORKERS,
+        help='number of threads (default: %(default)s)')
     parser.add_argument(
         '--plot',
-        type=Path,
         metavar='FILE.png',
         help='draw how many images show each class')
     parser.add_argument(
@@ -259,20 +228,30 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     args = parse_args(argv)
     try:
         cfg = launch.read_config(args.config, args.cfg_options)
-        splits = open_splits(cfg, tuple(dict.fromkeys(args.split)))
-        reports = check(splits, args.workers)
-        show(reports)
+        opened = open_splits(cfg)
+        splits = {name: opened[name] for name in args.split if name in opened}
+        for name in args.split:
+            if name not in splits:
+                found = (cfg.get(f'{name}_dataloader') or {}).get('dataset')
+                found = f'a {found.type}' if found else 'not in the config'
+                print(f'{name}: skipped: {found}. Only data sets with '
+                      'image-level labels are examined.')
+        if not splits:
+            raise ValueError(f'{args.config}: no data set with image-level '
+                             'labels, such as WeakLabelDataset, in '
+                             f'{" or ".join(args.split)}: nothing to check.')
+        check(opened, list(splits), args.workers)
+        show(splits)
         if args.plot:
-            plot_classes(args.plot, {
-                name: report.classes
-                for name, report in reports.items()
-            })
-            print(f'{args.plot}: written.')
+            plot(args.plot, splits)
         if args.fix:
-            fix(splits, reports)
-        trainable = conclude(reports, args.fix)
+            options = [fix(name, split) for name, split in splits.items()]
+            if any(options):
+                print(f'Train with --cfg-options '
+                      f'{" ".join(filter(None, options))}')
+        trainable = conclude(splits, args.fix)
         if args.json:
-            write_json(args.json, reports, trainable)
+            write_json(args.json, splits, trainable)
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
     return 0 if trainable else 1

@@ -68,12 +68,11 @@ def write_mask(path, height, width, tags):
     Image.fromarray(mask).save(path)
 
 
-def write_broken(root, unknown_tag=False):
+def write_broken(root):
     """Write the data set and a config, and return the config's path.
 
     Args:
         root (Path): An empty folder.
-        unknown_tag (bool): Whether the label file has one.
     """
     for folder in ('images', 'masks', 'lists'):
         (root / folder).mkdir()
@@ -84,8 +83,6 @@ def write_broken(root, unknown_tag=False):
             write_mask(root / f'masks/{name}.png', height, width, shown)
         if tags is not None:
             lines.append(f'{name}: {", ".join(tags)}'.rstrip())
-    if unknown_tag:
-        lines += ['elsewhere: dgo, caat', 'elsewhere: dog']
     cut = root / 'images/cut.jpg'
     cut.write_bytes(cut.read_bytes()[:-20])
     write_mask(root / 'masks/scaled.png', 20, 25, ('dog', ))

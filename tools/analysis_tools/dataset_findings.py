@@ -1,0 +1,266 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""Find all that is wrong with the data sets of a config; see check_dataset.py.
+
+The data sets' own readers are used, image by image: each error that training
+or validation would stop at, and some things that they would not notice,
+becomes a :class:`Finding`.
+"""
+import os.path as osp
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+
+from mmengine.config import Config
+from mmseg.registry import DATASETS
+
+from mmseg_afa.datasets import LoadMask, LoadWeakImage, WeakLabelDataset
+from mmseg_afa.datasets.image_list import (by_stem, composed, find_images,
+                                           strip_image_suffix)
+from mmseg_afa.datasets.label_file import Labels
+from mmseg_afa.datasets.mask_file import tags_in_mask
+from mmseg_afa.utils import parallel_map
+
+MIN_SIZE = 32  # pixels; the networks' coarsest features have this stride
+MIN_IMAGES = 5  # to train a class on
+IMAGE_LIST = 'problems with the image list'
+LABEL_FILE = 'problems with the label file'
+
+
+class Finding(NamedTuple):
+    """Something that is wrong.
+
+    Attributes:
+        kind (str): What tables call it.
+        name (str): The image; '' for what is wrong with the data set itself.
+        message (str): What was found where, and what to do.
+        fatal (bool): Whether it stops the training or validation.
+    """
+    kind: str
+    name: str
+    message: str
+    fatal: bool = True
+
+
+@dataclass
+class Split:
+    """A data set of the config, and what is found out about it."""
+    dataset: WeakLabelDataset
+    needs_masks: bool  # to validate with
+    paths: Dict[str, str]  # of each image
+    labels: Optional[Labels]  # None if the label file cannot be read
+    tags: Labels  # the same, to look up by composed names
+    images_of: Dict[str, int]  # of each class; empty if they are not known
+    findings: List[Finding]
+    sizes: List[Tuple[int, int]] = field(default_factory=list)  # (H, W)
+    usable: int = 0  # images that have nothing fatal
+
+    def fatal(self, fixed: bool = False) -> List[Finding]:
+        """What stops the training; or would still stop it with an image list
+        that leaves out the broken images and the wrong lines."""
+        found = [finding for finding in self.findings if finding.fatal]
+        return found if not fixed else [
+            finding for finding in found if not finding.name and (
+                finding.kind != IMAGE_LIST or not self.usable)
+        ]
+
+
+def open_splits(cfg: Config) -> Dict[str, Split]:
+    """Open the data sets of a config that have image-level labels."""
+    splits = {}
+    for name in ('train', 'val', 'test'):
+        dataset = (cfg.get(f'{name}_dataloader') or {}).get('dataset') or {}
+        kind = dataset.get('type')
+        kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+        if isinstance(kind, type) and issubclass(kind, WeakLabelDataset):
+            splits[name] = open_split(dataset)
+    return splits
+
+
+def open_split(cfg: dict) -> Split:
+    """Read the classes, the image list and the label file of a data set."""
+    findings = []
+
+    def attempt(kind, read, *args):
+        """Report what cannot be read, and return what can."""
+        try:
+            return read(*args)
+        except (OSError, ValueError) as error:
+            findings.extend(
+                Finding(kind, '', problem)
+                for problem in getattr(error, 'problems', [str(error)]))
+            return getattr(error, 'rest', None)
+
+    lazy = {**cfg, 'lazy_init': True, 'pipeline': []}
+    dataset = attempt('problems with the classes', DATASETS.build, lazy)
+    classes = () if dataset is None else dataset.metainfo['classes'][1:]
+    if dataset is None:  # all but the masks can be read nevertheless
+        dataset = DATASETS.build(
+            dict(lazy, metainfo=dict(classes=('background', ))))
+    _, labels = attempt(LABEL_FILE, dataset.read_labels) or (None, None)
+    tags = attempt(LABEL_FILE, by_stem, dataset.label_file, labels or {})
+    names = attempt(IMAGE_LIST, dataset.list_names) or []
+    paths = attempt(IMAGE_LIST, dataset.find_files, names) or {}
+
+    loads_masks = any(
+        step.get('type') in ('LoadMask', LoadMask)
+        for step in cfg.get('pipeline', ()))
+    has_masks = 'seg_map_path' in dataset.data_prefix
+    if loads_masks and not has_masks:
+        findings.append(
+            Finding(
+                'problems with the folder of masks', '',
+                "data_prefix has no 'seg_map_path', and the pipeline has "
+                'LoadMask: add the one, or take out the other.'))
+    # A label file that cannot be read is found twice: it lists the classes.
+    findings = list({finding.message: finding
+                     for finding in findings}.values())
+    return Split(dataset, has_masks and (loads_masks or dataset.test_mode),
+                 paths, labels, tags, dict.fromkeys(classes, 0), findings)
+
+
+def check(splits: Dict[str, Split], names: Sequence[str],
+          workers: int) -> None:
+    """Examine all images of some of the data sets.
+
+    Args:
+        splits (dict[str, Split]): All data sets of the config.
+        names (Sequence[str]): Those to examine: changed in place.
+        workers (int): Number of threads.
+    """
+    label_files = set()
+    for name in names:
+        split = splits[name]
+        for size, shown, findings in parallel_map(
+                partial(examine, split), list(split.paths), workers,
+                f'Examining {name}'):
+            split.findings += findings
+            if size:
+                split.sizes.append(size)
+            if not any(finding.fatal for finding in findings):
+                split.usable += 1
+                for one in split.images_of.keys() & shown:
+                    split.images_of[one] += 1
+        few = MIN_IMAGES if name == 'train' else 1
+        rare = f'classes with 1 to {MIN_IMAGES - 1} training images'
+        split.findings += [
+            Finding(rare if count else 'classes without images', '',
+                    f'{one}: {count}.', False)
+            for one, count in split.images_of.items()
+            if count < few and split.paths
+        ]
+        if split.dataset.label_file not in label_files:
+            label_files.add(split.dataset.label_file)
+            split.findings += unused_lines(split, splits.values())
+        if name != 'train' and 'train' in names:
+            split.findings += overlap(splits['train'], split)
+        split.findings.sort(
+            key=lambda finding: (not finding.fatal, *finding[:2]))
+
+
+def examine(split: Split, name: str) -> tuple:
+    """Open the files of an image, as training and validation do.
+
+    Args:
+        split (Split): The data set; it is not changed.
+        name (str): The image.
+
+    Returns:
+        tuple: Its height and width, or None if it cannot be read; its tags,
+        or the classes in its mask if the label file has no line for it; and
+        what is wrong with it.
+    """
+    dataset, path = split.dataset, split.paths[name]
+    info = dataset.image_info(name, path)
+    mask_path, tags = info.get('seg_map_path'), split.tags.get(composed(name))
+    size, shown, findings = None, None, []
+
+    def found(kind, message, fatal=True):
+        findings.append(Finding(kind, name, message, fatal))
+
+    try:
+        loader = LoadWeakImage(backend_args=dataset.backend_args)
+        size = loader.transform(dict(info))['img_shape']
+        if min(size) < MIN_SIZE:
+            found(f'images smaller than {MIN_SIZE} pixels',
+                  f'{path}: height and width are {size}.', False)
+    except (OSError, ValueError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        found('missing images' if missing else 'unreadable images', str(error))
+
+    if tags == ():
+        found('images without any tag', f'{path}: no tags.', False)
+    elif tags is None and split.labels is not None and not dataset.test_mode:
+        found(
+            'images without a line in the label file',
+            f'{path}: the label file has no line for {name!r}. Add it, with '
+            'nothing behind the colon if the image has no tags.')
+
+    if mask_path and split.images_of:
+        try:
+            loader = LoadMask(backend_args=dataset.backend_args)
+            mask = loader.transform(info)['gt_seg_map']
+            shown = set(tags_in_mask(mask, list(split.images_of)))
+            if size and mask.shape != size:
+                found(
+                    'masks of another size than the image',
+                    f'{mask_path}: height and width are {mask.shape}, those '
+                    f'of {path} are {size}: make the mask again, without '
+                    'resizing.', split.needs_masks)
+        except FileNotFoundError as error:
+            if split.needs_masks:
+                found('missing masks', str(error))
+        except (OSError, ValueError) as error:
+            found('unreadable masks or with values of no class', str(error),
+                  split.needs_masks)
+    if None not in (tags, shown):
+        # Tags of classes that `metainfo` leaves out are none.
+        wanted = split.images_of.keys() & tags
+        not_tagged, not_shown = shown - wanted, wanted - shown
+        if not_tagged:
+            found('images whose mask shows a class that is no tag',
+                  f'{mask_path}: {", ".join(sorted(not_tagged))}.', False)
+        if not_shown:
+            found('images with a tag that is not in the mask',
+                  f'{mask_path}: {", ".join(sorted(not_shown))}.', False)
+    return size, (shown or ()) if tags is None else tags, findings
+
+
+def unused_lines(split: Split, splits: Iterable[Split]) -> List[Finding]:
+    """Find the lines of the label file whose images are not there.
+
+    They may be in the folder of another data set with the same label file.
+    """
+    file = split.dataset.label_file
+    users = [other for other in splits if other.dataset.label_file == file]
+    folders = {user.dataset.data_prefix['img_path']: user for user in users}
+    known = {composed(name) for user in users for name in user.paths}
+    try:
+        for folder, user in folders.items():
+            images = find_images(folder, user.dataset.img_suffix,
+                                 user.dataset.backend_args)
+            known.update(map(composed, images))
+    except FileNotFoundError:  # all images of a data set are missing
+        return []
+    return [
+        Finding(
+            'lines of the label file without an image', name,
+            f'{file}: {name!r} is not in {" or ".join(folders)}: correct the '
+            'name, add the image, or remove the line.', False)
+        for name in split.labels or ()
+        if known.isdisjoint((composed(name),
+                             composed(strip_image_suffix(name))))
+    ]
+
+
+def overlap(train: Split, other: Split) -> List[Finding]:
+    """Find the images of another data set that are trained on, too.
+
+    Images count as the same if their files are: in different folders there
+    can be different images of the same name.
+    """
+    trained = set(map(osp.normpath, train.paths.values()))
+    return [
+        Finding('training images that are in here, too', name,
+                f'{path}: trained on, too.', False)
+        for name, path in other.paths.items() if osp.normpath(path) in trained
+    ]
