@@ -1,8 +1,8 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import pytest
 
-from mmseg_afa.datasets.image_list import (IMAGE_SUFFIXES, by_stem, composed,
-                                           find_files, find_images,
+from mmseg_afa.datasets.image_list import (IMAGE_SUFFIXES, DataError, by_stem,
+                                           composed, find_files, find_images,
                                            find_missing, first_few,
                                            read_image_list, strip_image_suffix)
 
@@ -138,13 +138,13 @@ def test_listed_with_and_without_suffix(tmp_path):
 def test_all_images_that_are_not_told_apart(tmp_path):
     for name in ('a.jpg', 'a.png', 'b.jpg', 'c.bmp', 'c.BMP', 'd.webp'):
         (tmp_path / name).touch()
-    errors = []
-    found = find_files(
-        str(tmp_path), ['a', 'b', 'c', 'b.jpg', 'd'], IMAGE_SUFFIXES, None,
-        errors)
-    assert list(found) == ['b', 'd']
-    assert [error.split(': ')[1].split(' ')[0] for error in errors] == \
-        ["'a.jpg'", "'c.BMP'", "'b'"]
+    with pytest.raises(DataError) as error:
+        find_files(
+            str(tmp_path), ['a', 'b', 'c', 'b.jpg', 'd'], IMAGE_SUFFIXES)
+    assert list(error.value.rest) == ['b', 'd']
+    assert [
+        text.split(': ')[1].split(' ')[0] for text in error.value.problems
+    ] == ["'a.jpg'", "'c.BMP'", "'b'"]
 
 
 def test_by_stem():
@@ -154,24 +154,27 @@ def test_by_stem():
 
 def test_by_stem_of_contradictions():
     tags = {'a.jpg': ('cat', ), 'b': (), 'a.png': ('dog', )}
-    with pytest.raises(ValueError, match="labels: 'a.jpg' and 'a.png' differ"):
+    with pytest.raises(
+            DataError, match="labels: 'a.jpg' and 'a.png' differ") as error:
         by_stem('labels', tags)
-    errors = []
-    assert by_stem('labels', tags, errors)['a'] == ('cat', )
-    assert len(errors) == 1
+    assert error.value.rest['a'] == ('cat', )
 
 
 def test_all_wrong_lines(tmp_path):
     path = tmp_path / 'train.txt'
     path.write_text('a\nb\na\n../c\n/d\ne\n')
-    errors = []
-    assert read_image_list(str(path), errors=errors) == ['a', 'b', 'e']
-    assert [error.split(': ')[0] for error in errors
+    with pytest.raises(DataError) as error:
+        read_image_list(str(path))
+    assert error.value.rest == ['a', 'b', 'e']
+    assert [line.split(': ')[0] for line in str(error.value).split('\n')
             ] == [f'{path}:{number}' for number in (3, 4, 5)]
-    path.write_text('/d\n')
-    errors = []
-    assert read_image_list(str(path), errors=errors) == []
-    assert len(errors) == 2 and 'names no image' in errors[1]
+    path.write_text('/d\n' * 30)
+    with pytest.raises(DataError) as error:
+        read_image_list(str(path))
+    assert error.value.rest == []
+    assert len(error.value.problems) == 31  # and no image
+    lines = str(error.value).split('\n')
+    assert len(lines) == 11 and lines[-1] == '... (31 problems in all)'
 
 
 NFC, NFD = 'caf\xe9/\xfc', 'cafe\u0301/u\u0308'  # the same to a reader

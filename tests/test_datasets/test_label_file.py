@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmseg_afa.datasets import read_label_file, write_label_file
+from mmseg_afa.datasets.image_list import DataError
 
 CLASSES = ('cat', 'cow', 'dog')
 
@@ -153,15 +154,17 @@ def test_round_trip(tmp_path, case):
 def test_all_wrong_lines(tmp_path):
     path = tmp_path / 'labels.txt'
     path.write_text('# cat,dog\na: cat\nb dog\na: dog\nc: dgo, caat\nd: \n')
-    errors = []
-    classes, labels = read_label_file(str(path), errors=errors)
-    assert classes == ('cat', 'dog')
-    assert labels == dict(a=('cat', ), c=('dgo', 'caat'), d=())
-    assert [error.split(': ')[0] for error in errors
+    with pytest.raises(DataError) as error:
+        read_label_file(str(path))
+    labels = dict(a=('cat', ), c=('dgo', 'caat'), d=())
+    assert error.value.rest == (('cat', 'dog'), labels)
+    problems = error.value.problems
+    assert [text.split(': ')[0] for text in problems
             ] == [f'{path}:{number}' for number in (3, 4, 5)]
-    assert "'dgo'" in errors[2] and "'caat'" in errors[2]
+    assert "'dgo'" in problems[2] and "'caat'" in problems[2]
+    assert str(error.value) == '\n'.join(problems)
     path.write_text('# cat,,dog\na: cow\n')
-    errors = []
-    assert read_label_file(
-        str(path), errors=errors) == (None, dict(a=('cow', )))
-    assert len(errors) == 1
+    with pytest.raises(DataError) as error:
+        read_label_file(str(path))
+    assert error.value.rest == (None, dict(a=('cow', )))
+    assert len(error.value.problems) == 1

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from mmseg_afa.datasets import PascalVOCWeakDataset
-from mmseg_afa.datasets.mask_file import encode_mask, read_mask
+from mmseg_afa.datasets.mask_file import encode_mask, read_mask, voc_palette
 from .voc_folder import write_mask
 
 MASK = np.array([[0, 1, 2], [255, 2, 0]], np.uint8)
@@ -81,3 +81,8 @@ def test_encoded_masks_have_the_palette_of_voc(tmp_path):
     palette = PascalVOCWeakDataset.METAINFO['palette']
     assert colours[0].tolist() == palette[:3]
     assert colours[1].tolist() == [[224, 224, 192], palette[2], [0, 0, 0]]
+
+
+def test_the_palette_goes_on_where_that_of_voc_ends():
+    assert voc_palette(21) == PascalVOCWeakDataset.METAINFO['palette']
+    assert len(set(map(tuple, voc_palette(256)))) == 256

@@ -23,7 +23,6 @@ from typing import Dict, List, Optional, Sequence
 
 from dataset_findings import Split, check, open_splits
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from rich.console import Console
 from rich.table import Table
 
@@ -111,12 +110,11 @@ def plot(path: str, splits: Dict[str, Split]) -> None:
                     layout='constrained')
     panels = figure.subplots(1, len(splits), sharey=True, squeeze=False)[0]
     for axes, split, counts in zip(panels, splits, zip(*classes.values())):
-        axes.bar_label(axes.barh(rows, counts), fmt='{:,.0f}', padding=2)
-        axes.margins(x=0.2)
-        axes.set(title=split, xlabel='images')
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        axes.xaxis.set_major_formatter('{x:,.0f}')
-        axes.spines[['top', 'right']].set_visible(False)
+        bars = axes.barh(rows, counts)
+        axes.bar_label(bars, [f'{count:,}' for count in counts], padding=2)
+        axes.set(title=f'{split}: images that show a class', xticks=[])
+        axes.margins(x=0.2)  # for the numbers
+        axes.spines[['top', 'right', 'bottom']].set_visible(False)
     panels[0].set_ylim(len(rows) - 0.4, -0.6)  # the first on top
     panels[0].set_yticks(rows, map(writable, classes), parse_math=False)
     for label in panels[0].get_yticklabels():
