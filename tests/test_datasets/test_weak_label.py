@@ -13,7 +13,7 @@ from mmseg.registry import DATASETS
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from mmseg_afa.datasets import COCO2014WeakDataset, WeakLabelDataset
+from mmseg_afa.datasets import COCO2014WeakDataset
 from .voc_folder import CLASSES, IMAGES, make_mask, write_voc
 
 TRAIN_PIPELINE = [
