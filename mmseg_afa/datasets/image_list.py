@@ -130,7 +130,7 @@ def read_image_list(path: str,
     """Read a file that names an image on each line, with suffix or without.
 
     Args:
-        path (str): The file. Blank lines are skipped.
+        path (str): The file.
         backend_args (dict, optional): Where the file is kept.
 
     Raises:

@@ -88,14 +88,9 @@ def measure(config, workers):
         (on Linux), and how many broken images were found.
     """
     found = config.with_name('check.json')
+    options = f'--split train --workers {workers} --json {found}'.split()
     start = time.monotonic()
-    subprocess.run([
-        sys.executable,
-        str(TOOL),
-        str(config), '--split', 'train', '--workers',
-        str(workers), '--json',
-        str(found)
-    ],
+    subprocess.run([sys.executable, TOOL, config, *options],
                    stdout=subprocess.DEVNULL,
                    env=dict(os.environ, PYTHONPATH=str(ROOT)))
     seconds = time.monotonic() - start
@@ -117,15 +112,9 @@ def main(argv=None):
     parser.add_argument('--workers', type=int, default=2)
     args = parser.parse_args(argv)
     config, num_broken = write_synthetic(args.folder, args.images)
-    figures = measure(config, args.workers)
-    print(
-        json.dumps(
-            dict(
-                images=args.images,
-                broken=num_broken,
-                workers=args.workers,
-                **figures),
-            indent=2))
+    figures = dict(images=args.images, broken=num_broken, workers=args.workers)
+    figures.update(measure(config, args.workers))
+    print(json.dumps(figures, indent=2))
 
 
 if __name__ == '__main__':

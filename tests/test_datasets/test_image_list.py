@@ -14,14 +14,17 @@ def test_first_few():
 
 def test_read_image_list(tmp_path):
     path = tmp_path / 'train.txt'
-    path.write_text('b\n\n train/a c \n')
-    assert read_image_list(str(path)) == ['b', 'train/a c']
+    path.write_text('b\n\n train/a c \n..a\nb..c/d\n')
+    assert read_image_list(str(path)) == ['b', 'train/a c', '..a', 'b..c/d']
 
 
 @pytest.mark.parametrize('text, message', [
-    ('', 'train.txt: names no image'),
     (' \n\n', 'train.txt: names no image'),
     ('a\nb\n\na\n', "train.txt:4: 'a' stands in line 1 already"),
+    ('a\n../up\n', 'train.txt:2: .* leads out of'),
+    ('a/../../up\n', 'train.txt:1: .* leads out of'),
+    ('/etc/a\n', 'train.txt:1: .* leads out of'),
+    ('..\\up\n', 'train.txt:1: .* leads out of'),
 ])
 def test_bad_image_list(tmp_path, text, message):
     path = tmp_path / 'train.txt'
@@ -42,13 +45,6 @@ def test_missing_image_list(tmp_path):
         read_image_list(str(tmp_path / 'train.txt'))
 
 
-def test_find_images(tmp_path):
-    (tmp_path / 'more').mkdir()
-    for name in ('b.jpg', 'a.jpg', 'more/c.jpg', 'd.png'):
-        (tmp_path / name).touch()
-    assert find_images(str(tmp_path), ('.jpg', )) == ['a', 'b', 'more/c']
-
-
 @pytest.mark.parametrize('folder', ['none', '.'])
 def test_no_images(tmp_path, folder):
     with pytest.raises(FileNotFoundError, match=r'no file \*.jpg in it'):
@@ -66,20 +62,6 @@ def test_find_missing(tmp_path):
     assert find_missing(paths) == [paths[0], paths[3], paths[4]]
 
 
-@pytest.mark.parametrize('name', ['../up', 'a/../../up', '/etc/a', '..\\up'])
-def test_names_stay_in_the_folder(tmp_path, name):
-    path = tmp_path / 'train.txt'
-    path.write_text(f'a\n{name}\n')
-    with pytest.raises(ValueError, match='train.txt:2: .* leads out of'):
-        read_image_list(str(path))
-
-
-def test_dots_in_names(tmp_path):
-    path = tmp_path / 'train.txt'
-    path.write_text('..a\nb..c/d\n')
-    assert read_image_list(str(path)) == ['..a', 'b..c/d']
-
-
 @pytest.mark.parametrize('name, stem', [
     ('a.jpg', 'a'),
     ('train/a b.JPEG', 'train/a b'),
@@ -94,12 +76,13 @@ def test_strip_image_suffix(name, stem):
     assert strip_image_suffix(name) == stem
 
 
-def test_find_images_of_any_suffix(tmp_path):
+def test_find_images(tmp_path):
     (tmp_path / 'm\u00e9 b').mkdir()
     for name in ('b.JPG', 'a.c.jpeg', 'm\u00e9 b/\u732b.png', 'd.txt', '.jpg'):
         (tmp_path / name).touch()
-    assert find_images(str(tmp_path),
-                       IMAGE_SUFFIXES) == ['a.c', 'b', 'm\u00e9 b/\u732b']
+    found = find_images(str(tmp_path), IMAGE_SUFFIXES)
+    assert found == ['a.c', 'b', 'm\u00e9 b/\u732b']
+    assert find_images(str(tmp_path), ('.jpg', )) == ['b']
 
 
 def test_find_files(tmp_path):
@@ -117,22 +100,12 @@ def test_find_files(tmp_path):
     }
 
 
-def test_files_that_differ_in_their_suffix(tmp_path):
-    for name in ('a.jpg', 'a.png'):
+def test_files_that_nobody_asks_for_do_no_harm(tmp_path):
+    for name in ('a.jpg', 'a.png', 'b.jpg'):
         (tmp_path / name).touch()
-    (tmp_path / 'b.jpg').touch()
     root = str(tmp_path)
-    with pytest.raises(ValueError, match=f"{root}: 'a.jpg' and 'a.png' di"):
-        find_files(root, ['a', 'b'], IMAGE_SUFFIXES)
     assert len(find_files(root, ['a'], ('.png', ))) == 1
-    # those that nobody asks for do no harm
     assert list(find_files(root, ['b'], IMAGE_SUFFIXES)) == ['b']
-
-
-def test_listed_with_and_without_suffix(tmp_path):
-    (tmp_path / 'a.jpg').touch()
-    with pytest.raises(ValueError, match="'a' is listed twice"):
-        find_files(str(tmp_path), ['a', 'a.jpg'], IMAGE_SUFFIXES)
 
 
 def test_all_images_that_are_not_told_apart(tmp_path):
