@@ -14,7 +14,7 @@ setup:  ## make .venv with the tested set of libraries
 	@$(PYTHON) tools/setup_env.py
 
 demo: setup  ## write the demo data, train AFA on it, evaluate, draw
-	@$(VENV) tools/demo.py $(ARGS)
+	@$(VENV) tools/demo/demo.py $(ARGS)
 
 # Up to four processes of tests, which themselves start some: torch must not
 # start a thread for each processor in each of them. ARGS="-n 0" takes one.

@@ -1,6 +1,4 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-from .overlays import overlay_heatmap, overlay_label
-from .save import save_picture
-from .sheet import picture_sheet
+from .local_visualizer import WeakSegLocalVisualizer, save_picture
 
-__all__ = ['overlay_heatmap', 'overlay_label', 'picture_sheet', 'save_picture']
+__all__ = ['WeakSegLocalVisualizer', 'save_picture']

@@ -2,15 +2,32 @@
 """Fonts that have the letters of a text."""
 from functools import lru_cache
 from pathlib import Path
-from typing import List
+from typing import Set
 
-import matplotlib
-import numpy as np
-from matplotlib.font_manager import findSystemFonts
+from matplotlib.font_manager import findfont, fontManager
 from matplotlib.ft2font import FT2Font
 
 # Comes with matplotlib: Latin, Greek, Cyrillic, Arabic and others.
-DEFAULT = Path(matplotlib.get_data_path()) / 'fonts' / 'ttf' / 'DejaVuSans.ttf'
+DEFAULT = Path(findfont('DejaVu Sans'))
+
+
+@lru_cache(maxsize=None)
+def font_of(text: str) -> Path:
+    """Find a font that has all letters of a text.
+
+    Args:
+        text (str): As :func:`writable` gives it.
+
+    Returns:
+        Path: The default font if it has them or no font does, or else one of
+        those installed, upright and of normal weight where there is one.
+    """
+    fonts = sorted(
+        fontManager.ttflist,
+        key=lambda font:
+        (font.style != 'normal', font.weight != 400, font.fname))
+    paths = [DEFAULT, *(Path(font.fname) for font in fonts)]
+    return next((path for path in paths if _has(path, text)), DEFAULT)
 
 
 def writable(text: str) -> str:
@@ -31,40 +48,17 @@ def writable(text: str) -> str:
         for letter in text)
 
 
-@lru_cache(maxsize=None)
-def font_of(text: str) -> Path:
-    """Find a font that has all letters of a text.
-
-    Args:
-        text (str): As :func:`writable` gives it.
-
-    Returns:
-        Path: The default font if it has them or no font does, or else one of
-        those installed.
-    """
-    fonts = (path for path in _installed() if _has(path, text))
-    return DEFAULT if _has(DEFAULT, text) else next(fonts, DEFAULT)
+def _has(path: Path, text: str) -> bool:
+    return _codes(path).issuperset(map(ord, text))
 
 
 @lru_cache(maxsize=None)
-def _installed() -> List[Path]:
-    # Apple's 'Last Resort' has a box for every letter there is.
-    fonts = [
-        path for path in map(Path, findSystemFonts())
-        if 'lastresort' not in path.name.lower()
-    ]
-    return sorted(
-        fonts, key=lambda path: ('regular' not in path.name.lower(), path))
-
-
-def _has(path, text):
-    return bool(np.isin([ord(letter) for letter in text], _codes(path)).all())
-
-
-@lru_cache(maxsize=None)
-def _codes(path) -> np.ndarray:
+def _codes(path: Path) -> Set[int]:
     """The code points that a font has; none if it cannot be read."""
+    # The 'Last Resort' font has a box for every letter there is.
+    if 'lastresort' in path.name.lower():
+        return set()
     try:
-        return np.array(list(FT2Font(str(path)).get_charmap()), np.uint32)
+        return set(FT2Font(str(path)).get_charmap())
     except (OSError, RuntimeError):
-        return np.zeros(0, np.uint32)
+        return set()

@@ -1,39 +1,118 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Draw what a checkpoint makes of validation images, from CAM to mask."""
+"""Draw what a checkpoint makes of validation images, from CAM to mask.
+
+The CAMs and the pseudo label are given the true image labels, as in training.
+"""
 import argparse
 
+import mmcv
+import numpy as np
+import torch
+from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.runner import Runner
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
 
 from mmseg_afa import launch
+<<<<<<< HEAD
 from mmseg_afa.apis import prediction_sheet, spread
 from mmseg_afa.visualization import save_picture
+=======
+from mmseg_afa.models import AFA, PresentClasses
+from mmseg_afa.models.segmentors.afa import AFFINITY_LABELS, CAM_LABELS
+from mmseg_afa.visualization import WeakSegLocalVisualizer, save_picture
+>>>>>>> 65779b3 (One local visualizer in place of overlays, sheets and savers; the demo in tools/demo)
 
 
-def parse_args() -> argparse.Namespace:
+@torch.no_grad()
+def predict(model: AFA, data: dict) -> SegDataSample:
+    """Predict an image, and make a pseudo label of it.
+
+    Args:
+        model (AFA): In evaluation mode, with test_cfg.with_cam and, for the
+            affinity's CAM, with_affinity_cam.
+        data (dict): A sample of a validation set; its pipeline may resize.
+
+    Returns:
+        SegDataSample: What the model predicts, and `pseudo_sem_seg` at the
+        size of the network's input.
+    """
+    batch = pseudo_collate([data])
+    sample, = model.test_step(batch)
+    inputs = model.data_preprocessor(batch, False)['inputs']
+    height, width = data['inputs'].shape[1:]  # the rest is padding
+    pseudo = model.pseudo_labels(
+        inputs, PresentClasses.of(sample.image_label[None].to(inputs)),
+        torch.tensor([[0, height, 0, width]], device=inputs.device),
+        AFFINITY_LABELS if model.affinity_head else CAM_LABELS).seg
+    sample.pseudo_sem_seg = PixelData(data=pseudo[:, :height, :width])
+    return sample
+
+
+def prediction_sheet(model: AFA, dataset: BaseDataset, num: int) -> np.ndarray:
+    """Draw image, CAM, affinity CAM, pseudo label, prediction and truth.
+
+    Args:
+        model (AFA): See :func:`predict`.
+        dataset (BaseDataset): A validation set with masks.
+        num (int): Number of images, spread evenly over the data set.
+
+    Returns:
+        np.ndarray: RGB uint8 of shape (H, W, 3).
+    """
+    visualizer = WeakSegLocalVisualizer(alpha=0.65)
+    visualizer.dataset_meta = dataset.metainfo
+    model.eval()
+    rows, captions = [], []
+    num = min(num, len(dataset))
+    for i in np.linspace(0, len(dataset), num, endpoint=False, dtype=int):
+        data = dataset[i]
+        sample = predict(model, data)
+        # at the size of the predictions
+        image = mmcv.imresize(
+            mmcv.bgr2rgb(data['inputs'].permute(1, 2, 0).numpy()),
+            sample.ori_shape[::-1])
+        rows.append(visualizer.draw_stages(image, sample))
+        captions.append(visualizer.caption(sample))
+    return visualizer.draw_sheet(rows, captions)
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='the config file')
     parser.add_argument('checkpoint', help='the checkpoint file')
     parser.add_argument(
         '--out',
         default='prediction_sheet.png',
-        help='picture to write, .png or .jpg')
+        help='picture to write, .png or .jpg (default: %(default)s)')
     parser.add_argument('--num', type=int, default=8, help='number of images')
-    parser.add_argument(
-        '--max-bytes', type=int, help='largest size of the picture file')
     launch.add_arguments(parser)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def main() -> None:
-    args = parse_args()
+def main(argv=None) -> None:
+    """Draw the sheet."""
+    args = parse_args(argv)
     cfg = launch.load_config(args)
     launch.check_checkpoint(args.checkpoint)
+<<<<<<< HEAD
     runner = Runner.from_cfg(cfg)
     runner.load_checkpoint(args.checkpoint)
     dataset = runner.build_dataloader(cfg.val_dataloader).dataset
     sheet = prediction_sheet(runner.model, dataset,
                              spread(len(dataset), args.num))
     save_picture(args.out, sheet, args.max_bytes)
+=======
+    try:
+        runner = Runner.from_cfg(cfg)
+        runner.load_checkpoint(args.checkpoint)
+        dataset = runner.build_dataloader(cfg.val_dataloader).dataset
+        save_picture(args.out, prediction_sheet(runner.model, dataset,
+                                                args.num))
+    except (OSError, ValueError) as error:
+        raise SystemExit(str(error)) from error
+>>>>>>> 65779b3 (One local visualizer in place of overlays, sheets and savers; the demo in tools/demo)
     print(args.out)
 
 

@@ -1,8 +1,8 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """AFA from data to scores in minutes, on two CPU cores.
 
-Draws the demo data set, trains on its tags, evaluates on its masks, prints a
-table and draws a picture. With --baseline it trains the same network without
+Draws the demo data set, trains on its tags, evaluates on its masks, draws a
+picture and prints a table. With --baseline it trains the same network without
 affinity and PAR instead, and stores its scores for the table.
 """
 import argparse
@@ -13,12 +13,12 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / 'data' / 'demo'
 CONFIG = ROOT / 'configs' / 'afa' / 'afa_mit-b0_demo.py'
 BASELINE_CONFIG = ROOT / 'configs' / 'afa' / 'afa_mit-b0_demo-no-affinity.py'
 BASELINE = ROOT / 'docs' / 'demo_baseline.json'
-BASELINE_COMMAND = 'python tools/demo.py --baseline'
+BASELINE_COMMAND = 'python tools/demo/demo.py --baseline'
 NUM_PICTURES = 6
 
 # Scores of the table: name, key of the evaluation
@@ -43,32 +43,15 @@ def run(*command: object) -> None:
         raise SystemExit(status)
 
 
-def evaluate(config: Path, checkpoint: Path, picture: Path) -> dict:
-    """Scores of a checkpoint; draws the picture on the way.
-
-    Args:
-        config (Path): The config.
-        checkpoint (Path): The trained weights.
-        picture (Path): Where the picture goes.
-
-    Returns:
-        dict[str, float]: Scores in percent, by the keys of the evaluation.
-    """
+def evaluate(config: Path, checkpoint: Path) -> dict:
+    """Scores of a checkpoint in percent, by the keys of the evaluation."""
     from mmengine.config import Config
     from mmengine.runner import Runner
-
-    from mmseg_afa.apis import prediction_sheet, spread
-    from mmseg_afa.visualization import save_picture
 
     cfg = Config.fromfile(config)
     cfg.load_from = str(checkpoint)
     cfg.work_dir = str(checkpoint.parent)
-    runner = Runner.from_cfg(cfg)
-    scores = runner.test()
-    dataset = runner.test_dataloader.dataset
-    sheet = prediction_sheet(runner.model, dataset,
-                             spread(len(dataset), NUM_PICTURES))
-    save_picture(picture, sheet, max_bytes=300_000)
+    scores = Runner.from_cfg(cfg).test()
     return {
         key: round(float(scores[key]), 2)
         for _, key in SCORES if key in scores
@@ -104,12 +87,11 @@ def main() -> None:
     start = time.time()
     config = BASELINE_CONFIG if args.baseline else CONFIG
     work_dir = ROOT / 'work_dirs' / config.stem
-    picture = work_dir / 'demo.jpg'
     os.chdir(ROOT)  # the configs' paths start here
-    run('tools/dataset_converters/make_demo_data.py', DATA)
+    run('tools/demo/make_demo_data.py', DATA)
     run('tools/train.py', config, '--work-dir', work_dir)
     checkpoint = Path((work_dir / 'last_checkpoint').read_text())
-    scores = evaluate(config, checkpoint, picture)
+    scores = evaluate(config, checkpoint)
     if args.baseline:
         BASELINE.write_text(
             json.dumps(
@@ -117,6 +99,9 @@ def main() -> None:
             '\n')
         print(f'\n{json.dumps(scores, indent=2)}\n-> {BASELINE}')
         return
+    picture = work_dir / 'demo.jpg'
+    run('tools/analysis_tools/prediction_sheet.py', config, checkpoint,
+        '--num', NUM_PICTURES, '--out', picture, '--work-dir', work_dir)
     stored = json.loads(BASELINE.read_text())
     print(f'\n{table(scores, stored["scores"])}\n\n'
           f'The last column was stored by `{stored["command"]}`.\n'

@@ -1,0 +1,94 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import cv2
+import numpy as np
+import pytest
+from mmengine.registry import DefaultScope
+from mmengine.runner import set_random_seed
+
+from mmseg_afa.datasets import PascalVOCWeakDataset
+from mmseg_afa.visualization import WeakSegLocalVisualizer
+from tests.test_datasets.test_weak_label import TRAIN_PIPELINE, VAL_PIPELINE
+from tests.test_datasets.voc_folder import CLASSES, write_voc
+from tests.test_reference.reference import ROOT
+from tools.analysis_tools import browse_dataset
+from tools.analysis_tools.browse_dataset import GREEN, draw_view
+
+CONFIG = str(ROOT / 'configs/afa/afa_mit-b1_voc.py')
+
+
+def build(root, pipeline, **kwargs):
+    """The first sample of a data set, and a visualizer for it."""
+    set_random_seed(1)
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        dataset = PascalVOCWeakDataset(
+            data_root=str(root), pipeline=pipeline, **kwargs)
+    visualizer = WeakSegLocalVisualizer(alpha=0.65)
+    visualizer.dataset_meta = dataset.metainfo
+    return dataset[0], visualizer
+
+
+@pytest.mark.parametrize('box', [None, (3, 20, 2, 30)])
+def test_view_is_what_the_pipeline_gives(tmp_path, box):
+    """The crop, with the outline of what shows image around it."""
+    sample, visualizer = build(write_voc(tmp_path / 'voc'), TRAIN_PIPELINE)
+    if box:
+        sample['data_samples'].set_metainfo(dict(img_box=box))
+    shown = draw_view(visualizer, sample)
+    top, bottom, left, right = sample['data_samples'].img_box
+    expected = sample['inputs'].permute(1, 2, 0).numpy()[..., ::-1].copy()
+    expected[[top, bottom - 1], left:right] = GREEN
+    expected[top:bottom, [left, right - 1]] = GREEN
+    np.testing.assert_array_equal(shown, expected)
+
+
+@pytest.mark.parametrize('scale', [1, 2])
+def test_masks_are_laid_over(tmp_path, scale):
+    """Also where the pipeline resizes the image, of 20 x 30, only."""
+    resize = dict(
+        type='Resize', scale=(30 * scale, 30 * scale), keep_ratio=True)
+    sample, visualizer = build(
+        write_voc(tmp_path / 'voc'),
+        [VAL_PIPELINE[0], resize, *VAL_PIPELINE[1:]],
+        test_mode=True)
+    shown = draw_view(visualizer, sample)
+    assert shown.shape == (20 * scale, 30 * scale, 3)
+    rows = slice(2 * scale, 3 * scale)  # with a cat
+    image = sample['inputs'].permute(1, 2, 0).numpy()[rows, 1:-1, ::-1]
+    cat = np.array(visualizer.dataset_meta['palette'][CLASSES.index('cat')])
+    assert abs(shown[rows, 1:-1] - (0.65 * cat + 0.35 * image)).max() <= 1
+
+
+def run(tmp_path, *options, split='train'):
+    out = tmp_path / 'sheet.png'
+    browse_dataset.main([
+        CONFIG, '--split', split, '--num', '2', '--out',
+        str(out), *options, '--cfg-options',
+        f'{split}_dataloader.dataset.data_root={tmp_path / "voc"}'
+    ])
+    return cv2.imread(str(out))
+
+
+def test_sheets(tmp_path):
+    """Views of each image, the same for the same seed; a legend where there
+    are masks."""
+    write_voc(tmp_path / 'voc')
+    train = run(tmp_path)
+    np.testing.assert_array_equal(run(tmp_path), train)
+    assert (run(tmp_path, '--seed', '1') != train).any()
+    assert train.shape[1] == pytest.approx(4 * 163, abs=8)
+    assert run(tmp_path, '--views', '2').shape[1] == pytest.approx(
+        3 * 163, abs=8)
+    val = run(tmp_path, split='val')
+    assert val.shape[1] == pytest.approx(2 * 163, abs=15)
+    assert len(val) > len(train)
+
+
+def test_what_cannot_be_drawn(tmp_path):
+    with pytest.raises(SystemExit, match='no such image list'):
+        run(tmp_path)
+    with pytest.raises(SystemExit, match='has no val_dataloader'):
+        browse_dataset.main(
+            [CONFIG, '--split', 'val', '--cfg-options', 'val_dataloader=None'])
+    write_voc(tmp_path / 'voc')
+    with pytest.raises(SystemExit, match='unknown file extension: .foo'):
+        run(tmp_path, '--out', str(tmp_path / 'sheet.foo'))

@@ -1,0 +1,201 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import PixelData
+from mmseg.registry import VISUALIZERS
+from mmseg.structures import SegDataSample
+
+from mmseg_afa.visualization import WeakSegLocalVisualizer, save_picture
+
+META = dict(
+    classes=('background', 'owl', 'lion'),
+    palette=[[0, 0, 0], [200, 100, 0], [0, 0, 250]])
+IMAGE = np.full((16, 24, 3), 100, np.uint8)
+BLUE, RED = [50, 50, 114], [114, 50, 50]  # of the jet colours, on grey
+
+
+def build(meta=META, **kwargs):
+    visualizer = WeakSegLocalVisualizer(alpha=0.5, **kwargs)
+    visualizer.dataset_meta = meta
+    return visualizer
+
+
+def pixels(*values):
+    """A label map, its left half of one value and its right of another."""
+    half = torch.ones(16, 12, dtype=torch.long)
+    return torch.cat([half * value for value in values], 1)
+
+
+def hatched(picture):
+    return set(np.unique(picture)) == {150, 255}
+
+
+@pytest.mark.parametrize('dtype', [torch.uint8, torch.int64])
+@pytest.mark.parametrize('scale', [1, 2])
+def test_label(dtype, scale):
+    """RGB colours of the palette, half and half with the image; a label of
+    another size is resized."""
+    label = pixels(2, 255)[::scale, ::scale].to(dtype)
+    drawn = build().draw_label(IMAGE, label)
+    assert drawn.shape == IMAGE.shape and drawn.dtype == np.uint8
+    assert (drawn[:, :12] == [50, 50, 175]).all()
+    assert hatched(drawn[:, 12:])
+    assert (IMAGE == 100).all()
+
+
+def test_heatmap():
+    heat = torch.zeros(16, 24)
+    heat[0, 0] = 0.25  # stretched: the highest value is red
+    drawn = build().draw_heatmap(IMAGE, heat)
+    assert drawn[0, 0].tolist() == RED and drawn[15, 23].tolist() == BLUE
+    half = torch.tensor([[0., 1.]]).half()
+    assert build().draw_heatmap(IMAGE, half)[0, -1].tolist() == RED
+    flat = build().draw_heatmap(IMAGE, torch.zeros(4, 4))
+    assert (flat == BLUE).all()
+
+
+def make_sample():
+    sample = SegDataSample(metainfo=dict(img_path='photos/a.jpg'))
+    sample.set_field(torch.tensor([0., 1.]), 'image_label', dtype=None)
+    left = (pixels(1, 0) > 0).float()
+    sample.set_data(
+        dict(
+            cam=PixelData(data=torch.stack([1 - left, 0.5 * left])),
+            affinity_cam=PixelData(
+                data=torch.stack([left, 0 * left, 2 * left - 1]).abs()),
+            pred_sem_seg=PixelData(data=pixels(2, 0)[None]),
+            gt_sem_seg=PixelData(data=pixels(2, 255)[None])))
+    return sample
+
+
+def test_stages():
+    sample = make_sample()
+    stages = build().draw_stages(IMAGE, sample)
+    assert list(stages) == [
+        'image', 'CAM', 'affinity CAM', 'prediction', 'truth'
+    ]
+    assert stages['image'] is IMAGE
+    # the CAM of the class that is present, on the left
+    assert stages['CAM'][0, 0].tolist() == RED
+    assert stages['CAM'][0, -1].tolist() == BLUE
+    # foreground over background and foreground: 1/2 and 1
+    assert stages['affinity CAM'][0, 0].tolist() == BLUE
+    assert stages['affinity CAM'][0, -1].tolist() == RED
+    assert stages['prediction'][0, -1].tolist() == [50, 50, 50]
+    assert hatched(stages['truth'][:, 12:])
+
+    sample.pseudo_sem_seg = PixelData(data=pixels(1, 1)[None, ::4, ::4])
+    del sample.affinity_cam
+    stages = build().draw_stages(IMAGE, sample)
+    assert list(stages) == [
+        'image', 'CAM', 'pseudo label', 'prediction', 'truth'
+    ]
+    assert (stages['pseudo label'] == [150, 100, 50]).all()
+
+
+def test_caption():
+    sample = make_sample()
+    assert build().caption(sample) == 'a.jpg: lion'
+    sample.image_label[:] = 0
+    assert build().caption(sample) == 'a.jpg: no tags'
+    del sample.image_label
+    assert build().caption(sample) == 'a.jpg: no labels'
+
+
+def colours(picture):
+    return set(map(tuple, np.unique(picture.reshape(-1, 3), axis=0)))
+
+
+def plain(colour, height=20, width=20):
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+def test_sheet():
+    """Rows, columns, a missing cell, and pictures of several sizes."""
+    red, green, blue = np.eye(3) * 255
+    sheet = build().draw_sheet([
+        dict(a=plain(red), b=plain(green, 300, 400)),
+        dict(a=plain(blue, 10, 20)),
+    ], ['one', 'two'])
+    assert sheet.dtype == np.uint8
+    where = {
+        name: np.argwhere((sheet == colour).all(2))
+        for name, colour in zip('rgb', (red, green, blue))
+    }
+    top, left = (where['r'].min(0), where['r'].max(0))
+    assert (left - top).tolist() == pytest.approx([155, 155], abs=4)
+    assert where['g'].min(0)[0] == where['r'].min(0)[0]
+    assert where['g'].min(0)[1] > where['r'].max(0)[1]
+    assert where['b'].min(0)[1] == where['r'].min(0)[1]
+    height, width = np.ptp(where['b'], axis=0) + 1
+    assert width / height == pytest.approx(2, abs=0.05)
+    # with the caption of the second row
+    gap = where['b'].min(0)[0] - where['r'].max(0)[0]
+    assert gap == pytest.approx(25, abs=3)
+
+
+def test_legend_shows_every_class():
+    meta = dict(
+        classes=[f'class {i}' for i in range(81)],
+        palette=[[i, 0, 99] for i in range(81)])
+    row = [{str(i): plain(255) for i in range(6)}]
+    sheet = build(meta).draw_sheet(row, [''])
+    bare = build(meta).draw_sheet(row, [''], legend=False)
+    assert colours(sheet) >= set(map(tuple, meta['palette']))
+    # in columns that fit
+    assert sheet.shape[1] == pytest.approx(bare.shape[1], abs=2)
+    assert 150 < len(sheet) - len(bare) < 350
+
+
+@pytest.mark.filterwarnings('error:Glyph')
+def test_names_in_any_script():
+    names = ['Käuzchen', '猫', 'قطة', '🐈', '', 'a$_$', '$\\frac$', 'm' * 500]
+    sheets = set()
+    for name in names:
+        meta = dict(classes=[name], palette=[[1, 2, 3]])
+        sheet = build(meta).draw_sheet([dict(image=plain(0))], [name])
+        assert sheet.shape[1] < 600
+        sheets.add(sheet.tobytes())
+    assert len(sheets) == len(names)
+
+
+def test_in_a_config(tmp_path):
+    """It draws mmseg's pictures, and gives its own to the backends."""
+    visualizer = VISUALIZERS.build(
+        dict(
+            type='WeakSegLocalVisualizer',
+            name='weak',
+            alpha=0.5,
+            vis_backends=[dict(type='LocalVisBackend')],
+            save_dir=str(tmp_path)))
+    visualizer.dataset_meta = META
+    visualizer.add_datasample('both', IMAGE, make_sample(), with_labels=False)
+    sheet = visualizer.draw_sheet([dict(image=IMAGE)], [''])
+    visualizer.add_image('sheet', sheet, step=3)
+    folder = tmp_path / 'vis_data/vis_image'
+    truth, prediction = np.split(
+        cv2.imread(str(folder / 'both_0.png'))[..., ::-1], 2, axis=1)
+    assert hatched(truth[:, 12:])
+    assert (prediction[:, :12] == [50, 50, 175]).all()
+    stored = cv2.imread(str(folder / 'sheet_3.png'))[..., ::-1]
+    np.testing.assert_array_equal(stored, sheet)
+
+
+def test_save_picture(tmp_path, monkeypatch):
+    path = tmp_path / 'new' / 'sheet.png'
+    picture = np.arange(300, dtype=np.uint8).reshape(10, 10, 3)
+    save_picture(path, picture)
+    np.testing.assert_array_equal(cv2.imread(str(path))[..., ::-1], picture)
+    with pytest.raises(ValueError, match='unknown file extension: .foo'):
+        save_picture(tmp_path / 'sheet.foo', picture)
+
+    def fail(self, target):
+        raise OSError('interrupted')
+
+    monkeypatch.setattr('pathlib.Path.replace', fail)
+    with pytest.raises(OSError, match='interrupted'):
+        save_picture(path, plain(0))
+    assert [entry.name for entry in path.parent.iterdir()] == ['sheet.png']
+    np.testing.assert_array_equal(cv2.imread(str(path))[..., ::-1], picture)
