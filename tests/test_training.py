@@ -35,8 +35,8 @@ def run(*command):
 def data(tmp_path_factory):
     """A small demo data set."""
     root = tmp_path_factory.mktemp('data') / 'demo'
-    run(sys.executable, 'tools/demo/make_demo_data.py', root,
-        '--train', 16, '--val', 4)
+    run(sys.executable, 'tools/demo/make_demo_data.py', root, '--train', 16,
+        '--val', 4)
     return root
 
 

@@ -4,6 +4,7 @@
 The CAMs and the pseudo label are given the true image labels, as in training.
 """
 import argparse
+import sys
 
 import mmcv
 import numpy as np
@@ -14,14 +15,8 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from mmseg_afa import launch
-<<<<<<< HEAD
-from mmseg_afa.apis import prediction_sheet, spread
-from mmseg_afa.visualization import save_picture
-=======
 from mmseg_afa.models import AFA, PresentClasses
-from mmseg_afa.models.segmentors.afa import AFFINITY_LABELS, CAM_LABELS
 from mmseg_afa.visualization import WeakSegLocalVisualizer, save_picture
->>>>>>> 65779b3 (One local visualizer in place of overlays, sheets and savers; the demo in tools/demo)
 
 
 @torch.no_grad()
@@ -42,9 +37,10 @@ def predict(model: AFA, data: dict) -> SegDataSample:
     inputs = model.data_preprocessor(batch, False)['inputs']
     height, width = data['inputs'].shape[1:]  # the rest is padding
     pseudo = model.pseudo_labels(
-        inputs, PresentClasses.of(sample.image_label[None].to(inputs)),
-        torch.tensor([[0, height, 0, width]], device=inputs.device),
-        AFFINITY_LABELS if model.affinity_head else CAM_LABELS).seg
+        inputs,
+        PresentClasses.of(sample.image_label[None].to(inputs)),
+        boxes=torch.tensor([[0, height, 0, width]], device=inputs.device),
+        phase=model.phase(sys.maxsize)).seg  # of the end of training
     sample.pseudo_sem_seg = PixelData(data=pseudo[:, :height, :width])
     return sample
 
@@ -96,14 +92,6 @@ def main(argv=None) -> None:
     args = parse_args(argv)
     cfg = launch.load_config(args)
     launch.check_checkpoint(args.checkpoint)
-<<<<<<< HEAD
-    runner = Runner.from_cfg(cfg)
-    runner.load_checkpoint(args.checkpoint)
-    dataset = runner.build_dataloader(cfg.val_dataloader).dataset
-    sheet = prediction_sheet(runner.model, dataset,
-                             spread(len(dataset), args.num))
-    save_picture(args.out, sheet, args.max_bytes)
-=======
     try:
         runner = Runner.from_cfg(cfg)
         runner.load_checkpoint(args.checkpoint)
@@ -112,7 +100,6 @@ def main(argv=None) -> None:
                                                 args.num))
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
->>>>>>> 65779b3 (One local visualizer in place of overlays, sheets and savers; the demo in tools/demo)
     print(args.out)
 
 
