@@ -3,46 +3,38 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from matplotlib.font_manager import FontEntry, FontManager
+from matplotlib.font_manager import FontEntry
 
-from mmseg_afa.visualization.fonts import (DEFAULT, font_of, fontManager,
-                                           writable)
+from mmseg_afa.visualization import fonts
+from mmseg_afa.visualization.fonts import DEFAULT, font_of, writable
 
 TTF = Path(matplotlib.get_data_path()) / 'fonts' / 'ttf'
 # It has a letter that the default font lacks.
 STIX, STIX_LETTER = TTF / 'STIXNonUni.ttf', '\ue000'
 
 
-@pytest.fixture(params=['none installed', 'two installed'])
-def installed(request, monkeypatch, tmp_path):
-    assert isinstance(fontManager, FontManager)
-    broken = tmp_path / 'broken.ttf'
-    broken.write_bytes(b'no font')
-    found = [FontEntry(fname=str(broken), style='normal', weight=400)]
-    if request.param == 'two installed':
-        bold = TTF / 'STIXNonUniBol.ttf'
-        found.append(FontEntry(fname=str(bold), style='normal', weight=700))
-        found.append(FontEntry(fname=str(STIX), style='normal', weight=400))
-    monkeypatch.setattr(fontManager, 'ttflist', found)
+@pytest.mark.parametrize('text, installed, written, font', [
+    ('žluť… ко\u0440ова', True, 'žluť… ко\u0440ова', DEFAULT),
+    (STIX_LETTER, True, STIX_LETTER, STIX),
+    (STIX_LETTER, False, r'\ue000', DEFAULT),
+    ('ζ\U000f0001', True, r'ζ\U000f0001', DEFAULT),
+])
+def test_fonts(text, installed, written, font, monkeypatch, tmp_path):
+    """Text is written in a font that has it, of normal weight where there is
+    one, and else as codes; matplotlib's 'Last Resort' font, which has a box
+    for every letter, and broken files do not count."""
+    (tmp_path / 'broken.ttf').write_bytes(b'no font')
+    files = [(tmp_path / 'broken.ttf', 400),
+             (TTF / 'LastResortHE-Regular.ttf', 400)]
+    if installed:
+        files += [(TTF / 'STIXNonUniBol.ttf', 700), (STIX, 400)]
+    monkeypatch.setattr(fonts.fontManager, 'ttflist', [
+        FontEntry(fname=str(path), style='normal', weight=weight)
+        for path, weight in files
+    ])
     font_of.cache_clear()
-    yield len(found) > 1
-    font_of.cache_clear()
-
-
-@pytest.mark.parametrize('text', ['', 'a cat', 'ко\u0440ова', 'ζώο', 'žluť…'])
-def test_the_default_font_is_enough(installed, text):
-    assert writable(text) == text
-    assert font_of(text) == DEFAULT
-
-
-def test_other_scripts(installed):
-    text = STIX_LETTER * 2
-    assert writable(text) == (text if installed else r'\ue000\ue000')
-    assert font_of(writable(text)) == (STIX if installed else DEFAULT)
-
-
-def test_letters_that_no_font_has():
-    """What can be read stays, and two names do not become one; matplotlib's
-    own 'Last Resort' font, which has a box for any letter, does not count."""
-    names = [writable(name) for name in ('ко\U000f0001', 'ко\U000f0002')]
-    assert names == [r'ко\U000f0001', r'ко\U000f0002']
+    try:
+        assert writable(text) == written
+        assert font_of(written) == font
+    finally:
+        font_of.cache_clear()

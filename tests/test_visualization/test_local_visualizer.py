@@ -104,36 +104,26 @@ def test_caption():
     assert build().caption(sample) == 'a.jpg: no labels'
 
 
-def colours(picture):
-    return set(map(tuple, np.unique(picture.reshape(-1, 3), axis=0)))
-
-
 def plain(colour, height=20, width=20):
     return np.full((height, width, 3), colour, np.uint8)
 
 
 def test_sheet():
     """Rows, columns, a missing cell, and pictures of several sizes."""
-    red, green, blue = np.eye(3) * 255
+    colours = np.eye(3) * 255
     sheet = build().draw_sheet([
-        dict(a=plain(red), b=plain(green, 300, 400)),
-        dict(a=plain(blue, 10, 20)),
+        dict(a=plain(colours[0]), b=plain(colours[1], 300, 400)),
+        dict(a=plain(colours[2], 10, 20)),
     ], ['one', 'two'])
-    assert sheet.dtype == np.uint8
-    where = {
-        name: np.argwhere((sheet == colour).all(2))
-        for name, colour in zip('rgb', (red, green, blue))
-    }
-    top, left = (where['r'].min(0), where['r'].max(0))
-    assert (left - top).tolist() == pytest.approx([155, 155], abs=4)
-    assert where['g'].min(0)[0] == where['r'].min(0)[0]
-    assert where['g'].min(0)[1] > where['r'].max(0)[1]
-    assert where['b'].min(0)[1] == where['r'].min(0)[1]
-    height, width = np.ptp(where['b'], axis=0) + 1
-    assert width / height == pytest.approx(2, abs=0.05)
-    # with the caption of the second row
-    gap = where['b'].min(0)[0] - where['r'].max(0)[0]
-    assert gap == pytest.approx(25, abs=3)
+    (red, red_end), (green, green_end), (blue, blue_end) = (
+        (where.min(0), where.max(0))
+        for where in (np.argwhere((sheet == c).all(2)) for c in colours))
+    assert red_end - red == pytest.approx([155, 155], abs=3)
+    assert green_end - green == pytest.approx([116, 155], abs=3)
+    assert blue_end - blue == pytest.approx([77, 155], abs=3)
+    assert green[0] == red[0] and green[1] == red_end[1] + 9
+    assert blue[1] == red[1]
+    assert blue[0] - red_end[0] == pytest.approx(25, abs=3)  # for the caption
 
 
 def test_legend_shows_every_class():
@@ -143,7 +133,8 @@ def test_legend_shows_every_class():
     row = [{str(i): plain(255) for i in range(6)}]
     sheet = build(meta).draw_sheet(row, [''])
     bare = build(meta).draw_sheet(row, [''], legend=False)
-    assert colours(sheet) >= set(map(tuple, meta['palette']))
+    colours = set(map(tuple, np.unique(sheet.reshape(-1, 3), axis=0)))
+    assert colours >= set(map(tuple, meta['palette']))
     # in columns that fit
     assert sheet.shape[1] == pytest.approx(bare.shape[1], abs=2)
     assert 150 < len(sheet) - len(bare) < 350
