@@ -1,21 +1,19 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Every gap between the versions of the libraries below us, in one place.
 
-Importing this module (``import mmseg_afa`` does) checks the versions once and
-sets up what holds for the whole process:
+Importing this module (``import mmseg_afa`` does) checks the versions and sets
+up, for the whole process, that
 
+- ``mmcv.ops`` can be imported without compiled operators;
 - ``mmseg_afa::afa/afa_mit-b1_voc.py`` resolves as a base config;
-- mmengine's own checkpoints load under torch's ``weights_only``.
+- a checkpoint is read as data: mmengine's own load under torch's
+  ``weights_only``, and nothing in any of them is executed.
 
-The tools call the rest, because it depends on the config that is run:
-:func:`prepare_for_cpu`, :func:`enable_amp`, :func:`set_output_dir`.
 The segmentor's label passes run under :func:`no_grad`.
 """
 
-import datetime
 import functools
-import inspect
-import logging
+import os.path as osp
 import pickle
 import re
 import sys
@@ -23,13 +21,12 @@ from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Callable, List, Optional, Union
+from typing import Callable, List, Union
 
 import numpy as np
 import torch
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
-from torch import nn
 
 # What the package is known to run with. setup.py has the same ranges.
 SUPPORTED = {
@@ -109,11 +106,10 @@ def check_libraries() -> None:
 check_libraries()
 
 # Only now that the libraries are known to be there.
+import mmengine.runner.checkpoint
 from mmengine.config.utils import MODULE2PACKAGE
-from mmengine.device import get_device
-from mmengine.logging import HistoryBuffer, print_log
-from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
-from mmengine.registry import MODEL_WRAPPERS, Registry
+from mmengine.logging import HistoryBuffer
+from mmengine.registry import Registry
 from mmengine.runner import CheckpointLoader
 from mmseg import registry
 from mmseg.apis import MMSegInferencer
@@ -199,10 +195,25 @@ class CheckpointError(ValueError):
     """A checkpoint file cannot be, or must not be, loaded."""
 
 
+# -- checkpoints of strangers ------------------------------------------------
+# All of mmengine loads its checkpoints through CheckpointLoader. Three things
+# in a file could do harm:
+#
+# 1. The pickle. weights_only refuses what would call anything. It is torch's
+#    default, but an environment variable can turn it off, and torch.hub, which
+#    downloads, has it off.
+# 2. The config, which is Python code. Runner.resume passes meta['config'] to
+#    Config.fromstring, which executes it, and so does an inferencer that gets
+#    weights only with the `cfg` of the message hub or of meta. A config of
+#    mere literals is no safer: the registry builds dict(type='os.system').
+# 3. The path of the best checkpoint so far. CheckpointHook deletes what lies
+#    there, a file or a whole folder, once there is a better one.
+
+
 @CheckpointLoader.register_scheme(prefixes='', force=True)
 def load_from_local(filename: str,
                     map_location: Union[str, Callable, None] = None) -> dict:
-    """Load a checkpoint file; mmengine's loader with a readable refusal.
+    """Load a checkpoint file, always with ``weights_only``.
 
     Args:
         filename (str): Path of the checkpoint.
@@ -211,11 +222,61 @@ def load_from_local(filename: str,
     Returns:
         dict: The checkpoint.
     """
+    return torch.load(
+        osp.expanduser(filename), map_location=map_location, weights_only=True)
+
+
+mmengine.runner.checkpoint.load_url = functools.partial(
+    torch.hub.load_state_dict_from_url, weights_only=True)
+
+
+def only_data(checkpoint: dict, folder: str) -> dict:
+    """Remove from a checkpoint what mmengine would execute or delete.
+
+    Args:
+        checkpoint (dict): What was loaded; changed in place.
+        folder (str): Where the checkpoint lies. The best checkpoint of its
+            run is known again if it lies there, too.
+
+    Returns:
+        dict: The same checkpoint.
+    """
+    hub = checkpoint.get('message_hub')
+    info = hub.get('runtime_info') if isinstance(hub, dict) else None
+    for part in (checkpoint.get('meta'), info):
+        if isinstance(part, dict):
+            part.pop('config', None)
+            part.pop('cfg', None)
+    if isinstance(info, dict):
+        for key in [key for key in info if key.startswith('best_ckpt')]:
+            parent, name = osp.split(info[key])
+            if parent != osp.abspath(folder) or not name.startswith('best_'):
+                del info[key]
+    return checkpoint
+
+
+def load_checkpoint(filename: str,
+                    map_location: Union[str, Callable, None] = None,
+                    logger: str = 'current') -> dict:
+    """Stands in for mmengine's :meth:`CheckpointLoader.load_checkpoint`.
+
+    Args:
+        filename (str): Path or address of the checkpoint.
+        map_location: Same as :func:`torch.load`.
+        logger (str): Same as :func:`mmengine.logging.print_log`.
+
+    Returns:
+        dict: The checkpoint, without the config of its run.
+
+    Raises:
+        CheckpointError: If the file cannot be read, is none, or would call
+            something.
+    """
     try:
-        return torch.load(
-            filename, map_location=map_location, weights_only=True)
-    except FileNotFoundError as error:
-        raise CheckpointError(f'{filename}: no such checkpoint.') from error
+        checkpoint = MMENGINE_LOAD(filename, map_location, logger)
+    except OSError as error:
+        raise CheckpointError(f'{filename}: cannot be read '
+                              f'({error.strerror or error}).') from error
     except (pickle.UnpicklingError, EOFError) as error:
         raise CheckpointError(explain(filename, str(error))) from error
     except RuntimeError as error:
@@ -223,6 +284,15 @@ def load_from_local(filename: str,
         if 'PytorchStreamReader' not in str(error):
             raise
         raise CheckpointError(explain(filename, str(error))) from error
+    if not isinstance(checkpoint, dict):
+        raise CheckpointError(
+            f'{filename}: not a checkpoint, but a {type(checkpoint).__name__}.'
+        )
+    return only_data(checkpoint, osp.dirname(filename))
+
+
+MMENGINE_LOAD = CheckpointLoader.load_checkpoint
+CheckpointLoader.load_checkpoint = load_checkpoint
 
 
 def explain(filename: str, error: str) -> str:
@@ -275,113 +345,6 @@ def find_transform(self, pipeline: List[dict], name: str) -> int:
 
 MMSegInferencer._get_transform_idx = find_transform
 
-# -- running without a GPU ---------------------------------------------------
-
-
-@MODEL_WRAPPERS.register_module()
-class CPUDistributedDataParallel(MMDistributedDataParallel):
-    """DistributedDataParallel between processes on the CPU.
-
-    mmengine's Runner always names a GPU for the wrapper, and SyncBatchNorm
-    refuses to run without one.
-
-    Args:
-        module (nn.Module): The model. Its SyncBatchNorm layers become
-            BatchNorm, which normalises over the samples of one process.
-        device_ids (list, optional): Ignored, there are none on the CPU.
-        **kwargs: See
-            :class:`mmengine.model.MMDistributedDataParallel`.
-    """
-
-    def __init__(self,
-                 module: nn.Module,
-                 device_ids: Optional[List[int]] = None,
-                 **kwargs) -> None:
-        if any(isinstance(m, nn.SyncBatchNorm) for m in module.modules()):
-            print_log(
-                'SyncBN needs a GPU: on the CPU each process normalises over '
-                'its own samples (BN).',
-                logger='current',
-                level=logging.WARNING)
-            module = revert_sync_batchnorm(module)
-        super().__init__(module, device_ids=None, **kwargs)
-
-
-def prepare_for_cpu(cfg) -> None:
-    """Make a config run where there is no GPU.
-
-    Call it before the Runner is built: mmengine's own set-up of
-    ``--launcher pytorch`` asks CUDA for a device. Nothing is done where there
-    is a GPU.
-
-    Args:
-        cfg (mmengine.Config): The config to run; its ``model_wrapper_cfg``
-            and its data loaders are changed in place.
-    """
-    if get_device() == 'cpu':
-        for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-            # torch warns of memory that is pinned for no GPU
-            if cfg.get(name):
-                cfg[name].pop('pin_memory', None)
-    if cfg.launcher == 'none' or get_device() != 'cpu':
-        return
-    if cfg.launcher != 'pytorch':
-        raise SystemExit(
-            f'--launcher {cfg.launcher} needs a GPU, and this machine has '
-            'none: on the CPU use tools/dist_train.sh or tools/dist_test.sh.')
-    dist_cfg = cfg.get('env_cfg', {}).get('dist_cfg', {})
-    timeout = dist_cfg.get('timeout')
-    torch.distributed.init_process_group(
-        'gloo',
-        timeout=None if timeout is None else datetime.timedelta(
-            seconds=timeout))
-    cfg.model_wrapper_cfg = {
-        'broadcast_buffers':
-        False,  # as mmengine's default wrapper
-        'find_unused_parameters':
-        cfg.get('find_unused_parameters', False),
-        **(cfg.get('model_wrapper_cfg') or {}),
-        'type':
-        CPUDistributedDataParallel.__name__,
-    }
-
-
-def enable_amp(cfg, dtype: str = 'bfloat16') -> None:
-    """Turn on automatic mixed precision, in place.
-
-    Args:
-        cfg (mmengine.Config): A config whose optimizer wrapper is
-            OptimWrapper or AmpOptimWrapper; the latter keeps its settings.
-        dtype (str): 'bfloat16' or 'float16'. Only the latter needs its loss
-            scaled, which waits for the GPU in each step.
-    """
-    wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if wrapper == 'AmpOptimWrapper':
-        return
-    if wrapper != 'OptimWrapper':
-        raise SystemExit('--amp goes with optim_wrapper.type OptimWrapper, '
-                         f'not {wrapper}: leave it out.')
-    cfg.optim_wrapper.type = 'AmpOptimWrapper'
-    cfg.optim_wrapper.dtype = dtype
-    cfg.optim_wrapper.loss_scale = ('dynamic' if dtype == 'float16' else dict(
-        enabled=False))
-
-
-def check_amp(cfg) -> None:
-    """Stop, naming the remedy, if mixed precision is asked for on the CPU.
-
-    mmengine's AmpOptimWrapper asserts an accelerator.
-
-    Args:
-        cfg (mmengine.Config): The config to train.
-    """
-    wrapper = cfg.get('optim_wrapper') or {}
-    if wrapper.get('type') == 'AmpOptimWrapper' and get_device() == 'cpu':
-        raise SystemExit(
-            'Mixed precision needs a GPU, and this machine has none: leave '
-            'out --amp, or give the config an optim_wrapper of type '
-            'OptimWrapper.')
-
 
 def no_grad(function: Callable) -> Callable:
     """``torch.no_grad`` for a function that runs a network that is trained.
@@ -403,43 +366,3 @@ def no_grad(function: Callable) -> Callable:
             torch.clear_autocast_cache()
 
     return wrapper
-
-
-# -- predictions as files ----------------------------------------------------
-
-
-def takes_output_dir(metric: dict) -> bool:
-    """Whether a metric can write predictions.
-
-    Args:
-        metric (dict): Config of the metric.
-
-    Returns:
-        bool: True if its class, or a parent, has the argument ``output_dir``.
-    """
-    classes = inspect.getmro(registry.METRICS.get(metric['type']))
-    return any('output_dir' in inspect.signature(c.__init__).parameters
-               for c in classes if c is not object)
-
-
-def set_output_dir(cfg, output_dir: str) -> None:
-    """Have the test metrics write the predictions to a folder, in place.
-
-    mmseg's tools/test.py takes ``test_evaluator`` for a single metric, and
-    fails where it is a list of them.
-
-    Args:
-        cfg (mmengine.Config): The config to test.
-        output_dir (str): The folder.
-    """
-    evaluator = cfg.test_evaluator
-    metrics = evaluator if isinstance(evaluator,
-                                      (list, tuple)) else [evaluator]
-    writers = [metric for metric in metrics if takes_output_dir(metric)]
-    if not writers:
-        raise SystemExit(
-            '--out: none of the test metrics '
-            f'{[metric["type"] for metric in metrics]} writes predictions. '
-            "Add dict(type='IoUMetric') to test_evaluator.")
-    # One writer is enough: the others would write the same files again.
-    writers[0]['output_dir'] = output_dir

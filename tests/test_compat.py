@@ -152,90 +152,57 @@ class TestCheckpoints:
 
     def test_missing_checkpoint(self, tmp_path):
         with pytest.raises(
-                compat.CheckpointError, match='none.pth: no such checkpoint'):
+                compat.CheckpointError, match='none.pth: .*No such'):
             CheckpointLoader.load_checkpoint(str(tmp_path / 'none.pth'))
 
+    def test_not_a_dict(self, tmp_path):
+        torch.save([1, 2], tmp_path / 'a.pth')
+        with pytest.raises(compat.CheckpointError, match='but a list'):
+            CheckpointLoader.load_checkpoint(str(tmp_path / 'a.pth'))
 
-class TestAmp:
+    def test_downloaded(self, tmp_path, monkeypatch):
+        """torch.hub takes a file that it has for the one at the address."""
+        monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+        file = tmp_path / 'hub/checkpoints/a.pth'
+        file.parent.mkdir(parents=True)
+        address = 'https://no.such.host/a.pth'
+        torch.save(dict(state_dict={}), file)
+        assert CheckpointLoader.load_checkpoint(address)['state_dict'] == {}
+        torch.save(dict(meta=Malicious(os.mkdir, str(tmp_path / 'b'))), file)
+        with pytest.raises(compat.CheckpointError, match='refused'):
+            CheckpointLoader.load_checkpoint(address)
+        assert not (tmp_path / 'b').exists()
 
-    def config(self, **wrapper):
-        return Config(dict(optim_wrapper=dict(type='OptimWrapper', **wrapper)))
+    def test_no_config_is_executed(self, tmp_path):
+        """An inferencer without a config takes that of the checkpoint."""
+        # not at the top: where mmcv has no operators, compat comes first
+        from mmseg.apis import MMSegInferencer
+        config = f'model = open({str(tmp_path / "marker")!r}, "w")'
+        file = str(tmp_path / 'a.pth')
+        torch.save(
+            dict(
+                state_dict={},
+                meta=dict(cfg=config),
+                message_hub=dict(runtime_info=dict(cfg=config))), file)
+        with pytest.raises(ValueError, match='Cannot find the config'):
+            MMSegInferencer(None, weights=file, device='cpu')
+        assert not (tmp_path / 'marker').exists()
 
-    @pytest.mark.parametrize('dtype, loss_scale',
-                             [('float16', 'dynamic'),
-                              ('bfloat16', dict(enabled=False))])
-    def test_enable(self, dtype, loss_scale):
-        cfg = self.config()
-        compat.enable_amp(cfg, dtype)
-        compat.enable_amp(cfg)  # asked for twice: by config and option
-        assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
-        assert cfg.optim_wrapper.dtype == dtype
-        assert cfg.optim_wrapper.loss_scale == loss_scale
-
-    def test_other_wrapper(self):
-        cfg = Config(dict(optim_wrapper=dict(type='MyWrapper')))
-        with pytest.raises(SystemExit, match='MyWrapper'):
-            compat.enable_amp(cfg)
-
-    @pytest.mark.parametrize('device', ['cpu', 'cuda'])
-    def test_needs_a_gpu(self, monkeypatch, device):
-        monkeypatch.setattr(compat, 'get_device', lambda: device)
-        cfg = self.config()
-        compat.check_amp(cfg)
-        compat.enable_amp(cfg)
-        if device == 'cuda':
-            compat.check_amp(cfg)
-        else:
-            with pytest.raises(SystemExit, match='leave out --amp'):
-                compat.check_amp(cfg)
-
-
-class TestOutputDir:
-
-    def config(self, evaluator):
-        return Config(dict(test_evaluator=evaluator))
-
-    def test_one_metric(self):
-        cfg = self.config(dict(type='IoUMetric'))
-        compat.set_output_dir(cfg, 'out')
-        assert cfg.test_evaluator.output_dir == 'out'
-
-    def test_list(self):
-        cfg = self.config([dict(type='CityscapesMetric', output_dir='own')])
-        compat.set_output_dir(cfg, 'out')
-        assert cfg.test_evaluator[0].output_dir == 'out'
-
-    def test_only_the_first_that_can(self):
-        cfg = self.config([
-            dict(type='mmengine.DumpResults', out_file_path='a.pkl'),
-            dict(type='IoUMetric'),
-            dict(type='IoUMetric', prefix='again')
-        ])
-        compat.set_output_dir(cfg, 'out')
-        assert ['output_dir' in metric
-                for metric in cfg.test_evaluator] == [False, True, False]
-
-    def test_none(self):
-        cfg = self.config(
-            [dict(type='mmengine.DumpResults', out_file_path='a.pkl')])
-        with pytest.raises(SystemExit, match='DumpResults'):
-            compat.set_output_dir(cfg, 'out')
-
-
-class TestPrepareForCPU:
-
-    @pytest.mark.parametrize('device, launcher', [('cuda', 'pytorch'),
-                                                  ('cpu', 'none')])
-    def test_nothing_to_do(self, monkeypatch, device, launcher):
-        monkeypatch.setattr(compat, 'get_device', lambda: device)
-        cfg = Config(dict(launcher=launcher))
-        compat.prepare_for_cpu(cfg)
-        assert 'model_wrapper_cfg' not in cfg
-
-    def test_other_launcher(self, monkeypatch):
-        monkeypatch.setattr(compat, 'get_device', lambda: 'cpu')
-        with pytest.raises(SystemExit, match='slurm needs a GPU'):
-            compat.prepare_for_cpu(Config(dict(launcher='slurm')))
+    @pytest.mark.parametrize('path, known', [
+        ('{}/best_mIoU_iter_2.pth', True),
+        ('{}/../best_mIoU_iter_2.pth', False),
+        ('{}/other.pth', False),
+        ('/home', False),
+    ])
+    def test_best_checkpoint_only_beside(self, tmp_path, path, known):
+        """mmengine deletes what lies there once there is a better one."""
+        file = str(tmp_path / 'a.pth')
+        info = dict(best_ckpt=path.format(tmp_path), best_score=1.)
+        torch.save(dict(message_hub=dict(runtime_info=info)), file)
+        loaded = CheckpointLoader.load_checkpoint(file)
+        loaded = loaded['message_hub']['runtime_info']
+        assert loaded.pop('best_score') == 1.
+        assert loaded == (dict(best_ckpt=info['best_ckpt']) if known else {})
 
 
 def test_no_grad_leaves_the_gradients_to_others():

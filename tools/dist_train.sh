@@ -1,30 +1,9 @@
 #!/usr/bin/env bash
-# Train with several processes, one for each GPU, or on the CPU if there is none.
-# More machines: set NNODES, NODE_RANK, MASTER_ADDR and PORT on each.
-
-set -euo pipefail
+# Train with several processes: see dist_run.sh.
 
 if [ $# -lt 2 ]; then
     echo "Usage: $0 CONFIG GPUS [options of tools/train.py]" >&2
     exit 2
 fi
 
-CONFIG=$1
-GPUS=$2
-TOOLS=$(cd "$(dirname "$0")" && pwd)
-
-if [ "${NNODES:-1}" -gt 1 ] || [ -n "${PORT:-}" ]; then
-    RENDEZVOUS=(--nnodes="${NNODES:-1}" --node-rank="${NODE_RANK:-0}"
-                --master-addr="${MASTER_ADDR:-127.0.0.1}"
-                --master-port="${PORT:-29500}")
-else
-    # One machine: torchrun takes a port that is free.
-    RENDEZVOUS=(--standalone --local-addr=127.0.0.1)
-fi
-
-# More threads than this in each process slow one another down.
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-export PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}"
-exec "${PYTHON:-python}" -m torch.distributed.run "${RENDEZVOUS[@]}" \
-    --nproc-per-node="$GPUS" "$TOOLS/train.py" "$CONFIG" \
-    --launcher pytorch "${@:3}"
+exec bash "$(dirname "$0")/dist_run.sh" train.py "$2" "$1" "${@:3}"

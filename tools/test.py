@@ -2,16 +2,17 @@
 """Test (and evaluate) a segmentor."""
 
 import argparse
+import inspect
+from typing import List, Optional
 
 from mmengine.config import Config
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmseg.registry import METRICS
 
-import mmseg_afa
-from mmseg_afa import launch
+from mmseg_afa.compat import CheckpointError
+from mmseg_afa.engine import launch
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='the config file')
@@ -32,11 +33,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--tta', action='store_true', help='test-time augmentation')
     launch.add_arguments(parser)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def draw_predictions(cfg: Config, args: argparse.Namespace) -> None:
-    """Have the visualization hook draw, in place.
+    """Turn on the drawing of the visualization hook, in place.
 
     Args:
         cfg (Config): The config to test.
@@ -54,7 +55,7 @@ def draw_predictions(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def augment(cfg: Config) -> None:
-    """Put the test-time augmentation of the config to use, in place.
+    """Turn on the test-time augmentation of the config, in place.
 
     Args:
         cfg (Config): The config to test.
@@ -66,9 +67,39 @@ def augment(cfg: Config) -> None:
     cfg.model = dict(cfg.tta_model, module=cfg.model)
 
 
-def main() -> None:
+def takes_output_dir(metric: dict) -> bool:
+    """Whether the class of a metric, or a parent, can write predictions."""
+    classes = inspect.getmro(METRICS.get(metric['type']))
+    return any('output_dir' in inspect.signature(c.__init__).parameters
+               for c in classes if c is not object)
+
+
+def set_output_dir(cfg: Config, output_dir: str) -> None:
+    """Set the folder to which the predictions are written, in place.
+
+    mmseg's tools/test.py takes ``test_evaluator`` for a single metric, and
+    fails where it is a list of them.
+
+    Args:
+        cfg (Config): The config to test.
+        output_dir (str): The folder.
+    """
+    evaluator = cfg.test_evaluator
+    metrics = evaluator if isinstance(evaluator,
+                                      (list, tuple)) else [evaluator]
+    for metric in metrics:
+        if takes_output_dir(metric):
+            metric['output_dir'] = output_dir
+            return  # the others would write the same files again
+    raise SystemExit('--out: none of the test metrics '
+                     f'{[metric["type"] for metric in metrics]} writes '
+                     "predictions. Add dict(type='IoUMetric') to "
+                     'test_evaluator.')
+
+
+def main(argv: Optional[List[str]] = None) -> None:
     """Test what the command line names."""
-    args = parse_args()
+    args = parse_args(argv)
     cfg = launch.load_config(args)
     launch.check_checkpoint(args.checkpoint)
     cfg.load_from = args.checkpoint
@@ -78,12 +109,10 @@ def main() -> None:
     if args.tta:
         augment(cfg)
     if args.out is not None:
-        mmseg_afa.compat.set_output_dir(cfg, args.out)
-    mmseg_afa.compat.prepare_for_cpu(cfg)
-    runner_class = RUNNERS.get(cfg.get('runner_type', Runner.__name__))
+        set_output_dir(cfg, args.out)
     try:
-        runner_class.from_cfg(cfg).test()
-    except mmseg_afa.compat.CheckpointError as error:
+        launch.build_runner(cfg).test()
+    except CheckpointError as error:
         raise SystemExit(str(error))
 
 

@@ -2,15 +2,13 @@
 """Train a segmentor."""
 
 import argparse
+from typing import List, Optional
 
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
-
-import mmseg_afa
-from mmseg_afa import launch
+from mmseg_afa.compat import CheckpointError
+from mmseg_afa.engine import launch
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='the config file')
@@ -28,25 +26,23 @@ def parse_args() -> argparse.Namespace:
         choices=['bfloat16', 'float16'],
         help='train with automatic mixed precision; with no value in bfloat16')
     launch.add_arguments(parser)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def main() -> None:
+def main(argv: Optional[List[str]] = None) -> None:
     """Train what the command line names."""
-    args = parse_args()
+    args = parse_args(argv)
     cfg = launch.load_config(args)
     if args.amp:
-        mmseg_afa.compat.enable_amp(cfg, args.amp)
-    mmseg_afa.compat.check_amp(cfg)
+        launch.enable_amp(cfg, args.amp)
+    launch.check_amp(cfg)
     cfg.resume = args.resume is not None
     if cfg.resume and args.resume != 'auto':
         launch.check_checkpoint(args.resume)
         cfg.load_from = args.resume
-    mmseg_afa.compat.prepare_for_cpu(cfg)
-    runner_class = RUNNERS.get(cfg.get('runner_type', Runner.__name__))
     try:
-        runner_class.from_cfg(cfg).train()
-    except mmseg_afa.compat.CheckpointError as error:
+        launch.build_runner(cfg).train()
+    except CheckpointError as error:
         raise SystemExit(str(error))
 
 

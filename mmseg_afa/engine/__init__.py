@@ -1,2 +1,3 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+from .cpu_distributed import CPUDistributedDataParallel
 from .hooks import *  # noqa: F401, F403

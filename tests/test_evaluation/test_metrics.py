@@ -1,4 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import sys
+
 import pytest
 import torch
 
@@ -58,7 +60,19 @@ def test_mean_average_precision():
     assert mean_average_precision(scores, torch.zeros(3, 2)) == 0
 
 
-def test_image_label_metric():
+def test_mean_average_precision_is_that_of_mmpretrain():
+    pytest.importorskip('torchvision')  # which mmpretrain imports
+    from mmpretrain.evaluation import AveragePrecision
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.rand(50, 7, generator=generator)
+    labels = (torch.rand(50, 7, generator=generator) < .2).float()
+    assert mean_average_precision(scores, labels) == pytest.approx(
+        AveragePrecision.calculate(scores, labels).item(), rel=1e-6)
+
+
+def test_image_label_metric(monkeypatch):
+    """Also without mmpretrain, which needs torchvision."""
+    monkeypatch.setitem(sys.modules, 'mmpretrain.evaluation', None)
     metric = ImageLabelMetric()
     metric.process({}, [
         sample([[0]], [[0]],

@@ -65,6 +65,10 @@ def image_f1(pred: Tensor, label: Tensor) -> float:
 def mean_average_precision(scores: Tensor, labels: Tensor) -> float:
     """Mean over the classes that occur of their average precision.
 
+    The average precision of a class is the mean, over the images that show
+    it, of the precision among the images that score as high or higher: what
+    mmpretrain's AveragePrecision computes, which needs torchvision.
+
     Args:
         scores (Tensor): (B, C), larger = more certain.
         labels (Tensor): (B, C), 0 or 1.
@@ -72,10 +76,12 @@ def mean_average_precision(scores: Tensor, labels: Tensor) -> float:
     Returns:
         float: In [0, 100]; 0 where no class occurs.
     """
-    # not at the top: mmpretrain needs torchvision, everything else does not
-    from mmpretrain.evaluation import AveragePrecision
     occurs = labels.sum(0) > 0
     if not occurs.any():
         return 0.
-    return float(
-        AveragePrecision.calculate(scores[:, occurs], labels[:, occurs]))
+    order = scores[:, occurs].argsort(dim=0, descending=True, stable=True)
+    shown = labels[:, occurs].gather(0, order)
+    ranks = torch.arange(1, len(shown) + 1, device=shown.device)[:, None]
+    precision = shown.cumsum(0) / ranks
+    average = (precision * shown).sum(0) / shown.sum(0)
+    return 100 * average.mean().item()

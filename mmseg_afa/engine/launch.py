@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""What tools/train.py and tools/test.py share: options and the config."""
+"""What the tools that run a config share: options, the config, the Runner."""
 
 import os
 import os.path as osp
@@ -7,10 +7,15 @@ from argparse import ArgumentParser, Namespace
 from typing import Optional
 
 from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from .cpu_distributed import prepare_for_cpu
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the options that both tools have.
+    """Add the options of a tool that runs a config.
 
     Args:
         parser (ArgumentParser): Changed in place.
@@ -89,3 +94,53 @@ def check_checkpoint(path: str) -> None:
     if '://' not in path and not osp.isfile(path):
         raise SystemExit(f'{path}: no such checkpoint file. Training writes '
                          'its checkpoints to work_dirs/NAME_OF_THE_CONFIG.')
+
+
+def enable_amp(cfg: Config, dtype: str = 'bfloat16') -> None:
+    """Turn on automatic mixed precision, in place.
+
+    Args:
+        cfg (Config): A config whose optimizer wrapper is OptimWrapper or
+            AmpOptimWrapper; the latter keeps its settings.
+        dtype (str): 'bfloat16' or 'float16'. Only the latter needs its loss
+            scaled, which waits for the GPU in each step.
+    """
+    wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if wrapper == 'AmpOptimWrapper':
+        return
+    if wrapper != 'OptimWrapper':
+        raise SystemExit('--amp goes with optim_wrapper.type OptimWrapper, '
+                         f'not {wrapper}: leave it out.')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.dtype = dtype
+    cfg.optim_wrapper.loss_scale = ('dynamic' if dtype == 'float16' else dict(
+        enabled=False))
+
+
+def check_amp(cfg: Config) -> None:
+    """Stop, naming the remedy, if mixed precision is asked for on the CPU.
+
+    mmengine's AmpOptimWrapper asserts an accelerator.
+
+    Args:
+        cfg (Config): The config to train.
+    """
+    wrapper = cfg.get('optim_wrapper') or {}
+    if wrapper.get('type') == 'AmpOptimWrapper' and get_device() == 'cpu':
+        raise SystemExit(
+            'Mixed precision needs a GPU, and this machine has none: leave '
+            'out --amp, or give the config an optim_wrapper of type '
+            'OptimWrapper.')
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the Runner of a config, also where there is no GPU.
+
+    Args:
+        cfg (Config): The config, as :func:`load_config` gives it.
+
+    Returns:
+        Runner: Of the class that the config's ``runner_type`` names, if any.
+    """
+    prepare_for_cpu(cfg)
+    return RUNNERS.get(cfg.get('runner_type', Runner.__name__)).from_cfg(cfg)

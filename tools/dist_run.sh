@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# What dist_train.sh and dist_test.sh share: run a tool in several processes,
+# one for each GPU, or on the CPU if there is none.
+# More machines: set NNODES, NODE_RANK, MASTER_ADDR and PORT on each.
+# Usage: dist_run.sh TOOL GPUS ARGUMENTS
+
+set -euo pipefail
+
+TOOLS=$(cd "$(dirname "$0")" && pwd)
+
+if [ "${NNODES:-1}" -gt 1 ] || [ -n "${PORT:-}" ]; then
+    RENDEZVOUS=(--nnodes="${NNODES:-1}" --node-rank="${NODE_RANK:-0}"
+                --master-addr="${MASTER_ADDR:-127.0.0.1}"
+                --master-port="${PORT:-29500}")
+else
+    # One machine: torchrun takes a port that is free.
+    RENDEZVOUS=(--standalone --local-addr=127.0.0.1)
+fi
+
+# More threads than this in each process slow one another down.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+export PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}"
+exec "${PYTHON:-python}" -m torch.distributed.run "${RENDEZVOUS[@]}" \
+    --nproc-per-node="$2" "$TOOLS/$1" --launcher pytorch "${@:3}"
