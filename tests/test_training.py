@@ -1,63 +1,115 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Whole runs of AFA through the tools, as real processes."""
+"""Whole runs of AFA through the tools, in one process and in two."""
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
-from tests.test_reference import reference as ref
-from tools.model_converters.afa2mmseg import convert
+from tests.test_tools.run_tool import ROOT, run, run_here, scalars
+from tools import test, train
 
-ROOT = Path(__file__).resolve().parents[1]
-CONFIG = 'configs/afa/afa_mit-b0_demo.py'
-DATASETS = ('train_dataloader.dataset', 'val_dataloader.dataset',
-            'test_dataloader.dataset')
-
-
-def run(*command):
-    """Run a command in the repository; what it printed, if it succeeds."""
-    process = subprocess.run(
-        list(map(str, command)),
-        cwd=ROOT,
-        env=dict(os.environ, PYTHON=sys.executable, PYTHONPATH=str(ROOT)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True)
-    assert process.returncode == 0, process.stdout[-5000:]
-    return process.stdout
+CONFIG = ROOT / 'configs/afa/afa_mit-b0_demo.py'
+CLASSES = ('cat', 'cow', 'dog', 'bird', 'fish')
+SCORES = ('mIoU', 'cam_given_tags/mIoU', 'affinity_cam_given_tags/mIoU',
+          'image_label/F1', 'image_label/mAP')
 
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    """A small demo data set."""
-    root = tmp_path_factory.mktemp('data') / 'demo'
-    run(sys.executable, 'tools/demo/make_demo_data.py', root, '--train', 16,
-        '--val', 4)
+    """Noise with tags. What lies where the masks of the training images
+    would be cannot be opened: it is a folder."""
+    root = tmp_path_factory.mktemp('data')
+    rng = np.random.default_rng(0)
+    for folder in ('JPEGImages', 'SegmentationClassAug',
+                   'ImageSets/Segmentation'):
+        (root / folder).mkdir(parents=True)
+    labels = ['# ' + ','.join(CLASSES)]
+    for split, number in (('trainaug', 16), ('val', 4)):
+        stems = [f'{split}_{i}' for i in range(number)]
+        (root / f'ImageSets/Segmentation/{split}.txt').write_text(
+            '\n'.join(stems) + '\n')
+        for stem in stems:
+            image = rng.integers(256, size=(100, 110, 3), dtype=np.uint8)
+            cv2.imwrite(str(root / f'JPEGImages/{stem}.jpg'), image)
+            shown = rng.choice(len(CLASSES), 2, replace=False)
+            labels.append(f'{stem}: ' + ','.join(CLASSES[i] for i in shown))
+            mask = root / f'SegmentationClassAug/{stem}.png'
+            if split == 'trainaug':
+                mask.mkdir()
+            else:
+                bands = np.repeat([0, *shown + 1], (10, 50, 50))
+                cv2.imwrite(str(mask), np.tile(bands.astype('uint8'), (100, 1)))
+    (root / 'image_labels.txt').write_text('\n'.join(labels) + '\n')
     return root
 
 
 @pytest.fixture(scope='module')
-def overrides(data):
-    """Ten steps through all three phases, one of them logged at a time."""
+def options(data):
+    """Six steps through all three phases, each of them logged."""
     return [
-        '--cfg-options', *(f'{d}.data_root={data}' for d in DATASETS),
-        'train_cfg.max_iters=10', 'train_cfg.val_interval=10',
-        'model.train_cfg.cam_iters=2', 'model.train_cfg.switch_iter=5',
+        *(f'{split}_dataloader.dataset.data_root={data}'
+          for split in ('train', 'val', 'test')),
+        'train_dataloader.dataset.data_prefix.seg_map_path='
+        'SegmentationClassAug', 'train_dataloader.batch_size=4',
+        'train_cfg.max_iters=6', 'train_cfg.val_interval=6',
+        'model.train_cfg.cam_iters=1', 'model.train_cfg.switch_iter=3',
         'param_scheduler.0.end=3', 'param_scheduler.1.begin=2',
-        'param_scheduler.1.end=11', 'default_hooks.logger.interval=1',
-        'default_hooks.checkpoint.interval=5', 'log_processor.window_size=1',
-        'train_dataloader.batch_size=4'
+        'param_scheduler.1.end=7', 'default_hooks.logger.interval=1',
+        'default_hooks.checkpoint.interval=3', 'log_processor.window_size=1'
     ]
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory, options):
+    """The work folder of a run with validation."""
+    work_dir = tmp_path_factory.mktemp('trained')
+    run_here(train.main, CONFIG, work_dir=work_dir, options=options)
+    return work_dir
+
+
+def test_phases_and_scores(trained):
+    found = scalars(trained)
+    assert set(found['decode.loss_cls']) == {1, 2, 3, 4, 5, 6}
+    # iterations count from 0: classification only while <= 1
+    assert set(found['decode.loss_seg']) == {3, 4, 5, 6}
+    assert set(found['affinity.loss_aff']) == {3, 4, 5, 6}
+    assert set(SCORES) <= set(found)
+    assert list(trained.glob('best_mIoU_iter_6.pth'))
+
+
+def test_resume(trained, tmp_path, options):
+    """A run that was stopped goes on in the phase where it was."""
+    checkpoint = tmp_path / 'iter_3.pth'
+    checkpoint.write_bytes((trained / 'iter_3.pth').read_bytes())
+    (tmp_path / 'last_checkpoint').write_text(str(checkpoint))
+    run_here(
+        train.main, CONFIG, '--resume', work_dir=tmp_path, options=options)
+    assert set(scalars(tmp_path)['decode.loss_seg']) == {4, 5, 6}
+
+
+@pytest.mark.parametrize('tta', [[], ['--tta']])
+def test_test(trained, tmp_path, options, tta):
+    log = run_here(
+        test.main,
+        CONFIG,
+        trained / 'iter_6.pth',
+        *tta,
+        '--out',
+        tmp_path / 'masks',
+        work_dir=tmp_path,
+        options=options)
+    assert all(f' {score}: ' in log for score in SCORES)
+    assert len(list((tmp_path / 'masks').glob('*.png'))) == 4
 
 
 # Nothing random but the order of the images, and no batch normalisation:
 # then a batch does not depend on how it is spread.
 PLAIN_CONFIG = """
 _base_ = ['mmseg_afa::afa/afa_mit-b0_demo.py']
+custom_imports = dict(imports=['mmseg_afa', 'tests.rank_recorder'])
+default_hooks = dict(recorder=dict(type='RankRecorder'))
 model = dict(
     backbone=dict(drop_path_rate=0.),
     decode_head=dict(
@@ -71,142 +123,54 @@ train_dataloader = dict(
         dict(type='PackWeakSegInputs')
     ]))
 """
-NO_VALIDATION = ('val_cfg=None', 'val_dataloader=None', 'val_evaluator=None',
-                 'default_hooks.checkpoint.save_best=None')
 
 
-def losses(work_dir):
-    """{name: values of all steps} of the run in a work folder."""
-    path, = work_dir.glob('*/vis_data/scalars.json')
-    steps = [json.loads(line) for line in path.read_text().splitlines()]
-    out = {}
-    for step in steps:
-        for name, value in step.items():
-            if 'loss' in name:
-                out.setdefault(name, {})[step['step']] = value
-    return out
+class TestTwoProcesses:
+    """tools/dist_train.sh and tools/dist_test.sh on the CPU."""
 
+    @pytest.fixture(scope='class')
+    def config(self, tmp_path_factory):
+        path = tmp_path_factory.mktemp('config') / 'plain.py'
+        path.write_text(PLAIN_CONFIG)
+        return path
 
-@pytest.fixture(scope='module')
-def trained(tmp_path_factory, overrides):
-    """The work folder of a run with validation."""
-    work_dir = tmp_path_factory.mktemp('trained')
-    run(sys.executable, 'tools/train.py', CONFIG, '--work-dir', work_dir,
-        *overrides)
-    return work_dir
+    @pytest.fixture(scope='class')
+    def two(self, tmp_path_factory, config, options):
+        work_dir = tmp_path_factory.mktemp('two')
+        run('env', 'CUDA_VISIBLE_DEVICES=', 'tools/dist_train.sh', config, 2,
+            '--work-dir', work_dir, '--cfg-options', *options,
+            'train_dataloader.batch_size=2')
+        return work_dir
 
+    def test_losses_and_scores_are_those_of_one(self, tmp_path, config, two,
+                                                options):
+        """The same global batch, in one process and in two."""
+        run_here(train.main, config, work_dir=tmp_path, options=options)
+        alone, spread = scalars(tmp_path), scalars(two)
+        losses = {name for name in alone if 'loss' in name}
+        assert losses == {name for name in spread if 'loss' in name}
+        assert 'affinity.loss_aff' in losses
+        for name in losses:
+            assert spread[name] == pytest.approx(alone[name], abs=1e-4)
+        for name in SCORES:
+            assert spread[name] == pytest.approx(alone[name], abs=0.1)
 
-def test_phases_and_scores(trained):
-    found = losses(trained)
-    assert set(found['decode.loss_cls']) == set(range(1, 11))
-    # iterations count from 0: classification only while <= 2
-    assert set(found['decode.loss_seg']) == set(range(4, 11))
-    assert set(found['affinity.loss_aff']) == set(range(4, 11))
-    log = next(trained.glob('*/*.log')).read_text()
-    for score in ('mIoU', 'cam_given_tags/mIoU',
-                  'affinity_cam_given_tags/mIoU', 'image_label/F1',
-                  'image_label/mAP'):
-        assert f' {score}: ' in log
-    assert list(trained.glob('best_mIoU_iter_10.pth'))
+    def test_weights_agree_and_random_numbers_differ(self, two):
+        """Else drop path, dropout and crops are alike in all processes."""
+        first, second = (
+            json.loads((two / f'rank_{rank}.json').read_text())
+            for rank in range(2))
+        assert first['before'] == second['before']
+        assert first['after'] == second['after'] != first['before']
+        for mine, other in zip(first['drawn'], second['drawn']):
+            assert mine != other
 
-
-def test_resume(trained, tmp_path, overrides):
-    """A run that was stopped goes on in the phase where it was."""
-    (tmp_path / 'iter_5.pth').write_bytes(
-        (trained / 'iter_5.pth').read_bytes())
-    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_5.pth'))
-    run(sys.executable, 'tools/train.py', CONFIG, '--work-dir', tmp_path,
-        '--resume', *overrides)
-    resumed = losses(tmp_path)
-    assert set(resumed['loss']) == set(range(6, 11))
-    assert set(resumed['decode.loss_seg']) == set(range(6, 11))
-
-
-def test_tools_on_a_trained_model(trained, tmp_path, overrides):
-    """tools/test.py, its test-time augmentation, and the picture sheet."""
-    checkpoint = trained / 'iter_10.pth'
-    out = run(sys.executable, 'tools/test.py', CONFIG, checkpoint, '--out',
-              tmp_path / 'masks', '--work-dir', tmp_path, *overrides)
-    assert 'affinity_cam_given_tags/mIoU' in out
-    assert len(list((tmp_path / 'masks').glob('*.png'))) == 4
-    out = run(sys.executable, 'tools/test.py', CONFIG, checkpoint, '--tta',
-              '--work-dir', tmp_path, *overrides)
-    assert 'affinity_cam_given_tags/mIoU' in out
-    sheet = tmp_path / 'sheet.png'
-    run(sys.executable, 'tools/analysis_tools/prediction_sheet.py', CONFIG,
-        checkpoint, '--out', sheet, '--num', 2, '--work-dir', tmp_path,
-        *overrides)
-    assert sheet.stat().st_size > 10_000
-
-
-def test_training_never_opens_a_mask(data, tmp_path, overrides):
-    """Masks of the training images lie there, and stay closed."""
-    watcher = tmp_path / 'watch.py'
-    opened = tmp_path / 'opened.txt'
-    watcher.write_text(f"""
-import runpy, sys
-log = open({str(opened)!r}, 'w')
-def watch(event, args):
-    if event == 'open':
-        print(args[0], file=log, flush=True)
-sys.addaudithook(watch)
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name='__main__')
-""")
-    masks = data / 'SegmentationClassAug'
-    for image in (data / 'JPEGImages').glob('train_*.jpg'):
-        (masks / f'{image.stem}.png').write_bytes(b'not even a mask')
-    run(sys.executable, watcher, 'tools/train.py', CONFIG, '--work-dir',
-        tmp_path, *overrides, *NO_VALIDATION,
-        f'train_dataloader.dataset.data_prefix.seg_map_path={masks}')
-    paths = opened.read_text().splitlines()
-    assert sum(path.endswith('.jpg') for path in paths) >= 40
-    assert [path for path in paths if str(masks) in path] == []
-
-
-def test_two_processes_give_the_losses_of_one(tmp_path, overrides):
-    """The same global batch, in one process and in two."""
-    config = tmp_path / 'plain.py'
-    config.write_text(PLAIN_CONFIG)
-    options = [*overrides, *NO_VALIDATION]
-    one, two = tmp_path / 'one', tmp_path / 'two'
-    run(sys.executable, 'tools/train.py', config, '--work-dir', one, *options)
-    run('bash', 'tools/dist_train.sh', config, 2, '--work-dir', two, *options,
-        'train_dataloader.batch_size=2')
-    alone, spread = losses(one), losses(two)
-    assert set(alone) == set(spread) and 'affinity.loss_aff' in alone
-    for name, values in alone.items():
-        assert len(values) == len(spread[name])
-        for step, value in values.items():
-            assert spread[name][step] == pytest.approx(
-                value, abs=1e-4), (f'{name} at step {step}')
-
-
-@pytest.mark.parametrize('prefix', ['module.', ''])
-def test_published_checkpoint(tmp_path, prefix):
-    """The converter's output loads with nothing missing or left over."""
-    name = ref.names('model_')[0]
-    source, target = tmp_path / 'afa.pth', tmp_path / 'converted.pth'
-    torch.save(ref.published_checkpoint(name, prefix), source)
-    run(sys.executable, 'tools/model_converters/afa2mmseg.py', source, target)
-    weights = torch.load(target, weights_only=True)['state_dict']
-    model = ref.build_model(name)
-    model.load_state_dict(weights, strict=True)
-    assert set(weights) == set(convert(ref.published_checkpoint(name, prefix)))
-    assert not list(tmp_path.glob('*.part'))
-
-
-def test_converter_refuses_strangers(tmp_path):
-    source = tmp_path / 'other.pth'
-    torch.save({'layer4.weight': torch.zeros(1)}, source)
-    process = subprocess.run([
-        sys.executable, 'tools/model_converters/afa2mmseg.py', source,
-        tmp_path / 'out.pth'
-    ],
-                             cwd=ROOT,
-                             env=dict(os.environ, PYTHONPATH=str(ROOT)),
-                             stderr=subprocess.PIPE,
-                             text=True)
-    assert process.returncode != 0
-    assert "'layer4.weight' is no parameter of AFA" in process.stderr
-    assert not (tmp_path / 'out.pth').exists()
+    def test_test(self, tmp_path, config, two, options):
+        checkpoint = two / 'iter_6.pth'
+        state = torch.load(checkpoint, weights_only=True)['state_dict']
+        assert not any(key.startswith('module.') for key in state)
+        output = run('env', 'CUDA_VISIBLE_DEVICES=', 'tools/dist_test.sh',
+                     config, checkpoint, 2, '--work-dir', tmp_path,
+                     '--cfg-options', *options)
+        score = scalars(two)['mIoU'][6]
+        assert score > 0 and f' mIoU: {score:.4f} ' in output

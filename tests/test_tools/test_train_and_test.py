@@ -1,23 +1,24 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""tools/train.py, tools/test.py and their distributed twins, as they are used.
+"""tools/train.py, tools/test.py and their shell scripts, as they are used.
 
 They run a plain mmsegmentation model, so a failure here is a failure of the
-tools and of nothing else.
+tools and of nothing else. tests/test_training.py runs them in two processes.
 """
 
 import os
-import re
-import runpy
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 
-ROOT = Path(__file__).parents[2]
+from mmseg_afa.engine import cpu_distributed, launch
+from tests.test_tools.run_tool import ROOT, run, run_here, scalars
+from tools import test, train
+
 CONFIG = Path(__file__).with_name('tiny_config.py')
 NUM_IMAGES = 12
 
@@ -37,80 +38,103 @@ def data_root(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='module')
-def overrides(data_root) -> list:
-    """The options that point the config to the data."""
-    return ['--cfg-options'] + [
+def options(data_root) -> list:
+    """The settings that point the config to the data."""
+    return [
         f'{part}_dataloader.dataset.data_root={data_root}'
         for part in ('train', 'val', 'test')
     ]
 
 
-def run(*command) -> str:
-    """Run a command in the repository; its output, if it succeeds."""
-    environment = dict(os.environ, PYTHON=sys.executable, PYTHONPATH=str(ROOT))
-    environment.pop('PORT', None)
-    process = subprocess.run([str(part) for part in command],
-                             cwd=ROOT,
-                             env=environment,
-                             stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT,
-                             text=True)
-    assert process.returncode == 0, process.stdout
-    return process.stdout
-
-
-def run_here(monkeypatch, work_dir: Path, tool: str, *arguments) -> str:
-    """Run a tool in this process, which is quicker; what it logged."""
-    arguments = [tool, *arguments, '--work-dir', work_dir]
-    monkeypatch.setattr(sys, 'argv', [str(part) for part in arguments])
-    runpy.run_path(str(ROOT / tool), run_name='__main__')
-    return '\n'.join(log.read_text() for log in work_dir.glob('*/*.log'))
-
-
 @pytest.fixture(scope='module')
-def trained(tmp_path_factory, overrides) -> Path:
+def trained(tmp_path_factory, options) -> Path:
     """The work folder of a training run of three iterations."""
     work_dir = tmp_path_factory.mktemp('work')
-    output = run(sys.executable, 'tools/train.py', CONFIG, '--work-dir',
-                 work_dir, *overrides)
-    assert losses(output).keys() == {1, 2, 3}
+    run_here(train.main, CONFIG, work_dir=work_dir, options=options)
     return work_dir
 
 
-def losses(output: str) -> dict:
-    """The training losses that a log tells, by iteration."""
-    found = re.findall(r'Iter\(train\) +\[(\d+)/\d+\].* loss: ([\d.]+)',
-                       output)
-    return {int(iteration): float(loss) for iteration, loss in found}
+def steps(work_dir: Path) -> list:
+    """The iterations that were trained in a work folder."""
+    return list(scalars(work_dir)['loss'])
 
 
-def test_checkpoint_is_loaded_with_weights_only(trained):
-    from mmseg_afa import compat
-    checkpoint = compat.load_from_local(str(trained / 'iter_3.pth'))
+def test_train(trained):
+    assert steps(trained) == [1, 2, 3]
+    checkpoint = torch.load(trained / 'iter_3.pth', weights_only=True)
     assert checkpoint['meta']['iter'] == 3
     assert checkpoint['message_hub']['log_scalars']
 
 
-def test_resume_the_latest(trained, overrides, tmp_path):
+def test_resume_the_latest(trained, options, tmp_path):
     (tmp_path / 'iter_3.pth').symlink_to(trained / 'iter_3.pth')
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_3.pth'))
-    output = run(sys.executable, 'tools/train.py', CONFIG, '--resume',
-                 '--work-dir', tmp_path, *overrides, 'train_cfg.max_iters=5')
-    assert losses(output).keys() == {4, 5}
+    run_here(
+        train.main,
+        CONFIG,
+        '--resume',
+        work_dir=tmp_path,
+        options=[*options, 'train_cfg.max_iters=5'])
+    assert steps(tmp_path) == [4, 5]
 
 
-def test_resume_by_name(monkeypatch, trained, overrides, tmp_path):
-    output = run_here(monkeypatch, tmp_path, 'tools/train.py', CONFIG,
-                      '--resume', trained / 'iter_3.pth', *overrides,
-                      'train_cfg.max_iters=4')
-    assert losses(output).keys() == {4}
+def test_resume_by_name(trained, options, tmp_path):
+    run_here(
+        train.main,
+        CONFIG,
+        '--resume',
+        trained / 'iter_3.pth',
+        work_dir=tmp_path,
+        options=[*options, 'train_cfg.max_iters=4'])
+    assert steps(tmp_path) == [4]
 
 
-def test_test_writes_predictions_and_pictures(trained, overrides, tmp_path):
-    output = run(sys.executable, 'tools/test.py', CONFIG,
-                 trained / 'iter_3.pth', '--work-dir', tmp_path, '--out',
-                 tmp_path / 'out', '--show-dir', tmp_path / 'shown',
-                 *overrides)
+class TestStrangersCheckpoint:
+    """mmengine executes the config in a checkpoint that it resumes from."""
+
+    @pytest.fixture
+    def stranger(self, trained, tmp_path):
+        checkpoint = torch.load(trained / 'iter_3.pth', weights_only=True)
+        checkpoint['meta']['config'] = checkpoint['meta']['cfg'] = (
+            f'a = open({str(tmp_path / "executed")!r}, "w").name')
+        torch.save(checkpoint, tmp_path / 'stranger.pth')
+        yield tmp_path / 'stranger.pth'
+        assert not (tmp_path / 'executed').exists()
+
+    def test_resume(self, stranger, options, tmp_path):
+        options = [*options, 'train_cfg.max_iters=4']
+        run_here(
+            train.main,
+            CONFIG,
+            '--resume',
+            stranger,
+            work_dir=tmp_path,
+            options=options)
+        assert steps(tmp_path) == [4]
+
+    def test_load_from(self, stranger, options, tmp_path):
+        options = [
+            *options, f'load_from={stranger}', 'train_cfg.max_iters=1'
+        ]
+        run_here(train.main, CONFIG, work_dir=tmp_path, options=options)
+        assert steps(tmp_path) == [1]
+
+    def test_test(self, stranger, options, tmp_path):
+        assert 'mIoU:' in run_here(
+            test.main, CONFIG, stranger, work_dir=tmp_path, options=options)
+
+
+def test_test_writes_predictions_and_pictures(trained, options, tmp_path):
+    output = run_here(
+        test.main,
+        CONFIG,
+        trained / 'iter_3.pth',
+        '--out',
+        tmp_path / 'out',
+        '--show-dir',
+        tmp_path / 'shown',
+        work_dir=tmp_path,
+        options=options)
     assert 'mIoU:' in output
     written = sorted((tmp_path / 'out').iterdir())
     assert [path.name for path in written
@@ -120,84 +144,112 @@ def test_test_writes_predictions_and_pictures(trained, overrides, tmp_path):
     assert len(list((tmp_path / 'shown').rglob('*.png'))) == NUM_IMAGES
 
 
-def test_tta(monkeypatch, trained, overrides, tmp_path):
-    output = run_here(monkeypatch, tmp_path, 'tools/test.py', CONFIG,
-                      trained / 'iter_3.pth', '--tta', *overrides)
-    assert 'mIoU:' in output
+def test_tta(trained, options, tmp_path):
+    assert 'mIoU:' in run_here(
+        test.main,
+        CONFIG,
+        trained / 'iter_3.pth',
+        '--tta',
+        work_dir=tmp_path,
+        options=options)
 
 
-def test_two_processes_on_the_cpu(trained, overrides, tmp_path, monkeypatch):
-    # also where there is a GPU
-    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
-    output = run('tools/dist_train.sh', CONFIG, 2, '--work-dir', tmp_path,
-                 *overrides)
-    assert losses(output).keys() == {1, 2, 3}
-    assert output.count('SyncBN needs a GPU') == 1
-    assert 'mIoU:' in output
-    checkpoint = torch.load(tmp_path / 'iter_3.pth', weights_only=True)
-    assert not any(
-        key.startswith('module.') for key in checkpoint['state_dict'])
+class TestOutputDir:
 
-    output = run('tools/dist_test.sh', CONFIG, tmp_path / 'iter_3.pth', 2,
-                 '--work-dir', tmp_path, *overrides)
-    assert 'mIoU:' in output
+    def evaluator(self, metrics):
+        cfg = Config(dict(test_evaluator=metrics))
+        test.set_output_dir(cfg, 'out')
+        return cfg.test_evaluator
+
+    def test_one_metric(self):
+        assert self.evaluator(dict(type='IoUMetric')).output_dir == 'out'
+
+    def test_a_parent_has_it(self):
+        metrics = [dict(type='CityscapesMetric', output_dir='own')]
+        assert self.evaluator(metrics)[0].output_dir == 'out'
+
+    def test_only_the_first_that_can(self):
+        metrics = self.evaluator([
+            dict(type='mmengine.DumpResults', out_file_path='a.pkl'),
+            dict(type='IoUMetric'),
+            dict(type='IoUMetric', prefix='again')
+        ])
+        assert ['output_dir' in metric
+                for metric in metrics] == [False, True, False]
+
+    def test_none(self):
+        with pytest.raises(SystemExit, match='DumpResults'):
+            self.evaluator(
+                [dict(type='mmengine.DumpResults', out_file_path='a.pkl')])
 
 
 class TestMistakes:
     """Each stops in one line that says what was found and what to do."""
 
-    def message(self, monkeypatch, *command) -> str:
-        monkeypatch.setattr(sys, 'argv', [str(part) for part in command])
-        monkeypatch.chdir(ROOT)
+    def message(self, main, *arguments) -> str:
         with pytest.raises(SystemExit) as stop:
-            runpy.run_path(str(command[0]), run_name='__main__')
+            main([str(argument) for argument in arguments])
         assert isinstance(stop.value.code, str)
         assert '\n' not in stop.value.code
         return stop.value.code
 
-    @pytest.mark.parametrize('tool', ['train', 'test'])
-    def test_no_config(self, monkeypatch, tool):
-        checkpoint = ['x.pth'] if tool == 'test' else []
+    @pytest.mark.parametrize('main, checkpoint', [(train.main, []),
+                                                  (test.main, ['x.pth'])])
+    def test_no_config(self, main, checkpoint):
         assert 'none.py: no such config file' in self.message(
-            monkeypatch, f'tools/{tool}.py', 'none.py', *checkpoint)
+            main, 'none.py', *checkpoint)
 
-    def test_no_checkpoint(self, monkeypatch):
-        for command in [('tools/test.py', CONFIG, 'none.pth'),
-                        ('tools/train.py', CONFIG, '--resume', 'none.pth')]:
-            assert 'none.pth: no such checkpoint' in self.message(
-                monkeypatch, *command)
+    @pytest.mark.parametrize('main, option', [(train.main, ['--resume']),
+                                              (test.main, [])])
+    def test_no_checkpoint(self, main, option):
+        assert 'none.pth: no such checkpoint' in self.message(
+            main, CONFIG, *option, 'none.pth')
 
-    def test_damaged_checkpoint(self, monkeypatch, tmp_path, overrides):
+    def test_damaged_checkpoint(self, tmp_path, options):
         (tmp_path / 'bad.pth').write_bytes(b'<html>not found</html>')
         assert 'bad.pth: not a checkpoint' in self.message(
-            monkeypatch, 'tools/test.py', CONFIG, tmp_path / 'bad.pth',
-            '--work-dir', tmp_path, *overrides)
+            test.main, CONFIG, tmp_path / 'bad.pth', '--work-dir', tmp_path,
+            '--cfg-options', *options)
 
     def test_amp_without_a_gpu(self, monkeypatch):
-        monkeypatch.setattr('mmseg_afa.compat.get_device', lambda: 'cpu')
-        assert 'leave out --amp' in self.message(monkeypatch, 'tools/train.py',
-                                                 CONFIG, '--amp')
+        monkeypatch.setattr(launch, 'get_device', lambda: 'cpu')
+        assert 'leave out --amp' in self.message(train.main, CONFIG, '--amp')
 
-    def test_nothing_to_draw_with(self, monkeypatch, tmp_path, trained):
+    def test_slurm_without_a_gpu(self, monkeypatch):
+        monkeypatch.setattr(cpu_distributed, 'get_device', lambda: 'cpu')
+        assert 'slurm needs a GPU' in self.message(train.main, CONFIG,
+                                                   '--launcher', 'slurm')
+
+    def test_nothing_to_draw_with(self, tmp_path, trained):
         config = tmp_path / 'config.py'
         config.write_text(f"_base_ = '{CONFIG}'\n"
-                          'default_hooks = dict(_delete_=True)\n'
-                          'tta_model = None\n')
-        command = 'tools/test.py', config, trained / 'iter_3.pth'
-        assert 'SegVisualizationHook' in self.message(monkeypatch, *command,
+                          'default_hooks = dict(_delete_=True)\n')
+        assert 'SegVisualizationHook' in self.message(test.main, config,
+                                                      trained / 'iter_3.pth',
                                                       '--show-dir', 'x')
 
-    def test_no_tta_in_the_config(self, monkeypatch, tmp_path, trained):
+    def test_no_tta_in_the_config(self, tmp_path, trained):
         config = tmp_path / 'config.py'
         config.write_text(CONFIG.read_text().replace('tta_model', 'other'))
         assert 'needs tta_model in the config' in self.message(
-            monkeypatch, 'tools/test.py', config, trained / 'iter_3.pth',
-            '--tta')
+            test.main, config, trained / 'iter_3.pth', '--tta')
+
+
+class TestShellScripts:
+    """What they hand on, through a python and an srun that print it."""
+
+    @pytest.fixture
+    def echo(self, tmp_path, monkeypatch):
+        script = tmp_path / 'srun'
+        script.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+        script.chmod(0o755)
+        monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
+        return script
 
     @pytest.mark.parametrize(
         'tool',
         ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'])
-    def test_shell_usage(self, tool):
+    def test_usage(self, tool):
         process = subprocess.run([ROOT / 'tools' / tool],
                                  stderr=subprocess.PIPE,
                                  text=True)
@@ -205,19 +257,29 @@ class TestMistakes:
         assert process.stderr.startswith('Usage: ')
         assert len(process.stderr.splitlines()) == 1
 
+    @pytest.mark.parametrize('tool, named', [('train', []),
+                                             ('test', ['b.pth'])])
+    def test_slurm(self, echo, monkeypatch, tool, named):
+        monkeypatch.setenv('GPUS', '4')
+        monkeypatch.setenv('SRUN_ARGS', '--time 10')
+        output = run(f'tools/slurm_{tool}.sh', 'part', 'job', 'a b.py', *named,
+                     '--amp').splitlines()
+        start = output.index(str(ROOT / f'tools/{tool}.py'))
+        assert output[start + 1:] == [
+            '--launcher', 'slurm', 'a b.py', *named, '--amp'
+        ]
+        assert output[:2] == ['-p', 'part']
+        assert {'--ntasks=4', '--job-name=job', '--time', '10'} <= set(output)
 
-@pytest.mark.parametrize('tool, named', [('train', []), ('test', ['b.pth'])])
-def test_slurm_command(tmp_path, monkeypatch, tool, named):
-    """What the script hands to srun, through an srun that prints it."""
-    srun = tmp_path / 'srun'
-    srun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-    srun.chmod(0o755)
-    monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
-    monkeypatch.setenv('GPUS', '4')
-    monkeypatch.setenv('SRUN_ARGS', '--time 10')
-    output = run(f'tools/slurm_{tool}.sh', 'part', 'job', 'a b.py', *named,
-                 '--amp').splitlines()
-    start = output.index(str(ROOT / f'tools/{tool}.py'))
-    assert output[start +
-                  1:] == ['a b.py', *named, '--launcher', 'slurm', '--amp']
-    assert {'--ntasks=4', '--job-name=job', '--time', '10'} <= set(output)
+    @pytest.mark.parametrize('tool, named', [('train', []),
+                                             ('test', ['b.pth'])])
+    def test_dist_on_several_machines(self, echo, tool, named):
+        output = run('env', f'PYTHON={echo}', 'NNODES=2', 'NODE_RANK=1',
+                     'MASTER_ADDR=there', 'bash', f'tools/dist_{tool}.sh',
+                     'a b.py', *named, 4, '--amp').splitlines()
+        assert output == [
+            '-m', 'torch.distributed.run', '--nnodes=2', '--node-rank=1',
+            '--master-addr=there', '--master-port=29500', '--nproc-per-node=4',
+            str(ROOT / f'tools/{tool}.py'), '--launcher', 'pytorch', 'a b.py',
+            *named, '--amp'
+        ]

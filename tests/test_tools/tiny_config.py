@@ -75,8 +75,9 @@ default_hooks = dict(
         type='CheckpointHook', by_epoch=False, interval=3, save_best='mIoU'),
     visualization=dict(type='SegVisualizationHook'))
 vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(
-    type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer')
+# With a name, mmengine gives all runs of a process the visualizer of the first,
+# which writes to that run's folder.
+visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends)
 log_processor = dict(by_epoch=False)
 env_cfg = dict(
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
