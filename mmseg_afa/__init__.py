@@ -9,10 +9,10 @@ It checks the versions of the libraries below it and registers every component.
 """
 
 from . import compat  # isort: skip  # first: the rest needs what it sets up
-from . import datasets, engine, evaluation, models, visualization
+from . import datasets, engine, evaluation, models, registry, visualization
 from .version import __version__
 
 __all__ = [
     '__version__', 'compat', 'datasets', 'engine', 'evaluation', 'models',
-    'visualization'
+    'registry', 'visualization'
 ]

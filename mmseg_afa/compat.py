@@ -109,7 +109,6 @@ check_libraries()
 import mmengine.runner.checkpoint
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.logging import HistoryBuffer
-from mmengine.registry import Registry
 from mmengine.runner import CheckpointLoader
 from mmseg import registry
 from mmseg.apis import MMSegInferencer
@@ -119,23 +118,6 @@ from mmseg.apis import MMSegInferencer
 # module in the package, but no distribution, makes mmengine ask Python's
 # import system instead: right for a wheel, an editable install and a clone.
 MODULE2PACKAGE['mmseg_afa'] = __name__
-
-
-def add_scope() -> None:
-    """Make ``mmseg_afa`` a scope, which what such a base config builds gets.
-
-    The components are in mmseg's registries: an empty one below each of them
-    has the scope, and passes what it is asked on to its parent.
-    """
-    for parent in (getattr(registry, name) for name in registry.__all__):
-        Registry(
-            parent.name,
-            parent=parent,
-            scope='mmseg_afa',
-            locations=['mmseg_afa'])
-
-
-add_scope()
 
 # -- checkpoints under weights_only -----------------------------------------
 # mmengine 0.10.7 puts its message hub into the checkpoint: HistoryBuffers with

@@ -12,7 +12,9 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer, MessageHub
+from mmengine.registry import HOOKS
 from mmengine.runner.checkpoint import CheckpointLoader
+from mmseg.apis import MMSegInferencer
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from torch import _weights_only_unpickler, nn
@@ -58,10 +60,14 @@ class TestVersions:
             assert declared[name] == SpecifierSet(supported)
 
 
-def test_package_scope_of_base_configs(tmp_path):
+def test_package_scope_of_base_configs(tmp_path, capfd):
+    """All that mmseg has is found in the scope, and no warning printed."""
     child = tmp_path / 'child.py'
     child.write_text("_base_ = 'mmseg_afa::afa/afa_mit-b1_voc.py'\n")
     assert Config.fromfile(child).default_scope == 'mmseg'
+    with HOOKS.switch_scope_and_registry('mmseg_afa') as hooks:
+        assert hooks.get('SegVisualizationHook')
+    assert 'mmseg_afa' not in capfd.readouterr().out
 
 
 class Malicious:
@@ -175,8 +181,6 @@ class TestCheckpoints:
 
     def test_no_config_is_executed(self, tmp_path):
         """An inferencer without a config takes that of the checkpoint."""
-        # not at the top: where mmcv has no operators, compat comes first
-        from mmseg.apis import MMSegInferencer
         config = f'model = open({str(tmp_path / "marker")!r}, "w")'
         file = str(tmp_path / 'a.pth')
         torch.save(

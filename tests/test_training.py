@@ -28,8 +28,9 @@ def data(tmp_path_factory):
     labels = ['# ' + ','.join(CLASSES)]
     for split, number in (('trainaug', 16), ('val', 4)):
         stems = [f'{split}_{i}' for i in range(number)]
-        (root / f'ImageSets/Segmentation/{split}.txt').write_text(
-            '\n'.join(stems) + '\n')
+        (root /
+         f'ImageSets/Segmentation/{split}.txt').write_text('\n'.join(stems) +
+                                                           '\n')
         for stem in stems:
             image = rng.integers(256, size=(100, 110, 3), dtype=np.uint8)
             cv2.imwrite(str(root / f'JPEGImages/{stem}.jpg'), image)
@@ -40,7 +41,8 @@ def data(tmp_path_factory):
                 mask.mkdir()
             else:
                 bands = np.repeat([0, *shown + 1], (10, 50, 50))
-                cv2.imwrite(str(mask), np.tile(bands.astype('uint8'), (100, 1)))
+                cv2.imwrite(
+                    str(mask), np.tile(bands.astype('uint8'), (100, 1)))
     (root / 'image_labels.txt').write_text('\n'.join(labels) + '\n')
     return root
 

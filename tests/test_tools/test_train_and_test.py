@@ -113,9 +113,7 @@ class TestStrangersCheckpoint:
         assert steps(tmp_path) == [4]
 
     def test_load_from(self, stranger, options, tmp_path):
-        options = [
-            *options, f'load_from={stranger}', 'train_cfg.max_iters=1'
-        ]
+        options = [*options, f'load_from={stranger}', 'train_cfg.max_iters=1']
         run_here(train.main, CONFIG, work_dir=tmp_path, options=options)
         assert steps(tmp_path) == [1]
 
