@@ -75,8 +75,8 @@ default_hooks = dict(
         type='CheckpointHook', by_epoch=False, interval=3, save_best='mIoU'),
     visualization=dict(type='SegVisualizationHook'))
 vis_backends = [dict(type='LocalVisBackend')]
-# With a name, mmengine gives all runs of a process the visualizer of the first,
-# which writes to that run's folder.
+# With a name, mmengine gives all runs of a process the visualizer of the first
+# run, which writes to the folder of that run.
 visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends)
 log_processor = dict(by_epoch=False)
 env_cfg = dict(
