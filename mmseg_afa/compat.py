@@ -336,7 +336,7 @@ def no_grad(function: Callable) -> Callable:
     weights get no gradients. https://github.com/pytorch/pytorch/issues/65766
 
     Args:
-        function (Callable): Called amid passes with gradients.
+        function (Callable): Called between passes with gradients.
     """
 
     @functools.wraps(function)
