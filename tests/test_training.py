@@ -67,7 +67,7 @@ def options(data):
 def trained(tmp_path_factory, options):
     """The work folder of a run with validation."""
     work_dir = tmp_path_factory.mktemp('trained')
-    run_here(train.main, CONFIG, work_dir=work_dir, options=options)
+    run_here(train.main, work_dir, options, CONFIG)
     return work_dir
 
 
@@ -86,22 +86,14 @@ def test_resume(trained, tmp_path, options):
     checkpoint = tmp_path / 'iter_3.pth'
     checkpoint.write_bytes((trained / 'iter_3.pth').read_bytes())
     (tmp_path / 'last_checkpoint').write_text(str(checkpoint))
-    run_here(
-        train.main, CONFIG, '--resume', work_dir=tmp_path, options=options)
+    run_here(train.main, tmp_path, options, CONFIG, '--resume')
     assert set(scalars(tmp_path)['decode.loss_seg']) == {4, 5, 6}
 
 
 @pytest.mark.parametrize('tta', [[], ['--tta']])
 def test_test(trained, tmp_path, options, tta):
-    log = run_here(
-        test.main,
-        CONFIG,
-        trained / 'iter_6.pth',
-        *tta,
-        '--out',
-        tmp_path / 'masks',
-        work_dir=tmp_path,
-        options=options)
+    log = run_here(test.main, tmp_path, options, CONFIG,
+                   trained / 'iter_6.pth', *tta, '--out', tmp_path / 'masks')
     assert all(f' {score}: ' in log for score in SCORES)
     assert len(list((tmp_path / 'masks').glob('*.png'))) == 4
 
@@ -147,7 +139,7 @@ class TestTwoProcesses:
     def test_losses_and_scores_are_those_of_one(self, tmp_path, config, two,
                                                 options):
         """The same global batch, in one process and in two."""
-        run_here(train.main, config, work_dir=tmp_path, options=options)
+        run_here(train.main, tmp_path, options, config)
         alone, spread = scalars(tmp_path), scalars(two)
         losses = {name for name in alone if 'loss' in name}
         assert losses == {name for name in spread if 'loss' in name}

@@ -13,15 +13,11 @@ ROOT = Path(__file__).parents[2]
 NUMBERS = itertools.count()
 
 
-def run_here(main: Callable, *arguments, work_dir: Path, options=()) -> str:
+def run_here(main: Callable, work_dir: Path, options: list, *arguments) -> str:
     """Run a tool's main() in this process; what it logged.
 
-    Args:
-        main (Callable): Takes the command line as a list.
-        *arguments: The command line, but for what follows.
-        work_dir (Path): The work folder.
-        options: Of ``--cfg-options``. The run gets a name of its own: by name
-            and second, mmengine finds the loggers of a process again.
+    The run gets a name of its own: mmengine keeps the loggers of a process by
+    name and second.
     """
     main([
         *map(str, arguments), '--work-dir',
@@ -35,12 +31,13 @@ def run(*command) -> str:
     """Run a command in the repository; its output, if it succeeds."""
     environment = dict(os.environ, PYTHON=sys.executable, PYTHONPATH=str(ROOT))
     environment.pop('PORT', None)
-    process = subprocess.run([str(part) for part in command],
-                             cwd=ROOT,
-                             env=environment,
-                             stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT,
-                             text=True)
+    process = subprocess.run(
+        list(map(str, command)),
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT)
     assert process.returncode == 0, process.stdout[-5000:]
     return process.stdout
 

@@ -6,6 +6,7 @@ tools and of nothing else. tests/test_training.py runs them in two processes.
 """
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def options(data_root) -> list:
 def trained(tmp_path_factory, options) -> Path:
     """The work folder of a training run of three iterations."""
     work_dir = tmp_path_factory.mktemp('work')
-    run_here(train.main, CONFIG, work_dir=work_dir, options=options)
+    run_here(train.main, work_dir, options, CONFIG)
     return work_dir
 
 
@@ -69,70 +70,41 @@ def test_train(trained):
 def test_resume_the_latest(trained, options, tmp_path):
     (tmp_path / 'iter_3.pth').symlink_to(trained / 'iter_3.pth')
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_3.pth'))
-    run_here(
-        train.main,
-        CONFIG,
-        '--resume',
-        work_dir=tmp_path,
-        options=[*options, 'train_cfg.max_iters=5'])
+    run_here(train.main, tmp_path, [*options, 'train_cfg.max_iters=5'], CONFIG,
+             '--resume')
     assert steps(tmp_path) == [4, 5]
 
 
 def test_resume_by_name(trained, options, tmp_path):
-    run_here(
-        train.main,
-        CONFIG,
-        '--resume',
-        trained / 'iter_3.pth',
-        work_dir=tmp_path,
-        options=[*options, 'train_cfg.max_iters=4'])
+    run_here(train.main, tmp_path, [*options, 'train_cfg.max_iters=4'], CONFIG,
+             '--resume', trained / 'iter_3.pth')
     assert steps(tmp_path) == [4]
 
 
-class TestStrangersCheckpoint:
+@pytest.mark.parametrize('use', ['resume', 'load_from', 'test'])
+def test_checkpoint_of_a_stranger(trained, options, tmp_path, use):
     """mmengine executes the config in a checkpoint that it resumes from."""
-
-    @pytest.fixture
-    def stranger(self, trained, tmp_path):
-        checkpoint = torch.load(trained / 'iter_3.pth', weights_only=True)
-        checkpoint['meta']['config'] = checkpoint['meta']['cfg'] = (
-            f'a = open({str(tmp_path / "executed")!r}, "w").name')
-        torch.save(checkpoint, tmp_path / 'stranger.pth')
-        yield tmp_path / 'stranger.pth'
-        assert not (tmp_path / 'executed').exists()
-
-    def test_resume(self, stranger, options, tmp_path):
+    stranger, marker = tmp_path / 'stranger.pth', tmp_path / 'executed'
+    checkpoint = torch.load(trained / 'iter_3.pth', weights_only=True)
+    checkpoint['meta']['config'] = f'a = open({str(marker)!r}, "w").name'
+    torch.save(checkpoint, stranger)
+    if use == 'resume':
         options = [*options, 'train_cfg.max_iters=4']
-        run_here(
-            train.main,
-            CONFIG,
-            '--resume',
-            stranger,
-            work_dir=tmp_path,
-            options=options)
+        run_here(train.main, tmp_path, options, CONFIG, '--resume', stranger)
         assert steps(tmp_path) == [4]
-
-    def test_load_from(self, stranger, options, tmp_path):
-        options = [*options, f'load_from={stranger}', 'train_cfg.max_iters=1']
-        run_here(train.main, CONFIG, work_dir=tmp_path, options=options)
+    elif use == 'load_from':
+        options = [*options, 'train_cfg.max_iters=1', f'load_from={stranger}']
+        run_here(train.main, tmp_path, options, CONFIG)
         assert steps(tmp_path) == [1]
-
-    def test_test(self, stranger, options, tmp_path):
-        assert 'mIoU:' in run_here(
-            test.main, CONFIG, stranger, work_dir=tmp_path, options=options)
+    else:
+        run_here(test.main, tmp_path, options, CONFIG, stranger)
+    assert not marker.exists()
 
 
 def test_test_writes_predictions_and_pictures(trained, options, tmp_path):
-    output = run_here(
-        test.main,
-        CONFIG,
-        trained / 'iter_3.pth',
-        '--out',
-        tmp_path / 'out',
-        '--show-dir',
-        tmp_path / 'shown',
-        work_dir=tmp_path,
-        options=options)
+    output = run_here(test.main, tmp_path, options, CONFIG,
+                      trained / 'iter_3.pth', '--out', tmp_path / 'out',
+                      '--show-dir', tmp_path / 'shown')
     assert 'mIoU:' in output
     written = sorted((tmp_path / 'out').iterdir())
     assert [path.name for path in written
@@ -143,42 +115,26 @@ def test_test_writes_predictions_and_pictures(trained, options, tmp_path):
 
 
 def test_tta(trained, options, tmp_path):
-    assert 'mIoU:' in run_here(
-        test.main,
-        CONFIG,
-        trained / 'iter_3.pth',
-        '--tta',
-        work_dir=tmp_path,
-        options=options)
+    assert 'mIoU:' in run_here(test.main, tmp_path, options, CONFIG,
+                               trained / 'iter_3.pth', '--tta')
 
 
-class TestOutputDir:
-
-    def evaluator(self, metrics):
-        cfg = Config(dict(test_evaluator=metrics))
-        test.set_output_dir(cfg, 'out')
-        return cfg.test_evaluator
-
-    def test_one_metric(self):
-        assert self.evaluator(dict(type='IoUMetric')).output_dir == 'out'
-
-    def test_a_parent_has_it(self):
-        metrics = [dict(type='CityscapesMetric', output_dir='own')]
-        assert self.evaluator(metrics)[0].output_dir == 'out'
-
-    def test_only_the_first_that_can(self):
-        metrics = self.evaluator([
-            dict(type='mmengine.DumpResults', out_file_path='a.pkl'),
-            dict(type='IoUMetric'),
-            dict(type='IoUMetric', prefix='again')
-        ])
-        assert ['output_dir' in metric
-                for metric in metrics] == [False, True, False]
-
-    def test_none(self):
-        with pytest.raises(SystemExit, match='DumpResults'):
-            self.evaluator(
-                [dict(type='mmengine.DumpResults', out_file_path='a.pkl')])
+@pytest.mark.parametrize('metrics, writes', [
+    (dict(type='IoUMetric'), [True]),
+    ([dict(type='CityscapesMetric', output_dir='own')], [True]),
+    ([
+        dict(type='mmengine.DumpResults', out_file_path='a.pkl'),
+        dict(type='IoUMetric'),
+        dict(type='IoUMetric', prefix='again')
+    ], [False, True, False]),
+])
+def test_set_output_dir(metrics, writes):
+    """The first metric writes that can, by itself or its parent."""
+    cfg = Config(dict(test_evaluator=metrics))
+    test.set_output_dir(cfg, 'out')
+    metrics = cfg.test_evaluator
+    metrics = metrics if isinstance(metrics, list) else [metrics]
+    assert [m.get('output_dir') == 'out' for m in metrics] == writes
 
 
 class TestMistakes:
@@ -218,6 +174,11 @@ class TestMistakes:
         assert 'slurm needs a GPU' in self.message(train.main, CONFIG,
                                                    '--launcher', 'slurm')
 
+    def test_no_metric_that_writes(self, trained):
+        assert 'DumpResults' in self.message(
+            test.main, CONFIG, trained / 'iter_3.pth', '--out', 'out',
+            '--cfg-options', 'test_evaluator.0.type=mmengine.DumpResults')
+
     def test_nothing_to_draw_with(self, tmp_path, trained):
         config = tmp_path / 'config.py'
         config.write_text(f"_base_ = '{CONFIG}'\n"
@@ -233,51 +194,39 @@ class TestMistakes:
             test.main, config, trained / 'iter_3.pth', '--tta')
 
 
-class TestShellScripts:
-    """What they hand on, through a python and an srun that print it."""
+@pytest.mark.parametrize('kind', ['dist', 'slurm'])
+@pytest.mark.parametrize('tool', ['train', 'test'])
+def test_shell_usage(kind, tool):
+    process = subprocess.run([ROOT / f'tools/{kind}_{tool}.sh'],
+                             stderr=subprocess.PIPE,
+                             text=True)
+    assert process.returncode == 2
+    assert re.fullmatch(r'Usage: \S+ .*\n', process.stderr)
 
-    @pytest.fixture
-    def echo(self, tmp_path, monkeypatch):
-        script = tmp_path / 'srun'
-        script.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-        script.chmod(0o755)
-        monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
-        return script
 
-    @pytest.mark.parametrize(
-        'tool',
-        ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'])
-    def test_usage(self, tool):
-        process = subprocess.run([ROOT / 'tools' / tool],
-                                 stderr=subprocess.PIPE,
-                                 text=True)
-        assert process.returncode == 2
-        assert process.stderr.startswith('Usage: ')
-        assert len(process.stderr.splitlines()) == 1
-
-    @pytest.mark.parametrize('tool, named', [('train', []),
-                                             ('test', ['b.pth'])])
-    def test_slurm(self, echo, monkeypatch, tool, named):
-        monkeypatch.setenv('GPUS', '4')
-        monkeypatch.setenv('SRUN_ARGS', '--time 10')
-        output = run(f'tools/slurm_{tool}.sh', 'part', 'job', 'a b.py', *named,
-                     '--amp').splitlines()
-        start = output.index(str(ROOT / f'tools/{tool}.py'))
-        assert output[start + 1:] == [
-            '--launcher', 'slurm', 'a b.py', *named, '--amp'
-        ]
-        assert output[:2] == ['-p', 'part']
-        assert {'--ntasks=4', '--job-name=job', '--time', '10'} <= set(output)
-
-    @pytest.mark.parametrize('tool, named', [('train', []),
-                                             ('test', ['b.pth'])])
-    def test_dist_on_several_machines(self, echo, tool, named):
-        output = run('env', f'PYTHON={echo}', 'NNODES=2', 'NODE_RANK=1',
-                     'MASTER_ADDR=there', 'bash', f'tools/dist_{tool}.sh',
-                     'a b.py', *named, 4, '--amp').splitlines()
-        assert output == [
-            '-m', 'torch.distributed.run', '--nnodes=2', '--node-rank=1',
-            '--master-addr=there', '--master-port=29500', '--nproc-per-node=4',
-            str(ROOT / f'tools/{tool}.py'), '--launcher', 'pytorch', 'a b.py',
-            *named, '--amp'
-        ]
+@pytest.mark.parametrize('tool, named', [('train', []), ('test', ['b.pth'])])
+@pytest.mark.parametrize('kind', ['dist', 'slurm'])
+def test_shell_command(tmp_path, monkeypatch, kind, tool, named):
+    """What the scripts hand on, through a program that prints it."""
+    echo = tmp_path / 'srun'
+    echo.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    echo.chmod(0o755)
+    monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
+    for name, value in dict(
+            NNODES=2, NODE_RANK=1, GPUS=4, SRUN_ARGS='--time 10').items():
+        monkeypatch.setenv(name, str(value))
+    script = f'tools/{kind}_{tool}.sh'
+    if kind == 'dist':
+        output = run('env', f'PYTHON={echo}', script, 'a b.py', *named, 4,
+                     '--amp')
+        expected = {'--nnodes=2', '--node-rank=1', '--nproc-per-node=4'}
+        launcher = 'pytorch'
+    else:
+        output = run(script, 'part', 'job', 'a b.py', *named, '--amp')
+        expected = {'--ntasks=4', '--job-name=job', '--time', '10', 'part'}
+        launcher = 'slurm'
+    output = output.splitlines()
+    assert expected <= set(output)
+    start = output.index(str(ROOT / f'tools/{tool}.py'))
+    assert output[start +
+                  1:] == ['--launcher', launcher, 'a b.py', *named, '--amp']
