@@ -1,6 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """What all rooms share; it knows none of them."""
-from .archive import read_members
 from .arguments import add_workers, positive
 from .errors import collecting, needing_utf8
 from .files import replacing
@@ -10,6 +9,6 @@ IGNORE_INDEX = 255  # the label of pixels that supervise and score nothing
 
 __all__ = [
     'DEFAULT_WORKERS', 'IGNORE_INDEX', 'add_workers', 'collecting',
-    'needing_utf8', 'parallel_map', 'positive', 'progress', 'read_members',
+    'needing_utf8', 'parallel_map', 'positive', 'progress',
     'replacing'
 ]

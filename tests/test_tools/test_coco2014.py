@@ -1,52 +1,32 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mmengine import Config
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 from PIL import Image
+from pycocotools.coco import COCO
 
 from mmseg_afa.datasets import COCO2014WeakDataset, read_label_file
 from mmseg_afa.datasets.mask_file import read_mask
-from ..benchmarks.coco2014_synthetic import write_synthetic
+from tools.dataset_converters import coco2014
 from ..test_datasets.coco_folder import (CATEGORIES, CLASSES, annotation, box,
                                          compressed_rle, image, polygon, rle,
                                          write_annotations)
 
 ROOT = Path(__file__).parents[2]
-TOOL = ROOT / 'tools/dataset_converters/coco2014.py'
-
+HEIGHT, WIDTH = 20, 30
 A, B, C, D = (f'COCO_{split}2014_{id:012d}'
               for split, id in (('train', 9), ('train', 30), ('val', 42),
                                 ('val', 73)))
 
 
-@pytest.fixture
-def main(monkeypatch):
-    """The command in this process, which takes no time to start."""
-    monkeypatch.syspath_prepend(str(TOOL.parent))
-    from coco2014 import main
-    return lambda *args: main(['--workers', '1', *map(str, args)])
-
-
-def command(*args):
-    """The command as a user gives it."""
-    return dict(
-        args=[sys.executable, str(TOOL), *map(str, args)],
-        env={
-            **os.environ, 'PYTHONPATH': str(ROOT)
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True)
+def main(*args):
+    coco2014.main([*map(str, args), '--workers', '2'])
 
 
 def write_coco(root):
@@ -91,86 +71,51 @@ def masks(crowd):
     return {A: a, B: np.zeros((24, 20), np.uint8), C: c, D: d}
 
 
-def read_masks(root):
-    return {
-        path.stem: read_mask(str(path), 81)
-        for path in sorted(root.glob('SegmentationClass/*/*.png'))
-    }
+def mask_path(root, name):
+    return root / f'SegmentationClass/{name.split("_")[1]}/{name}.png'
 
 
 def contents(folder):
     """The bytes of every file below a folder, hidden ones too."""
     return {
-        path.relative_to(folder).as_posix(): path.is_dir()
-        or path.read_bytes()
-        for path in folder.rglob('*')
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob('*') if path.is_file()
     }
 
 
-def check_made(root, crowd, labels):
-    found, expected = read_masks(root), masks(crowd)
-    assert list(found) == list(expected)
-    for name in expected:
-        np.testing.assert_array_equal(found[name], expected[name])
-    classes, tags = read_label_file(str(root / 'image_labels.txt'))
-    assert classes == CLASSES
-    assert tags == labels
-    lists = root / 'ImageSets/Segmentation'
+LABELS = {
+    'ignore':
+    dict(zip((A, B, C, D), (('person', 'dog'), (), ('stop sign', ), ()))),
+    'class':
+    dict(
+        zip((A, B, C, D),
+            (('person', 'cat', 'dog'), (), ('stop sign', ), ('tv', ))))
+}
+
+
+@pytest.mark.parametrize('crowd', ['ignore', 'class'])
+def test_one_command_makes_everything(tmp_path, monkeypatch, capsys, crowd):
+    monkeypatch.setattr(coco2014, 'NUM_IMAGES', dict(train=2, val=3))
+    main(write_coco(tmp_path), '--crowd', crowd)
+    for name, expected in masks(crowd).items():
+        with Image.open(mask_path(tmp_path, name)) as mask:
+            np.testing.assert_array_equal(np.array(mask), expected)
+            assert mask.getpalette()[:3 * 81] == np.ravel(
+                COCO2014WeakDataset.METAINFO['palette']).tolist()
+    assert read_label_file(str(tmp_path /
+                               'image_labels.txt')) == (CLASSES, LABELS[crowd])
+    lists = tmp_path / 'ImageSets/Segmentation'
     assert (lists / 'train.txt').read_text() == f'{A}\n{B}\n'
     assert (lists / 'val.txt').read_text() == f'{C}\n{D}\n'
-    assert not list(root.glob('.*'))
-
-
-def test_one_command_makes_everything(tmp_path):
-    write_coco(tmp_path)
-    process = subprocess.run(**command(tmp_path, '--workers', '2'))
-    assert process.returncode == 0, process.stderr
-    check_made(tmp_path, 'ignore', {
-        A: ('person', 'dog'),
-        B: (),
-        C: ('stop sign', ),
-        D: ()
-    })
-    assert ('train: 2 images with annotations, but 82081 were published: '
-            in process.stdout)
-    assert ('train: 2 tags; 1 more are annotated where no pixel of the mask '
-            'shows them; 1 polygons have less than three' in process.stdout)
-    assert ('val: 1 tags; 1 more are annotated' in process.stdout)
-    for step in ('Reading train', 'Drawing train', 'Drawing val'):
-        assert step in process.stderr
-
-
-def test_crowds_as_their_class(tmp_path, main):
-    main(write_coco(tmp_path), '--crowd', 'class')
-    check_made(tmp_path, 'class', {
-        A: ('person', 'cat', 'dog'),
-        B: (),
-        C: ('stop sign', ),
-        D: ('tv', )
-    })
-
-
-def test_masks_have_the_palette_of_the_data_set(tmp_path, main):
-    main(write_coco(tmp_path))
-    path = tmp_path / f'SegmentationClass/train2014/{A}.png'
-    with Image.open(path) as mask:
-        assert mask.mode == 'P'
-        assert mask.getpalette()[:3 * 81] == np.ravel(
-            COCO2014WeakDataset.METAINFO['palette']).tolist()
-    assert path.read_bytes()[24:26] == bytes([8, 3])  # bits, palette
-
-
-def test_the_published_number_of_images(tmp_path, main, monkeypatch, capsys):
-    monkeypatch.setattr(sys.modules['coco2014'], 'NUM_IMAGES',
-                        dict(train=2, val=3))
-    main(write_coco(tmp_path))
     out = capsys.readouterr().out
     assert 'train: 2 images with annotations, as published.' in out
     assert 'val: 2 images with annotations, but 3 were published: ' in out
+    counts = dict(ignore=(2, 1), **{'class': (3, 1)})[crowd]
+    assert 'train: {} tags; {} more are annotated'.format(*counts) in out
 
 
 @pytest.mark.parametrize('layout', ['{}2014', 'JPEGImages/{}'])
-def test_the_shipped_config_reads_it(tmp_path, main, layout):
+def test_the_shipped_config_reads_it(tmp_path, layout):
     main(write_coco(tmp_path))
     for name, mask in masks('ignore').items():
         folder = tmp_path / layout.format(name.split('_')[1][:-4])
@@ -196,231 +141,221 @@ def test_the_shipped_config_reads_it(tmp_path, main, layout):
     np.testing.assert_array_equal(val.gt_sem_seg.data[0], masks('ignore')[C])
 
 
-def test_a_complete_data_set_is_left_alone(tmp_path, main, capsys):
-    main(write_coco(tmp_path))
-    before = contents(tmp_path)
-    capsys.readouterr()
-    main(tmp_path)
-    captured = capsys.readouterr()
-    assert captured.out == f'{tmp_path}: complete, nothing to do.\n'
-    assert captured.err == ''  # it read and drew nothing
-    assert contents(tmp_path) == before
-
-
-@pytest.mark.parametrize('lost', [
-    f'SegmentationClass/val2014/{D}.png',
-    'SegmentationClass/val2014/parameters.json',
-    'ImageSets/Segmentation/train.txt', 'image_labels.txt'
-])
-def test_what_is_lost_is_made_again(tmp_path, main, lost):
-    main(write_coco(tmp_path))
-    before = contents(tmp_path)
-    kept = tmp_path / f'SegmentationClass/train2014/{A}.png'
-    time_made = kept.stat().st_mtime_ns
-    (tmp_path / lost).unlink()
-    if lost.endswith('parameters.json'):
-        with pytest.raises(SystemExit, match='not by this command'):
-            main(tmp_path)
-        main(tmp_path, '--overwrite')
-    else:
-        main(tmp_path)
-    assert contents(tmp_path) == before
-    assert kept.stat().st_mtime_ns == time_made
-
-
-def test_one_split_after_the_other(tmp_path, main):
-    main(write_coco(tmp_path / 'both'))
-    write_coco(tmp_path / 'each')
-    main(tmp_path / 'each', '--splits', 'val')
-    _, labels = read_label_file(str(tmp_path / 'each/image_labels.txt'))
-    assert list(labels) == [C, D]
-    main(tmp_path / 'each', '--splits', 'train', 'train')
-    assert contents(tmp_path / 'each') == contents(tmp_path / 'both')
-
-
-def test_lines_of_other_images_stay(tmp_path, main):
-    write_coco(tmp_path)
-    path = tmp_path / 'image_labels.txt'
-    path.write_text('mine: dog\n')
-    main(tmp_path)
-    _, labels = read_label_file(str(path))
-    assert labels['mine'] == ('dog', ) and len(labels) == 5
-
-
-@pytest.mark.parametrize('step, call', [('read_annotations', 2),
-                                        ('claim_masks', 1), ('claim_masks', 2),
-                                        ('encode_mask', 2), ('make_masks', 2),
-                                        ('add_labels', 1),
-                                        ('write_image_list', 1),
-                                        ('write_image_list', 2),
-                                        ('write_parameters', 3),
-                                        ('write_parameters', 4)])
-def test_stopped_at_any_step(tmp_path, main, monkeypatch, step, call):
+@pytest.mark.parametrize('written', [0, 1, 3, 5, 7, 8])
+def test_stopped_at_any_file_and_started_again(tmp_path, monkeypatch, written):
     main(write_coco(tmp_path / 'whole'))
     write_coco(tmp_path / 'stopped')
-    calls = []
+    replace, count = Path.replace, iter(range(written))
 
-    def stop(*args, **kwargs):
-        calls.append(args)
-        if len(calls) == call:
+    def stop(path, target):
+        if next(count, None) is None:
             raise KeyboardInterrupt
-        return original(*args, **kwargs)
+        return replace(path, target)
 
-    original = getattr(sys.modules['coco2014'], step)
     with monkeypatch.context() as patch:
-        patch.setattr(sys.modules['coco2014'], step, stop)
+        patch.setattr(Path, 'replace', stop)
         with pytest.raises(KeyboardInterrupt):
             main(tmp_path / 'stopped')
+    made = {
+        path: path.stat().st_mtime_ns
+        for path in tmp_path.glob('stopped/SegmentationClass/*/*.png')
+    }
     main(tmp_path / 'stopped')
     assert contents(tmp_path / 'stopped') == contents(tmp_path / 'whole')
+    assert made == {path: path.stat().st_mtime_ns for path in made}
 
 
-def test_other_masks_are_not_mixed_with(tmp_path, main):
-    main(write_coco(tmp_path))
-    before = contents(tmp_path)
-    with pytest.raises(
-            SystemExit,
-            match="train2014: holds 2 masks .*crowd 'ignore', now "
-            "'class'"):
-        main(tmp_path, '--crowd', 'class')
-    annotations = tmp_path / 'annotations/instances_val2014.json'
-    annotations.write_bytes(annotations.read_bytes() + b'\n')
+def test_one_split_after_the_other(tmp_path):
+    main(write_coco(tmp_path / 'both'))
+    root = write_coco(tmp_path / 'each')
+    (root / 'annotations/instances_train2014.json').rename(tmp_path / 'away')
+    main(root, '--splits', 'val')
+    _, labels = read_label_file(str(root / 'image_labels.txt'))
+    assert list(labels) == [C, D]
+    (tmp_path / 'away').rename(root / 'annotations/instances_train2014.json')
+    main(root, '--splits', 'train', 'train')
+    assert contents(root) == contents(tmp_path / 'both')
+
+
+@pytest.mark.parametrize('option, message', [
+    (('--crowd', 'class'), "crowd 'ignore', now 'class'"),
+    (('--overlap', 'category'), "overlap 'smaller', now 'category'"),
+])
+def test_masks_of_other_options_are_not_mixed(tmp_path, option, message):
+    main(write_coco(tmp_path / 'a'))
+    main(write_coco(tmp_path / 'b'), *option)
+    before = contents(tmp_path / 'a')
+    with pytest.raises(SystemExit, match=f'holds 2 masks .*{message}.*--over'):
+        main(tmp_path / 'a', *option)
+    assert contents(tmp_path / 'a') == before
+    main(tmp_path / 'a', *option, '--overwrite')
+    assert contents(tmp_path / 'a') == contents(tmp_path / 'b')
+
+
+def test_masks_of_other_annotations_are_not_mixed(tmp_path):
+    path = write_coco(tmp_path) / 'annotations/instances_val2014.json'
+    main(tmp_path)
+    path.write_bytes(path.read_bytes() + b'\n')
     with pytest.raises(SystemExit, match='val2014: holds 2 masks .*sha256'):
-        main(tmp_path, '--splits', 'val')
-    after = contents(tmp_path)
-    del before[f'annotations/{annotations.name}']
-    del after[f'annotations/{annotations.name}']
-    assert after == before
-
-    main(tmp_path, '--crowd', 'class', '--overwrite')
-    expected = tmp_path / 'expected'
-    shutil.copytree(tmp_path / 'annotations', expected / 'annotations')
-    main(expected, '--crowd', 'class')
-    expected = contents(expected)
-    after = contents(tmp_path)
-    assert {name: after[name] for name in expected} == expected
+        main(tmp_path)
 
 
-def test_masks_of_somebody_else(tmp_path, main):
-    mask = write_coco(tmp_path) / f'SegmentationClass/train2014/{A}.png'
-    mask.parent.mkdir(parents=True)
+def test_what_somebody_else_made_is_kept(tmp_path):
+    root = write_coco(tmp_path)
+    image_list = root / 'ImageSets/Segmentation/val.txt'
+    label_file = root / 'image_labels.txt'
+    mask = mask_path(root, A)
+    for path in (mask, image_list):
+        path.parent.mkdir(parents=True)
     Image.new('L', (30, 20), 7).save(mask)
+    image_list.write_text(f'{D}\n')
+    label_file.write_text(f'mine: dog\n{C}: dog\n')
+    before = contents(root)
     with pytest.raises(SystemExit, match='holds 1 masks .*not by this comman'):
-        main(tmp_path)
-    assert read_mask(str(mask), 81).min() == 7
-    main(tmp_path, '--overwrite')
-    np.testing.assert_array_equal(read_mask(str(mask), 81), masks('ignore')[A])
-
-
-def test_a_list_of_other_images(tmp_path, main):
-    path = write_coco(tmp_path) / 'ImageSets/Segmentation/val.txt'
-    path.parent.mkdir(parents=True)
-    path.write_text(f'{D}\n')
+        main(root)
     with pytest.raises(SystemExit, match='val.txt: names 1 images, which'):
+        main(root, '--splits', 'val')
+    image_list.unlink()
+    with pytest.raises(SystemExit, match=f'other tags .* for {C!r}'):
+        main(root, '--splits', 'val')
+    after = contents(root)
+    assert all(after[name] == before[name] for name in before
+               if not name.endswith('val.txt'))
+    main(root, '--overwrite')
+    np.testing.assert_array_equal(read_mask(str(mask), 81), masks('ignore')[A])
+    assert read_label_file(str(label_file))[1] == {
+        **LABELS['ignore'], 'mine': ('dog', )
+    }
+
+
+@pytest.mark.parametrize('change, message', [
+    (lambda text: text[:-1], "2014.json: none of COCO's instances_.* damaged"),
+    (lambda text: '[]', "2014.json: none of COCO's instances_"),
+    (lambda text: '{}', "2014.json: has no 'categories', 'images' or 'annot"),
+    (lambda text: text.replace('"dog"', '"dgo"'), "'dgo' .* mean 'dog'"),
+    (lambda text: text.replace('"id": 18,', '"id": 91,'), 'another order'),
+    (lambda text: text.replace('COCO_train', '../COCO_train'), 'leads out'),
+    (lambda text: text.replace('"COCO_train', '"/COCO_train'), 'leads out'),
+    (lambda text: text.replace('"image_id": 9,', '"image_id": 8,'),
+     "annotation 3: belongs to the image 8, which is not in 'images'"),
+    (lambda text: text.replace('"category_id": 18', '"category_id": 91'),
+     r'2014.json: annotation 3: cannot be drawn \(KeyError\(91\)'),
+    (lambda text: text.replace('[20, 30]', '[30, 20]'),
+     r'2014.json: annotation 900: .*it has \(30, 20\) pixels, its image \(20'),
+    (lambda text: text.replace('"counts": "', '"counts": "~'),
+     '2014.json: annotation 1: cannot be drawn'),
+])
+def test_broken_annotations(tmp_path, change, message):
+    path = write_coco(tmp_path) / 'annotations/instances_train2014.json'
+    path.write_text(change(path.read_text()))
+    with pytest.raises(SystemExit, match=message):
         main(tmp_path)
-    assert path.read_text() == f'{D}\n'
-    main(tmp_path, '--overwrite')
-    assert path.read_text() == f'{C}\n{D}\n'
+    assert not [*tmp_path.rglob('*labels.txt'), *tmp_path.glob('*.png')]
 
 
-def test_other_tags(tmp_path, main):
-    path = write_coco(tmp_path) / 'image_labels.txt'
-    path.write_text(f'{A}: dog\n')
-    with pytest.raises(SystemExit, match=f'other tags .* for {A!r}'):
+def test_missing_annotations(tmp_path):
+    with pytest.raises(SystemExit, match='2014.json: no such file. Get COCO'):
         main(tmp_path)
-    assert path.read_text() == f'{A}: dog\n'
-    main(tmp_path, '--overwrite')
-    assert read_label_file(str(path))[1][A] == ('person', 'dog')
+    assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize('file_name', ['../../x.jpg', '/tmp/x.jpg'])
-def test_a_name_that_leads_out_writes_nothing(tmp_path, main, file_name):
-    root = tmp_path / 'a/b'
-    path = write_annotations(
-        root,
-        'train',
-        images=[{
-            **image(9, 5, 5), 'file_name': file_name
-        }],
-        annotations=[annotation(1, 9, 'dog', polygon(0, 0, 2, 2))],
-        categories=CATEGORIES)
-    with pytest.raises(
-            SystemExit, match=f'{path}: image 9: .* leads out of the folder'):
-        main(root, '--splits', 'train')
-    assert not [*tmp_path.rglob('*.png'), *Path('/tmp').glob('x.png')]
+def draw(*annotations, crowd='ignore', overlap='smaller'):
+    """Draw (id, number, iscrowd, segmentation, area)."""
+    coco = COCO()
+    coco.dataset = dict(
+        images=[image(1, HEIGHT, WIDTH)],
+        categories=CATEGORIES,
+        annotations=[
+            dict(
+                annotation(id, 1, CLASSES[number - 1], segmentation, iscrowd),
+                area=area) for id, number, iscrowd, segmentation, area in (
+                    item if len(item) == 5 else (*item, 1.)
+                    for item in annotations)
+        ])
+    coco.createIndex()
+    return coco2014.draw_mask(coco, 1, crowd, overlap, Path('a.json'))
 
 
-def test_broken_annotations_do_no_harm(tmp_path, main):
-    main(write_coco(tmp_path))
-    before = read_masks(tmp_path)
-    path = tmp_path / 'annotations/instances_val2014.json'
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(SystemExit, match=f'{path}: no JSON file, or a dam'):
-        main(tmp_path, '--overwrite')
-    assert read_masks(tmp_path).keys() == before.keys()
+def region(*corners):
+    return box(HEIGHT, WIDTH, *corners)
 
 
-def test_a_broken_annotation_is_named(tmp_path, main):
-    path = write_annotations(
-        tmp_path,
-        'train',
-        images=[image(9, 5, 5)],
-        annotations=[annotation(1, 9, 'dog', [[1, 2, 3]])],
-        categories=CATEGORIES)
-    with pytest.raises(
-            SystemExit, match=f'{path}: annotation 1: found the polygon '):
-        main(tmp_path, '--splits', 'train')
+def test_every_form_of_a_rectangle_is_the_same():
+    expected = 7 * region(2, 3, 9, 14)
+    for segmentation in (polygon(2, 3, 9, 14), rle(region(2, 3, 9, 14)),
+                         compressed_rle(region(2, 3, 9, 14)),
+                         [[1, 2, 9, 12]] + polygon(2, 3, 9, 14)):
+        mask = draw((1, 7, 0, segmentation))
+        assert mask.dtype == np.uint8 and mask.flags.c_contiguous
+        np.testing.assert_array_equal(mask, expected)
 
 
-def test_missing_annotations(tmp_path, main):
-    write_coco(tmp_path)
-    (tmp_path / 'annotations/instances_val2014.json').unlink()
-    with pytest.raises(SystemExit, match='val2014.json: no such file. Get'):
-        main(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ['annotations']
+@pytest.mark.parametrize(
+    'segmentation',
+    [[], [[]], [[1, 2]], [[1, 2, 9, 12]], [[5.1, 5.1, 5.2, 5.1, 5.2, 5.2]],
+     dict(size=[HEIGHT, WIDTH], counts=[HEIGHT * WIDTH])])
+def test_what_covers_no_pixel(segmentation):
+    assert not draw((1, 1, 0, segmentation)).any()
 
 
-def kill(root, when):
-    """Start the command and kill it as soon as ``when()`` is true."""
-    with subprocess.Popen(
-            **command(root, '--splits', 'train', '--workers', '2')) as process:
-        while not when():
-            assert process.poll() is None, process.stderr.read()
-            time.sleep(0.001)
-        process.kill()
-        process.communicate()  # until its processes, too, are gone
-    assert process.returncode == -signal.SIGKILL
+@pytest.mark.parametrize('options, expected', [
+    (dict(), (2, 3, 255)),
+    (dict(crowd='class'), (2, 3, 4)),
+    (dict(crowd='class', overlap='coco2voc'), (3, 3, 4)),
+    (dict(crowd='class', overlap='category'), (4, 4, 4)),
+    (dict(crowd='ignore', overlap='category'), (255, 255, 255)),
+])
+def test_what_is_on_top(options, expected):
+    mask = draw((1, 2, 0, polygon(5, 5, 8, 8), 9.),
+                (2, 3, 0, polygon(5, 5, 10, 10), 5.),
+                (3, 4, 1, rle(region(0, 0, 10, 10)), 7.), **options)
+    assert (mask[6, 6], mask[9, 9], mask[2, 2]) == expected
 
 
-def test_killed_and_started_again(tmp_path, main):
-    killed, whole = tmp_path / 'killed', tmp_path / 'whole'
-    count = 400
-    write_synthetic(killed, count)
-    shutil.copytree(killed, whole)
-    folder = killed / 'SegmentationClass/train2014'
-    index = killed / '.coco2014_train'
+@pytest.mark.parametrize('overlap, top', [('smaller', 2), ('coco2voc', 1)])
+def test_of_equally_large_objects(overlap, top):
+    """The one with the higher id; for coco2voc that which stands first."""
+    mask = draw((5, 1, 0, polygon(0, 0, 4, 4)), (6, 2, 0, polygon(2, 2, 6, 6)),
+                overlap=overlap)
+    assert (mask[1, 1], mask[3, 3], mask[5, 5]) == (1, top, 2)
 
-    kill(killed, lambda: any(index.glob('.*.tmp.sqlite')))
 
-    kill(killed, lambda: len(list(folder.glob('COCO*.png'))) >= 50)
-    made = {path: path.stat().st_mtime_ns for path in folder.glob('COCO*.png')}
-    assert 50 <= len(made) < count
-    assert len(list(index.glob('[!.]*.sqlite'))) == 1
-    for path in made:
-        read_mask(str(path), 81)  # it is whole
-    # Whether the processes left some is a matter of chance.
-    for name in (f'{folder}/.COCO_train2014_000000000005.1.tmp.png',
-                 f'{folder}/.parameters.1.tmp.json',
-                 f'{index}/.0123.1.tmp.sqlite', f'{index}/0123.sqlite',
-                 f'{killed}/.image_labels.1.tmp.txt'):
-        Path(name).write_bytes(b'half of i')
+def test_other_rules_draw_crowds_as_their_class(tmp_path):
+    main(write_coco(tmp_path), '--overlap', 'category')
+    shown = read_mask(str(mask_path(tmp_path, D)), 81)
+    np.testing.assert_array_equal(shown, masks('class')[D])
 
-    main(killed, '--splits', 'train')
-    for path, time_made in made.items():
-        assert path.stat().st_mtime_ns == time_made
-    main(whole, '--splits', 'train', '--workers', '2')
-    assert contents(killed) == contents(whole)
-    names = [f'COCO_train2014_{i:012d}' for i in range(count)]
-    assert (whole /
-            'ImageSets/Segmentation/train.txt').read_text().split() == names
-    assert sorted(path.stem for path in folder.glob('*.png')) == names
+
+@st.composite
+def rectangles(draw):
+    """Corners, class, crowd and form of some rectangles."""
+    found = []
+    for _ in range(draw(st.integers(0, 6))):
+        top = draw(st.integers(0, HEIGHT - 1))
+        left = draw(st.integers(0, WIDTH - 1))
+        found.append((top, left, draw(st.integers(top + 1, HEIGHT)),
+                      draw(st.integers(left + 1,
+                                       WIDTH)), draw(st.integers(1, 80)),
+                      draw(st.booleans()), draw(st.sampled_from('prc'))))
+    return found
+
+
+@given(rectangles(), st.sampled_from(('ignore', 'class')))
+def test_rectangles_are_painted_as_numpy_does(rectangles, crowd):
+    annotations, expected = [], np.zeros((HEIGHT, WIDTH), np.uint8)
+    for id, (*corners, number, iscrowd, form) in enumerate(rectangles):
+        segmentation = dict(
+            p=polygon(*corners),
+            r=rle(region(*corners)),
+            c=compressed_rle(region(*corners)))[form]
+        annotations.append((id, number, int(iscrowd), segmentation))
+
+    def order(rectangle):
+        top, left, bottom, right, _, iscrowd, _ = rectangle
+        return not iscrowd, -(bottom - top) * (right - left)
+
+    for top, left, bottom, right, number, iscrowd, _ in sorted(
+            rectangles, key=order):
+        ignored = iscrowd and crowd == 'ignore'
+        expected[top:bottom, left:right] = 255 if ignored else number
+    np.testing.assert_array_equal(draw(*annotations, crowd=crowd), expected)
