@@ -9,6 +9,5 @@ IGNORE_INDEX = 255  # the label of pixels that supervise and score nothing
 
 __all__ = [
     'DEFAULT_WORKERS', 'IGNORE_INDEX', 'add_workers', 'collecting',
-    'needing_utf8', 'parallel_map', 'positive', 'progress',
-    'replacing'
+    'needing_utf8', 'parallel_map', 'positive', 'progress', 'replacing'
 ]
