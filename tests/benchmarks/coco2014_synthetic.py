@@ -1,23 +1,24 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """How fast the converter of COCO 2014 is, and how much memory it takes.
 
-Writes synthetic annotations of any number of images, converts them in a
-process of its own, and prints figures as JSON. From the root of the
+Writes synthetic annotations of any number of images, converts them, and prints
+figures as JSON. From the root of the
 repository, on Linux:
 
     python -m tests.benchmarks.coco2014_synthetic FOLDER --images 50000
 """
 import argparse
 import json
+import resource
+import time
 from pathlib import Path
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from tools.dataset_converters import coco2014
 from ..test_datasets.coco_folder import CATEGORIES, annotation, image
-from .watch import ROOT, watch
 
-TOOL = ROOT / 'tools/dataset_converters/coco2014.py'
 SIZES = ((480, 640), (427, 640), (640, 480), (333, 500), (640, 640))
 ANNOTATIONS = 7  # in an image, on average
 
@@ -81,25 +82,6 @@ def write_synthetic(root, num_images, seed=0):
     return count
 
 
-def measure(root, workers):
-    """Run the converter; what its phases are shows in its files.
-
-    Returns:
-        dict: What :func:`watch` says of each phase.
-    """
-    ends = dict(
-        reading=(root / 'SegmentationClass/train2014').exists,
-        drawing=(root / 'image_labels.txt').exists)
-    status, phases = watch(
-        [str(TOOL),
-         str(root), '--splits', 'train', '--workers',
-         str(workers)], lambda _: next(
-             (name for name, over in ends.items() if not over()), 'ending'))
-    if status:
-        raise SystemExit(status)
-    return phases
-
-
 def main(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -109,18 +91,24 @@ def main(argv=None):
     parser.add_argument('--workers', type=int, default=2)
     args = parser.parse_args(argv)
     count = write_synthetic(args.folder, args.images)
-    size = (args.folder / 'annotations/instances_train2014.json').stat()
-    phases = measure(args.folder, args.workers)
+    file = args.folder / 'annotations/instances_train2014.json'
+    start = time.monotonic()
+    coco2014.main([
+        str(args.folder), '--splits', 'train', '--workers',
+        str(args.workers)
+    ])
+    seconds = time.monotonic() - start
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         json.dumps(
             dict(
                 images=args.images,
                 annotations=count,
-                json_mb=round(size.st_size / 2**20, 1),
+                json_mb=round(file.stat().st_size / 2**20, 1),
                 workers=args.workers,
-                drawn_per_second=round(args.images /
-                                       phases['drawing']['seconds']),
-                **phases),
+                seconds=round(seconds, 1),
+                images_per_second=round(args.images / seconds),
+                memory_mb=round(memory)),
             indent=2))
 
 
