@@ -2,8 +2,7 @@
 """How fast the converter of COCO 2014 is, and how much memory it takes.
 
 Writes synthetic annotations of any number of images, converts them, and prints
-figures as JSON. From the root of the
-repository, on Linux:
+figures as JSON. From the root of the repository, on Linux:
 
     python -m tests.benchmarks.coco2014_synthetic FOLDER --images 50000
 """
