@@ -3,8 +3,10 @@ _base_ = ['mmseg::_base_/default_runtime.py']
 # registers the components of mmseg_afa
 custom_imports = dict(imports=['mmseg_afa'], allow_failed_imports=False)
 
-# one seed for weights, shuffling and augmentation; set another or None
-randomness = dict(seed=0)
+# One seed for weights, shuffling and augmentation; set another or None. Each
+# process adds its rank to it: stochastic depth, dropout and crops differ among
+# processes, the weights and the order of the images are the same in all.
+randomness = dict(seed=0, diff_rank_seed=True)
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
@@ -19,6 +21,12 @@ default_hooks = dict(
         save_best='mIoU'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='SegVisualizationHook'))
+
+visualizer = dict(
+    type='WeakSegLocalVisualizer',
+    _delete_=True,  # the base's name: a second run in a process would share it
+    alpha=0.65,  # opacity of labels over the image
+    vis_backends=[dict(type='LocalVisBackend')])
 
 # `tools/test.py --tta`: published evaluation, without its dense CRF
 tta_model = dict(

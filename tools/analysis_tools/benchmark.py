@@ -27,7 +27,7 @@ from mmengine.registry import init_default_scope
 from mmengine.utils.dl_utils import set_multi_processing
 from mmseg.registry import MODELS
 
-from mmseg_afa import compat, launch
+from mmseg_afa.engine import launch
 from mmseg_afa.models import PAR
 from mmseg_afa.models.segmentors.afa import (AFFINITY_LABELS, CAM_LABELS,
                                              CLASSIFY)
@@ -90,8 +90,8 @@ def measure(args: argparse.Namespace) -> Dict[str, dict]:
     """All that is asked for."""
     cfg = launch.read_config(args.config, args.cfg_options)
     if args.amp:
-        compat.enable_amp(cfg, args.amp)
-    compat.check_amp(cfg)
+        launch.enable_amp(cfg, args.amp)
+    launch.check_amp(cfg)
     device, loader = torch.device(get_device()), cfg.train_dataloader
     batch = loader.batch_size = args.batch or loader.batch_size
     datasets = loader.dataset.get('datasets', [loader.dataset])

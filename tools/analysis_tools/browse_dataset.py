@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from mmseg.registry import DATASETS
 
-from mmseg_afa import launch
+from mmseg_afa.engine import launch
 from mmseg_afa.visualization import WeakSegLocalVisualizer, save_picture
 
 GREEN = (0, 200, 0)

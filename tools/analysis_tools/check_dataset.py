@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from mmseg_afa import launch
+from mmseg_afa.engine import launch
 from mmseg_afa.utils import DEFAULT_WORKERS, replacing
 from mmseg_afa.visualization.fonts import font_of, writable
 

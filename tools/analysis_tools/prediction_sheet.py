@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from mmseg_afa import launch
+from mmseg_afa.engine import launch
 from mmseg_afa.models import AFA, PresentClasses
 from mmseg_afa.visualization import WeakSegLocalVisualizer, save_picture
 
