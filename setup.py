@@ -44,9 +44,18 @@ setup(
     python_requires='>=3.9,<3.13',
     install_requires=requirements('runtime'),
     extras_require={
-        'mim': requirements('mminstall'),
-        'optional': requirements('optional'),
-        'data': requirements('data'),
-        'tests': requirements('data') + requirements('tests'),
+        'lite':
+        requirements('lite'),
+        'mim':
+        requirements('mminstall'),
+        'optional':
+        requirements('optional'),
+        'mmpretrain':
+        requirements('mmpretrain'),
+        'data':
+        requirements('data'),
+        # they train with every config and run every converter
+        'tests': (requirements('tests') + requirements('data') +
+                  requirements('mmpretrain')),
     },
     zip_safe=False)
