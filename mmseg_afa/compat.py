@@ -68,8 +68,8 @@ class MissingOperators(ModuleType):
             raise NotImplementedError(
                 f'mmcv has no compiled operator {name!r} here (mmcv-lite, or '
                 'a build that left the operators out), and this model calls '
-                'it: run `make setup OPERATORS=1`, or install a full mmcv, '
-                'see docs/installation.md.')
+                'it: run `make setup OPERATORS=1`, or build a full mmcv as '
+                'README.md says.')
 
         return operator
 

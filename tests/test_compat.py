@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,9 +48,16 @@ class TestVersions:
             operators.nms(1, 2)
         assert not hasattr(operators, '__path__')
 
+    @pytest.mark.parametrize('full', [False, True])
+    def test_a_full_mmcv_keeps_its_operators(self, monkeypatch, full):
+        monkeypatch.delitem(sys.modules, 'mmcv._ext', raising=False)
+        monkeypatch.setattr(compat, 'find_spec', lambda name: full or None)
+        compat.stand_in_for_operators()
+        assert ('mmcv._ext' in sys.modules) == (not full)
+
     def test_same_ranges_as_requirements(self):
-        lines = (ROOT / 'requirements/runtime.txt').read_text()
-        lines += (ROOT / 'requirements/mminstall.txt').read_text()
+        lines = ''.join((ROOT / f'requirements/{name}.txt').read_text()
+                        for name in ('runtime', 'lite', 'mminstall'))
         declared = [
             Requirement(line)
             for line in re.sub('#.*', '', lines).splitlines() if line.strip()
@@ -58,6 +66,7 @@ class TestVersions:
         declared['mmseg'] = declared.pop('mmsegmentation')
         for name, supported in compat.SUPPORTED.items():
             assert declared[name] == SpecifierSet(supported)
+        assert declared['mmcv-lite'] == declared['mmcv']
 
 
 def test_package_scope_of_base_configs(tmp_path, capfd):

@@ -157,33 +157,33 @@ def mend_opencv(env):
 
 def install_operators(env):
     """Exchange mmcv-lite for mmcv with its operators, for the CPU."""
-    if env.runs('import torch, mmcv._ext'):
+    if env.runs('import mmcv.ops'):
         return
     compiler = find_compiler()
     env.install('-r', REQUIREMENTS / 'build.txt')
     env.pip('uninstall', '--yes', 'mmcv-lite', 'mmcv')
-    mmcv = ['--no-deps', '--force-reinstall', f'mmcv=={MMCV}']
+    install = ['install', '--no-deps', '--force-reinstall', f'mmcv=={MMCV}']
     # openmim knows where wheels for some versions of torch are
     with contextlib.suppress(SystemExit):
-        env.run(env.python, '-m', 'mim', 'install', '--only-binary', 'mmcv',
-                '--timeout', '5', '--retries', '0', *mmcv)
-    if env.runs('import torch, mmcv._ext'):
-        return
-    print('    no wheel for this torch: compiling, 15 minutes on two cores')
+        env.run(env.python, '-m', 'mim', *install, '--only-binary', 'mmcv',
+                '--timeout', '5', '--retries', '0')
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-    env.pip(
-        'install',
-        '--no-build-isolation',  # else it leaves out the operators
-        '--no-cache-dir',  # a wheel in the cache may be of another torch
-        '--verbose',
-        *mmcv,
-        CXX=compiler,
-        # a file takes up to 2 GB of memory
-        MAX_JOBS=str(max(1, min(os.cpu_count(), int(memory / 2e9)))),
-        MMCV_WITH_OPS='1',
-        # AFA uses none of its CUDA operators, and a build of those needs the
-        # CUDA toolkit.
-        CUDA_VISIBLE_DEVICES='')
+    # a build in pip's cache may be of another torch
+    for options in ([], ['--no-cache-dir']):
+        if not env.runs('import mmcv.ops'):
+            print('    compiling, which takes 15 minutes on two cores')
+            env.pip(
+                *install,
+                *options,
+                '--no-build-isolation',  # else it leaves out the operators
+                '--verbose',
+                CXX=compiler,
+                # a file takes up to 2 GB of memory
+                MAX_JOBS=str(max(1, min(os.cpu_count(), int(memory / 2e9)))),
+                MMCV_WITH_OPS='1',
+                # AFA uses none of its CUDA operators, and a build of those
+                # needs the CUDA toolkit.
+                CUDA_VISIBLE_DEVICES='')
 
 
 def set_up(env, operators=False):
@@ -198,6 +198,7 @@ def set_up(env, operators=False):
     check_python()
     env.stamp.unlink(missing_ok=True)
     begin = time.time()
+    print(f'Setting up {env.folder}; {env.log.name} in it has the details.')
     steps = [create, install_libraries, mend_opencv]
     steps += [install_operators] if operators else []
     for number, step in enumerate(steps, 1):
