@@ -102,9 +102,10 @@ class Environment:
             error = re.search(r'(?im)^.*(\berror:|×).*', log.read())
         if status:
             error = error[0].strip() if error else f'exit status {status}'
-            sys.exit(f'Set-up stopped: {error}. See {self.log}, mend it '
-                     "(network? uv does not read pip's settings. Disk? 9 GB "
-                     'are needed) and run this again, it goes on from here.')
+            sys.exit(
+                f'Set-up stopped: {error}. See {self.log}, mend it '
+                "(network? uv does not read pip's settings. Disk? 9 GB "
+                '12 GB are needed) and run this again, it goes on from here.')
 
     def pip(self, *arguments, **variables):
         """Run its pip."""
