@@ -104,7 +104,7 @@ class Environment:
             error = error[0].strip() if error else f'exit status {status}'
             sys.exit(
                 f'Set-up stopped: {error}. See {self.log}, mend it '
-                "(network? uv does not read pip's settings. Disk? 9 GB "
+                "(network? uv does not read pip's settings. Disk? Up to "
                 '12 GB are needed) and run this again, it goes on from here.')
 
     def pip(self, *arguments, **variables):
