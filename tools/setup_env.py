@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / 'requirements'
 MMCV = '2.1.0'
+VENV = ROOT / '.venv'
 PYTHON_X_Y = f'python{sys.version_info[0]}.{sys.version_info[1]}'
 
 
@@ -37,183 +38,167 @@ def check_python(version=sys.version_info):
                  f'`apt install {PYTHON_X_Y}-venv`).')
 
 
-def find_compiler():
-    """The C++ compiler's command; exit with a remedy if nothing compiles."""
-    names = (os.environ.get('CXX'), 'c++', 'g++', 'clang++')
-    found = [name for name in names if name and shutil.which(name.split()[0])]
+def check_compiler():
+    """Exit with a remedy if mmcv's operators cannot be compiled."""
+    compiler = os.environ.get('CXX', 'c++').split()[0]
     header = Path(sysconfig.get_paths()['include'], 'Python.h')
-    if not (found and header.is_file()):
-        sys.exit("mmcv's operators have to be compiled. That takes a C++ "
-                 f"compiler ({found[0] if found else 'none found'}) and "
-                 f'{header}: install both (Debian and Ubuntu: '
+    if not (shutil.which(compiler) and header.is_file()):
+        missing = header if shutil.which(compiler) else f'command {compiler}'
+        sys.exit(f"mmcv's operators have to be compiled, and there is no "
+                 f'{missing}: install it (Debian and Ubuntu: '
                  f'`apt install g++ {PYTHON_X_Y}-dev`).')
-    return found[0]
 
 
-class Environment:
-    """A virtual environment that is being filled.
+def fingerprint(operators):
+    """What the environment is made from, as a hash, and what more it has."""
+    # an editable install points to the folder of the repository
+    digest = hashlib.sha256(f'{PYTHON_X_Y} {MMCV} {ROOT}'.encode())
+    for path in [ROOT / 'setup.py', *sorted(REQUIREMENTS.glob('*.txt'))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest() + ' operators' * operators
+
+
+def works(code):
+    """Whether the environment has a Python that runs some code."""
+    python = VENV / 'bin/python'
+    return python.exists() and subprocess.run(
+        [python, '-c', code], cwd=VENV, capture_output=True).returncode == 0
+
+
+def run(*command, **variables):
+    """Run a command of the environment, or exit with its error and a remedy.
 
     Args:
-        folder (Path): Where it is, or will be.
+        *command: Its name and arguments. The output goes into the log.
+        **variables: Added to the environment's variables.
     """
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.python = folder / 'bin' / 'python'
-        self.stamp = folder / 'mmseg_afa_setup'
-        self.log = folder / 'setup.log'
-
-    def fingerprint(self):
-        """What the environment is made from, as a hash."""
-        # an editable install points to the folder of the repository
-        digest = hashlib.sha256(f'{PYTHON_X_Y} {MMCV} {ROOT}'.encode())
-        for path in [ROOT / 'setup.py', *sorted(REQUIREMENTS.glob('*.txt'))]:
-            digest.update(path.read_bytes())
-        return digest.hexdigest()
-
-    def is_ready(self, operators=False):
-        """Whether an earlier run finished, and would do the same today."""
-        wanted = {self.fingerprint()} | ({'operators'} if operators else set())
-        return (self.python.exists() and self.stamp.is_file()
-                and wanted <= set(self.stamp.read_text().split()))
-
-    def runs(self, code):
-        """Whether its Python exists and runs some code without an error."""
-        return self.python.exists() and subprocess.run(
-            [self.python, '-c', code], cwd=self.folder,
-            capture_output=True).returncode == 0
-
-    def run(self, *command, **variables):
-        """Run a command, its output into the log; exit if it fails.
-
-        Args:
-            *command: Its name and arguments.
-            **variables: Added to the environment's variables.
-        """
-        with self.log.open('a+', errors='replace') as log:
-            begin = log.tell()
-            status = subprocess.run(
-                command,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=dict(os.environ, **variables)).returncode
-            log.seek(begin)
-            # the first error tells most: the rest follow from it
-            error = re.search(r'(?im)^.*(\berror:|×).*', log.read())
-        if status:
-            error = error[0].strip() if error else f'exit status {status}'
-            sys.exit(
-                f'Set-up stopped: {error}. See {self.log}, mend it '
-                "(network? uv does not read pip's settings. Disk? Up to "
-                '12 GB are needed) and run this again, it goes on from here.')
-
-    def pip(self, *arguments, **variables):
-        """Run its pip."""
-        self.run(self.python, '-m', 'pip', *arguments, **variables)
-
-    def install(self, *requirements):
-        """Install with uv where there is one, else with pip."""
-        # without bytecode, which Python makes of what it imports: 20 s less
-        command = ['install', '--no-compile', *requirements]
-        if shutil.which('uv'):
-            self.run('uv', 'pip', *command, '--python', self.python)
-        else:
-            self.pip(*command)
+    with open(
+            VENV / 'setup.log', 'a+', encoding='utf-8',
+            errors='replace') as log:
+        begin = log.tell()
+        status = subprocess.run(
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=dict(os.environ, **variables)).returncode
+        log.seek(begin)
+        # the first error tells most: the rest follow from it
+        error = re.search(r'(?im)^.*(\berror:|×).*', log.read())
+    if status:
+        what = error[0].strip() if error else f'exit status {status}'
+        sys.exit(f'Set-up stopped: {what}. See {log.name}, mend it (network? '
+                 "uv does not read pip's settings; disk? up to 12 GB are "
+                 'needed) and run this again, it goes on from here.')
 
 
-def create(env):
+def python(*arguments, **variables):
+    """Run a module with the environment's Python."""
+    run(VENV / 'bin/python', '-m', *arguments, **variables)
+
+
+def install(*requirements):
+    """Install with uv where there is one, else with pip."""
+    # without bytecode, which Python makes of what it imports: 20 s less
+    command = ['pip', 'install', '--no-compile', *requirements]
+    if shutil.which('uv'):
+        run('uv', *command, '--python', VENV / 'bin/python')
+    else:
+        python(*command)
+
+
+def create_environment():
     """Make it, anew if it is broken or of another version of Python."""
     version = tuple(sys.version_info[:2])
-    if not env.runs(
-            f'import pip, sys; assert sys.version_info[:2]=={version}'):
-        command = [sys.executable, '-m', 'venv', '--clear', env.folder]
+    if not works(f'import pip, sys; assert sys.version_info[:2] == {version}'):
+        command = [sys.executable, '-m', 'venv', '--clear', VENV]
         if subprocess.run(command).returncode:
-            sys.exit(f'python -m venv {env.folder} failed, see above.')
+            sys.exit(f'python -m venv {VENV} failed, see above.')
 
 
-def install_libraries(env):
+def install_libraries():
     """Install the tested set and this repository in place."""
     # mmcv-lite would write over the files of a full mmcv
-    full = any(env.folder.glob('lib/*/site-packages/mmcv-*.dist-info'))
+    full = any(VENV.glob('lib/*/site-packages/mmcv-*.dist-info'))
     requirements = [] if full else [f'mmcv-lite=={MMCV}']
     for name in ('tested', 'data', 'tests', 'lint'):
         requirements += ['-r', REQUIREMENTS / f'{name}.txt']
-    env.install(*requirements)
+    install(*requirements)
     # openmim's own requirements go back to old versions of what we need; the
     # parts of it that we use run with those of the tested set.
-    env.install('--no-deps', '--no-build-isolation', 'openmim==0.3.9',
-                '--editable', ROOT)
+    install('--no-deps', '--no-build-isolation', 'openmim==0.3.9',
+            '--editable', ROOT)
 
 
-def mend_opencv(env):
+def mend_opencv():
     """Without libGL, as on a bare machine, take the build without windows."""
-    if not env.runs('import cv2'):
+    if not works('import cv2'):
         tested = (REQUIREMENTS / 'tested.txt').read_text()
         version = re.search(r'^opencv-python(==\S+)', tested, re.M)[1]
         # both builds write the same folder
-        env.pip('uninstall', '--yes', 'opencv-python')
-        env.install('--no-deps', '--force-reinstall',
-                    f'opencv-python-headless{version}')
+        python('pip', 'uninstall', '--yes', 'opencv-python')
+        install('--no-deps', '--force-reinstall',
+                f'opencv-python-headless{version}')
 
 
-def install_operators(env):
+def install_operators():
     """Exchange mmcv-lite for mmcv with its operators, for the CPU."""
-    if env.runs('import mmcv.ops'):
+    if works('import mmcv.ops'):
         return
-    compiler = find_compiler()
-    env.install('-r', REQUIREMENTS / 'build.txt')
-    env.pip('uninstall', '--yes', 'mmcv-lite', 'mmcv')
-    install = ['install', '--no-deps', '--force-reinstall', f'mmcv=={MMCV}']
+    check_compiler()
+    install('-r', REQUIREMENTS / 'build.txt')
+    python('pip', 'uninstall', '--yes', 'mmcv-lite', 'mmcv')
+    mmcv = ['install', '--no-deps', '--force-reinstall', f'mmcv=={MMCV}']
     # openmim knows where wheels for some versions of torch are
     with contextlib.suppress(SystemExit):
-        env.run(env.python, '-m', 'mim', *install, '--only-binary', 'mmcv',
-                '--timeout', '5', '--retries', '0')
+        python('mim', *mmcv, '--only-binary', 'mmcv', '--timeout', '5',
+               '--retries', '0')
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
     # a build in pip's cache may be of another torch
     for options in ([], ['--no-cache-dir']):
-        if not env.runs('import mmcv.ops'):
-            print('    compiling, which takes 15 minutes on two cores')
-            env.pip(
-                *install,
+        if not works('import mmcv.ops'):
+            print('    compiling: 15 minutes on two cores', flush=True)
+            python(
+                'pip',
+                *mmcv,
                 *options,
                 '--no-build-isolation',  # else it leaves out the operators
                 '--verbose',
-                CXX=compiler,
+                MMCV_WITH_OPS='1',
                 # a file takes up to 2 GB of memory
                 MAX_JOBS=str(max(1, min(os.cpu_count(), int(memory / 2e9)))),
-                MMCV_WITH_OPS='1',
                 # AFA uses none of its CUDA operators, and a build of those
                 # needs the CUDA toolkit.
                 CUDA_VISIBLE_DEVICES='')
 
 
-def set_up(env, operators=False):
+def set_up(operators=False):
     """Do what is left to do.
 
     Args:
-        env (Environment): New, partly filled, or ready.
         operators (bool): Whether mmcv's compiled operators are wanted.
     """
-    if env.is_ready(operators):
+    stamp = VENV / 'mmseg_afa_setup'
+    if (stamp.is_file() and works('')
+            and stamp.read_text().startswith(fingerprint(operators))):
         return
     check_python()
-    env.stamp.unlink(missing_ok=True)
+    stamp.unlink(missing_ok=True)
     begin = time.time()
-    print(f'Setting up {env.folder}; {env.log.name} in it has the details.')
-    steps = [create, install_libraries, mend_opencv]
+    print(f'Setting up {VENV}; setup.log in it has the details.')
+    steps = [create_environment, install_libraries, mend_opencv]
     steps += [install_operators] if operators else []
     for number, step in enumerate(steps, 1):
-        name = step.__name__.replace('_', ' ')
         print(
-            f'[{number}/{len(steps)}] {name} ({time.time() - begin:.0f} s)',
+            f"[{number}/{len(steps)}] {step.__name__.replace('_', ' ')} "
+            f'({time.time() - begin:.0f} s)',
             flush=True)
-        step(env)
+        step()
     modules = 'mmcv.ops, mmseg_afa' if operators else 'mmseg_afa'
-    if not env.runs(f'import {modules}'):
-        sys.exit(f'{modules} cannot be imported: `{env.python} -c "import '
-                 f'{modules}"` says why. `make distclean` begins anew.')
-    env.stamp.write_text(env.fingerprint() + ' operators' * operators)
-    print(f'Ready after {time.time() - begin:.0f} s: {env.folder}')
+    if not works(f'import {modules}'):
+        sys.exit(f'Set-up stopped: `{VENV}/bin/python -c "import {modules}"` '
+                 'fails and says why; `make distclean` begins anew.')
+    stamp.write_text(fingerprint(operators))
+    print(f'Ready after {time.time() - begin:.0f} s.')
 
 
 def main():
@@ -225,7 +210,7 @@ def main():
         help='take mmcv with its compiled operators; AFA needs none of them')
     operators = parser.parse_args().operators
     try:
-        set_up(Environment(ROOT / '.venv'), operators)
+        set_up(operators)
     except KeyboardInterrupt:
         sys.exit('Set-up was interrupted: run it again, it goes on from here.')
 

@@ -16,35 +16,39 @@ import setup_env  # noqa: E402  # isort: skip
 
 
 @pytest.fixture
-def env(tmp_path) -> setup_env.Environment:
+def venv(tmp_path, monkeypatch) -> Path:
     """An environment whose Python is the one that runs the tests."""
-    env = setup_env.Environment(tmp_path / 'venv')
-    env.python.parent.mkdir(parents=True)
-    env.python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    env.python.chmod(0o755)
-    return env
+    venv = tmp_path / 'venv'
+    (venv / 'bin').mkdir(parents=True)
+    python = venv / 'bin/python'
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(setup_env, 'VENV', venv)
+    return venv
 
 
-class Recorder(setup_env.Environment):
-    """Runs no command, notes it, and has the modules of a list of answers."""
+@pytest.fixture
+def commands(venv, monkeypatch) -> list:
+    """What would be run, and is not."""
+    commands = []
+    monkeypatch.setattr(
+        setup_env, 'run',
+        lambda *command, **variables: commands.append(' '.join(
+            map(str, command))))
+    return commands
 
-    def __init__(self, folder: Path, answers: list):
-        super().__init__(folder)
-        self.answers = iter(answers)
-        self.commands = []
 
-    def runs(self, code):
-        return next(self.answers)
-
-    def run(self, *command, **variables):
-        self.commands.append(' '.join(map(str, command)))
+def answer(monkeypatch, *answers):
+    """What is found to work in the environment, one question at a time."""
+    answers = iter(answers)
+    monkeypatch.setattr(setup_env, 'works', lambda code: next(answers))
 
 
 class TestWhatTheMachineMustHave:
 
     @pytest.mark.parametrize('version', [(3, 8), (3, 13)])
     def test_python(self, version):
-        with pytest.raises(SystemExit, match=r'not supported.*PYTHON=python3'):
+        with pytest.raises(SystemExit, match='not supported.*PYTHON=python3'):
             setup_env.check_python(version)
         setup_env.check_python()
 
@@ -53,102 +57,86 @@ class TestWhatTheMachineMustHave:
         with pytest.raises(SystemExit, match='venv or ensurepip.*-venv'):
             setup_env.check_python()
 
-    def test_no_compiler(self, tmp_path, monkeypatch):
+    def test_compiler_and_headers(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(setup_env.sysconfig, 'get_paths',
+                            lambda: dict(include=tmp_path))
+        monkeypatch.setenv('CXX', 'my-c++ -O1')
         monkeypatch.setenv('PATH', str(tmp_path))
-        monkeypatch.delenv('CXX', raising=False)
-        with pytest.raises(SystemExit, match=r'none found.*apt install g\+\+'):
-            setup_env.find_compiler()
-
-    def test_compiler_of_another_name(self, tmp_path, monkeypatch):
+        with pytest.raises(SystemExit, match=r'no command my-c\+\+: install'):
+            setup_env.check_compiler()
         compiler = tmp_path / 'my-c++'
         compiler.write_text('')
         compiler.chmod(0o755)
-        monkeypatch.setenv('PATH', str(tmp_path))
-        monkeypatch.setenv('CXX', 'my-c++ -O1')
+        with pytest.raises(SystemExit, match='no .*Python.h.* g.. python3'):
+            setup_env.check_compiler()
         (tmp_path / 'Python.h').write_text('')
-        monkeypatch.setattr(setup_env.sysconfig, 'get_paths',
-                            lambda: dict(include=tmp_path))
-        assert setup_env.find_compiler() == 'my-c++ -O1'
-        (tmp_path / 'Python.h').unlink()
-        with pytest.raises(SystemExit, match='Python.h: install'):
-            setup_env.find_compiler()
+        setup_env.check_compiler()
 
 
 class TestSetUp:
 
-    def test_all_steps_and_then_none(self, tmp_path, capsys):
-        env = Recorder(tmp_path, [True] * 3)
-        env.python = Path(sys.executable)
-        setup_env.set_up(env)
-        assert len(env.commands) == 2
+    def test_all_steps_and_then_none(self, commands, monkeypatch, capsys):
+        answer(monkeypatch, True, True, True)  # Python, cv2, mmseg_afa
+        setup_env.set_up()
+        assert len(commands) == 2
         assert '[3/3] mend opencv' in capsys.readouterr().out
-        setup_env.set_up(env)  # there are no answers left
-        assert capsys.readouterr().out == ''
-        assert not env.is_ready(operators=True)
+        answer(monkeypatch, True)
+        setup_env.set_up()
+        assert len(commands) == 2 and capsys.readouterr().out == ''
 
-    def test_with_operators(self, tmp_path):
-        env = Recorder(tmp_path, [True] * 4)
-        env.python = Path(sys.executable)
-        setup_env.set_up(env, operators=True)
-        assert env.is_ready() and env.is_ready(operators=True)
+    @pytest.mark.parametrize('change', ['python', 'version', 'operators'])
+    def test_done_again(self, commands, monkeypatch, change):
+        answer(monkeypatch, True, True, True)
+        setup_env.set_up()
+        if change == 'version':
+            monkeypatch.setattr(setup_env, 'MMCV', '2.0.0')
+        monkeypatch.setattr(setup_env, 'create_environment', lambda: None)
+        answer(monkeypatch, change != 'python', True, True, True)
+        setup_env.set_up(operators=change == 'operators')
+        assert len(commands) == 4
 
-    @pytest.mark.parametrize('change', ['python', 'requirements', 'stamp'])
-    def test_done_again(self, env, tmp_path, monkeypatch, change):
-        env.stamp.write_text(env.fingerprint())
-        assert env.is_ready()
-        if change == 'python':
-            env.python.unlink()
-        elif change == 'requirements':
-            monkeypatch.setattr(setup_env, 'REQUIREMENTS', tmp_path)
-        else:
-            env.stamp.write_text('')
-        assert not env.is_ready()
+    def test_not_ready_after_a_failure(self, venv, commands, monkeypatch):
+        (venv / 'mmseg_afa_setup').write_text('of last week')
+        answer(monkeypatch, True, True, True, False)
+        with pytest.raises(SystemExit, match='import mmseg_afa.* says why'):
+            setup_env.set_up()
+        assert not (venv / 'mmseg_afa_setup').exists()
 
-    def test_not_ready_after_a_failure(self, tmp_path):
-        env = Recorder(tmp_path, [True, True, False])
-        env.python = Path(sys.executable)
-        env.stamp.write_text('of last week')
-        with pytest.raises(SystemExit, match='cannot be imported.*says why'):
-            setup_env.set_up(env)
-        assert not env.stamp.exists()
-
-    def test_create_only_where_needed(self, env, monkeypatch):
-        setup_env.create(env)
-        assert 'exec' in env.python.read_text()
-        env.python.write_text('#!/bin/sh\nexit 1\n')
+    def test_create_only_where_needed(self, venv, monkeypatch):
+        setup_env.create_environment()
+        (venv / 'bin/python').write_text('#!/bin/sh\nexit 1\n')
         monkeypatch.setattr(setup_env.sys, 'executable', 'false')
         with pytest.raises(SystemExit, match='-m venv .* failed'):
-            setup_env.create(env)
+            setup_env.create_environment()
 
-    def test_failed_install(self, env, tmp_path, monkeypatch):
-        monkeypatch.setenv('PATH', str(tmp_path))  # without uv
+    def test_failed_install(self, venv, monkeypatch):
+        monkeypatch.setenv('PATH', '')  # without uv
         with pytest.raises(SystemExit) as error:
-            env.install('--no-index', str(tmp_path / 'no_such_folder'))
+            setup_env.install('--no-index', 'no_such_folder/')
         assert '\n' not in str(error.value)
         assert 'no_such_folder' in str(error.value)
-        assert str(env.log) in str(error.value)
-        assert 'ERROR' in env.log.read_text()
+        assert str(venv / 'setup.log') in str(error.value)
+        assert 'ERROR' in (venv / 'setup.log').read_text()
 
-    def test_error_of_uv(self, env, tmp_path, monkeypatch):
+    def test_error_of_uv(self, venv, tmp_path, monkeypatch):
         uv = tmp_path / 'uv'
         uv.write_text('#!/bin/sh\necho "  × No solution found"\nexit 1\n')
         uv.chmod(0o755)
         monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
         with pytest.raises(SystemExit, match='stopped: × No solution found'):
-            env.install('anything')
+            setup_env.install('anything')
 
 
 class TestMMCV:
 
     @pytest.mark.parametrize('full', [False, True])
-    def test_lite_is_not_written_over_a_full_one(self, tmp_path, full):
-        packages = tmp_path / 'lib/python3.11/site-packages'
+    def test_lite_is_not_written_over_a_full_one(self, venv, commands, full):
+        packages = venv / 'lib/python3.11/site-packages'
         (packages / 'mmcv_lite-2.0.0.dist-info').mkdir(parents=True)
         if full:
             (packages / 'mmcv-2.1.0.dist-info').mkdir()
-        env = Recorder(tmp_path, [])
-        setup_env.install_libraries(env)
-        assert ('mmcv-lite' in env.commands[0]) == (not full)
+        setup_env.install_libraries()
+        assert ('mmcv-lite' in commands[0]) == (not full)
 
     @pytest.mark.parametrize(
         'answers, ways',
@@ -159,21 +147,21 @@ class TestMMCV:
             # the wheel in pip's cache is of another torch
             ([False, False, False], ['mim', 'build', 'no-cache'])
         ])
-    def test_operators(self, tmp_path, monkeypatch, answers, ways):
-        monkeypatch.setattr(setup_env, 'find_compiler', lambda: 'c++')
-        env = Recorder(tmp_path, answers)
-        setup_env.install_operators(env)
-        tried = [command for command in env.commands if 'mmcv==' in command]
+    def test_operators(self, commands, monkeypatch, answers, ways):
+        monkeypatch.setattr(setup_env, 'check_compiler', lambda: None)
+        answer(monkeypatch, *answers)
+        setup_env.install_operators()
+        tried = [command for command in commands if 'mmcv==' in command]
         assert len(tried) == len(ways)
         assert all(way in command for way, command in zip(ways, tried))
 
 
-def test_opencv_without_libgl(tmp_path):
-    env = Recorder(tmp_path, [True, False])
-    setup_env.mend_opencv(env)
-    assert env.commands == []
-    setup_env.mend_opencv(env)
-    removed, installed = env.commands
+def test_opencv_without_libgl(commands, monkeypatch):
+    answer(monkeypatch, True, False)
+    setup_env.mend_opencv()
+    assert commands == []
+    setup_env.mend_opencv()
+    removed, installed = commands
     assert removed.endswith(' opencv-python')
     assert 'opencv-python-headless==' in installed
 
