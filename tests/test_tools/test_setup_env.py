@@ -142,18 +142,26 @@ class TestMMCV:
         'answers, ways',
         [
             ([True], []),  # there already
-            ([False, True, True], ['mim']),
-            ([False, False, True], ['mim', 'build']),
-            # the wheel in pip's cache is of another torch
-            ([False, False, False], ['mim', 'build', 'no-cache'])
+            ([False, True], ['mim']),
+            ([False, False], ['mim', 'compile'])
         ])
     def test_operators(self, commands, monkeypatch, answers, ways):
         monkeypatch.setattr(setup_env, 'check_compiler', lambda: None)
+        monkeypatch.setattr(setup_env, 'compile_mmcv',
+                            lambda *args: commands.append('compile mmcv=='))
         answer(monkeypatch, *answers)
         setup_env.install_operators()
         tried = [command for command in commands if 'mmcv==' in command]
         assert len(tried) == len(ways)
         assert all(way in command for way, command in zip(ways, tried))
+
+    def test_compile(self, venv, commands):
+        (venv /
+         'lib/python3.11/site-packages/torch/include').mkdir(parents=True)
+        setup_env.compile_mmcv('install', 'mmcv==2.1.0')
+        header, build = commands
+        assert header.endswith('torch.h.gch') and ' -O2 -g0 -w ' in header
+        assert ' pip install mmcv==2.1.0 --no-build-isolation' in build
 
 
 def test_opencv_without_libgl(commands, monkeypatch):
