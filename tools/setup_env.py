@@ -62,9 +62,9 @@ def fingerprint(operators):
 
 def works(code):
     """Whether the environment has a Python that runs some code."""
-    python = VENV / 'bin/python'
-    return python.exists() and subprocess.run(
-        [python, '-c', code], cwd=VENV, capture_output=True).returncode == 0
+    command = [VENV / 'bin/python', '-c', code]
+    return command[0].exists() and subprocess.run(
+        command, cwd=VENV, capture_output=True).returncode == 0
 
 
 def run(*command, **variables):
@@ -74,9 +74,8 @@ def run(*command, **variables):
         *command: Its name and arguments. The output goes into the log.
         **variables: Added to the environment's variables.
     """
-    with open(
-            VENV / 'setup.log', 'a+', encoding='utf-8',
-            errors='replace') as log:
+    path = VENV / 'setup.log'
+    with path.open('a+', encoding='utf-8', errors='replace') as log:
         begin = log.tell()
         status = subprocess.run(
             command,
@@ -88,7 +87,7 @@ def run(*command, **variables):
         error = re.search(r'(?im)^.*(\berror:|×).*', log.read())
     if status:
         what = error[0].strip() if error else f'exit status {status}'
-        sys.exit(f'Set-up stopped: {what}. See {log.name}, mend it (network? '
+        sys.exit(f'Set-up stopped: {what}. See {path}, mend it (network? '
                  "uv does not read pip's settings; disk? up to 12 GB are "
                  'needed) and run this again, it goes on from here.')
 
@@ -100,7 +99,7 @@ def python(*arguments, **variables):
 
 def install(*requirements):
     """Install with uv where there is one, else with pip."""
-    # without bytecode, which Python makes of what it imports: 20 s less
+    # without bytecode, which Python makes of what it imports: 15 s less
     command = ['pip', 'install', '--no-compile', *requirements]
     if shutil.which('uv'):
         run('uv', *command, '--python', VENV / 'bin/python')
