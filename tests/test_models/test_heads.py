@@ -153,5 +153,5 @@ def test_afa_head_channels():
 def test_registered():
     for name in ('AttnMixVisionTransformer', 'WSSSHead', 'AFAHead', 'PAR',
                  'AFA', 'AffinityLoss', 'BalancedSegLoss', 'DenseEnergyLoss',
-                 'MultiScaleMaxTTA'):
+                 'MultiScaleMaxTTA', 'PseudoLabeler'):
         assert MODELS.get(name) is not None, name

@@ -17,7 +17,8 @@ dataset = dict(
     label_file='image_labels.txt')  # its first line lists the classes
 loader = dict(
     num_workers=0,  # two cores are busy enough, and loading is cheap here
-    persistent_workers=False)
+    persistent_workers=False,
+    sampler=dict(seed=0))  # the same order of the scenes for any other seed
 train_dataloader = dict(
     **loader,
     batch_size=8,
