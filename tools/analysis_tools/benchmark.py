@@ -12,20 +12,16 @@ import argparse
 import json
 import os
 import platform
-import re
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Dict
 
 import torch
+from benchmark_meters import read_proc
 from benchmark_runs import (measure_inference, measure_loader, measure_par,
                             measure_training, random_batch)
 from mmengine.device import get_device
-from mmengine.logging import MMLogger
-from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
-from mmengine.utils.dl_utils import set_multi_processing
-from mmseg.registry import MODELS
 
 from mmseg_afa.engine import launch
 from mmseg_afa.models import PAR
@@ -77,21 +73,19 @@ def describe_machine(device: torch.device) -> Dict[str, str]:
     if device.type == 'cuda':
         name = torch.cuda.get_device_name(device)
     else:
-        info = Path('/proc/cpuinfo')  # on Linux
-        cpu = re.search('model name.*: (.*)',
-                        info.read_text() if info.exists() else '')
-        name = (f'{cpu[1] if cpu else platform.machine()} '
-                f'({torch.get_num_threads()} of {os.cpu_count()} threads)')
+        cpu = read_proc('cpuinfo', 'model name.*: (.*)') or platform.machine()
+        name = f'{cpu} ({torch.get_num_threads()} of {os.cpu_count()} threads)'
     versions = {name: sys.modules[name].__version__ for name in LIBRARIES}
     return dict(device=name, python=platform.python_version(), **versions)
 
 
-def measure(args: argparse.Namespace) -> Dict[str, dict]:
-    """All that is asked for."""
+def measure(args: argparse.Namespace, work_dir: str) -> Dict[str, dict]:
+    """All that is asked for; the folder is for the Runner's log."""
     cfg = launch.read_config(args.config, args.cfg_options)
     if args.amp:
         launch.enable_amp(cfg, args.amp)
     launch.check_amp(cfg)
+    cfg.model.pretrained = cfg.model.backbone.init_cfg = None
     device, loader = torch.device(get_device()), cfg.train_dataloader
     batch = loader.batch_size = args.batch or loader.batch_size
     datasets = loader.dataset.get('datasets', [loader.dataset])
@@ -100,31 +94,26 @@ def measure(args: argparse.Namespace) -> Dict[str, dict]:
         transform.crop_size = (args.crop, args.crop)
     crop = crops[0].crop_size
 
-    # as mmengine's Runner sets it up
-    env = cfg.get('env_cfg', {})
-    torch.backends.cudnn.benchmark = env.get('cudnn_benchmark', False)
-    set_multi_processing(**env.get('mp_cfg', {}))
-    init_default_scope('mmseg')
-    MMLogger.get_current_instance().setLevel('ERROR')
-    torch.manual_seed(0)
-
-    settings = dict(
-        config=os.path.basename(args.config),
-        batch=batch,
-        crop=f'{crop[0]} x {crop[1]}',
-        precision=args.amp or 'float32')
-    report = dict(settings={**settings, **describe_machine(device)})
+    report = dict(
+        settings=dict(
+            config=os.path.basename(args.config),
+            batch=batch,
+            crop=f'{crop[0]} x {crop[1]}',
+            precision=args.amp or 'float32',
+            **describe_machine(device)))
+    # what a Runner sets up for training: threads, cuDNN, seed
+    cfg.launcher, cfg.work_dir, cfg.log_level = 'none', work_dir, 'ERROR'
+    cfg.randomness = dict(seed=0)
+    runner = launch.build_runner(cfg)
     if 'loader' in args.measure:
         workers = args.workers or [loader.get('num_workers', 0)]
         report['loader'] = measure_loader(loader, workers)
     if args.measure == ['loader']:
         return report
 
-    cfg.model.pretrained = cfg.model.backbone.init_cfg = None
-    model = MODELS.build(cfg.model)
+    model = runner.model
     model.init_weights()
-    model.to(device)
-    optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    optim_wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)
     report['million_parameters'] = {
         name: count / 1e6
         for name, part in model.named_children()
@@ -138,8 +127,7 @@ def measure(args: argparse.Namespace) -> Dict[str, dict]:
                                                        images, schedule, asked,
                                                        args.steps)
         if set(phases) == set(schedule):
-            seconds = sum(p['iterations'] * p['seconds']
-                          for p in phases.values())
+            seconds = sum(phases[phase]['seconds'] for phase in schedule)
             report['schedule'] = dict(hours=seconds / 3600)
     if 'inference' in args.measure:
         report['inference'] = measure_inference(model, optim_wrapper, batch,
@@ -176,32 +164,28 @@ def table(columns: Dict[str, Dict[str, float]]) -> str:
 def report_text(report: Dict[str, dict]) -> str:
     """A report in Markdown."""
     rest = dict(report)
-    settings, phases = rest.pop('settings'), rest.pop('training', {})
-    texts = [', '.join(f'{k} {v}' for k, v in settings.items())]
-    if phases:
-        texts.append(table({k: flatten(v) for k, v in phases.items()}))
+    texts = [', '.join(f'{k} {v}' for k, v in rest.pop('settings').items())]
+    if 'training' in rest:
+        phases = rest.pop('training').items()
+        texts.append(table({k: flatten(v) for k, v in phases}))
     return '\n\n'.join([*texts, table({'': flatten(rest)})])
 
 
 def compare_text(before: Dict[str, dict], after: Dict[str, dict]) -> str:
     """What differs between two reports; a ratio above 1 is a gain."""
-    was, now = before['settings'], after['settings']
-    lines = [
-        f'{key}: {was.get(key)} -> {now[key]}' for key in now
-        if was.get(key) != now[key]
-    ]
-    old, new = [flatten(dict(r, settings={})) for r in (before, after)]
-    same = dict(old.items() & new.items())
-    old, new = [{
-        k: v
-        for k, v in r.items() if k not in same
-    } for r in (old, new)]
-    ratio = {}
-    for key, value in new.items():
-        if value and old.get(key):
-            gain = old[key] / value
-            ratio[key] = 1 / gain if 'per_second' in key else gain
-    columns = dict(before=old, after=new, ratio=ratio)
+    old, new = flatten(before), flatten(after)
+    lines, columns = [], dict(before={}, after={}, ratio={})
+    for key in {**new, **old}:
+        was, now = old.get(key), new.get(key)
+        if was == now:
+            continue
+        if key.startswith('settings'):
+            lines.append(f'{key[9:]}: {was} -> {now}')
+            continue
+        columns['before'][key], columns['after'][key] = was, now
+        if was and now:
+            gain = now / was if 'per_second' in key else was / now
+            columns['ratio'][key] = gain
     return '\n'.join([*lines, '', table(columns)])
 
 
@@ -220,7 +204,8 @@ def main(argv=None) -> None:
         if args.compare:
             print(compare_text(*map(read_report, args.compare)))
             return
-        report = measure(args)
+        with TemporaryDirectory() as work_dir:
+            report = measure(args, work_dir)
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
     print(report_text(report))

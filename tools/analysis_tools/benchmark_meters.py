@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from math import prod
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Optional
 
 import torch
 from torch.utils.benchmark import Timer
@@ -24,15 +24,12 @@ class PartTimer:
     A part inside another one counts as that one. On a GPU the times are those
     between CUDA events, read when all steps are done: measuring makes the
     host wait for nothing.
-
-    Args:
-        device (torch.device): Where the work is done.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.cuda = device.type == 'cuda'
-        self._steps: List[tuple] = []  # start, end, spans of the parts
-        self._spans: Optional[list] = None  # None where no part can begin
+        self._steps = []  # (start, end, [(part, start, end), ...])
+        self._parts = None  # of this step; None where no part can begin
 
     def _now(self):
         if not self.cuda:
@@ -45,36 +42,29 @@ class PartTimer:
         return start.elapsed_time(end) / 1000 if self.cuda else end - start
 
     def wrap(self, owner: Any, method: str, part: str) -> None:
-        """Make each call of a method a part; outside of steps it is not
-        timed.
-
-        Args:
-            owner (Any): The object, changed in place.
-            method (str): Name of the method.
-            part (str): Name of the part.
-        """
+        """Make each call of an object's method a part, in place."""
         function = getattr(owner, method)
 
         @functools.wraps(function)
         def timed(*args, **kwargs):
-            if self._spans is None:
+            if self._parts is None:
                 return function(*args, **kwargs)
-            spans, self._spans = self._spans, None
+            parts, self._parts = self._parts, None
             start = self._now()
             result = function(*args, **kwargs)
-            spans.append((part, start, self._now()))
-            self._spans = spans
+            parts.append((part, start, self._now()))
+            self._parts = parts
             return result
 
         setattr(owner, method, timed)
 
     def step(self, function: Callable) -> None:
         """Call a function and time it and its parts."""
-        self._spans = spans = []
+        self._parts = parts = []
         start = self._now()
         function()
-        self._steps.append((start, self._now(), spans))
-        self._spans = None
+        self._steps.append((start, self._now(), parts))
+        self._parts = None
 
     def results(self) -> Dict[str, float]:
         """Milliseconds of each part of a step, and of what is in none as
@@ -83,30 +73,26 @@ class PartTimer:
         if self.cuda:
             torch.cuda.synchronize()
         steps = []
-        for start, end, spans in self._steps:
-            parts = Counter()
-            for part, *span in spans:
-                parts[part] += self._seconds(*span)
-            parts['other'] = self._seconds(start, end) - sum(parts.values())
-            steps.append(parts)
+        for start, end, parts in self._steps:
+            step = Counter()
+            for part, *span in parts:
+                step[part] += self._seconds(*span)
+            step['other'] = self._seconds(start, end) - sum(step.values())
+            steps.append(step)
         self._steps = []
-        steps.sort(key=lambda parts: sum(parts.values()))
+        steps.sort(key=lambda step: sum(step.values()))
         steps = steps[len(steps) // 4:len(steps) - len(steps) // 4]
-        total = sum(steps, Counter())
-        return {
-            part: 1000 * seconds / len(steps)
-            for part, seconds in total.most_common()
-        }
+        total = sum(steps, Counter()).most_common()
+        return {part: 1000 * seconds / len(steps) for part, seconds in total}
 
 
 def conv_backward_flops(grad, x, weight, bias, stride, padding, dilation,
                         transposed, output_padding, groups, output_mask,
                         **kwargs) -> int:
-    """As many as forward for each of the two gradients that is asked for;
-    `grad` and `weight` are shapes.
+    """As many as forward for each of the two gradients that is asked for.
 
-    torch's own formula takes the weight of a depth-wise convolution for that
-    of a full one: C times too many.
+    `grad` and `weight` are shapes. torch's own formula takes the weight of a
+    depth-wise convolution for that of a full one: C times too many.
     """
     return 2 * prod(grad) * prod(weight[1:]) * sum(output_mask[:2])
 
@@ -115,18 +101,15 @@ def count_tflop(function: Callable) -> float:
     """10^12 operations of a call in matrix products, convolutions and
     attention; a multiplication with its addition counts as two."""
     aten = torch.ops.aten
+    # torch has formulas for the GPU's attention only
+    attention = aten._scaled_dot_product_flash_attention_for_cpu
+    backward = aten._scaled_dot_product_flash_attention_for_cpu_backward
     formulas = {
-        aten.convolution_backward:
-        conv_backward_flops,
-        # torch has formulas for the GPU's attention only
-        aten._scaled_dot_product_flash_attention_for_cpu:
-        lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v),
-        aten._scaled_dot_product_flash_attention_for_cpu_backward:
-        lambda grad, q, k, v, *_, **__: sdpa_backward_flop_count(
-            grad, q, k, v)
+        aten.convolution_backward: conv_backward_flops,
+        attention: lambda *qkv, **_: sdpa_flop_count(*qkv[:3]),
+        backward: lambda *args, **_: sdpa_backward_flop_count(*args[:4])
     }
-    counter = FlopCounterMode(display=False, custom_mapping=formulas)
-    with counter:
+    with FlopCounterMode(display=False, custom_mapping=formulas) as counter:
         function()
     return counter.get_total_flops() / 1e12
 
@@ -136,6 +119,13 @@ def seconds_of(function: Callable) -> float:
     threads = torch.get_num_threads()
     timer = Timer('f()', globals=dict(f=function), num_threads=threads)
     return timer.blocked_autorange(min_run_time=MIN_SECONDS).median
+
+
+def read_proc(name: str, pattern: str) -> Optional[str]:
+    """What a pattern finds in a file of /proc; None where not on Linux."""
+    file = Path('/proc', name)
+    found = re.search(pattern, file.read_text()) if file.exists() else None
+    return found and found[1]
 
 
 def reset_peak(device: torch.device) -> None:
@@ -153,7 +143,5 @@ def peak_gb(device: torch.device) -> Optional[float]:
         return torch.cuda.max_memory_allocated(device) / 1e9
     # Not getrusage, whose peak a process inherits from the one that started
     # it (man 2 getrusage).
-    status = Path('/proc/self/status')
-    found = re.search(r'VmHWM:\s+(\d+)',
-                      status.read_text() if status.exists() else '')
-    return int(found[1]) * 1024 / 1e9 if found else None
+    peak = read_proc('self/status', r'VmHWM:\s+(\d+)')
+    return peak and int(peak) * 1024 / 1e9

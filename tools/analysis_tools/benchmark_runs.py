@@ -1,7 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """What benchmark.py measures: training steps, inference, PAR, the loader."""
 import time
-from itertools import islice
 from typing import Dict, Sequence, Tuple
 
 import numpy as np
@@ -49,9 +48,13 @@ def random_batch(batch: int, crop: Tuple[int, int], num_classes: int) -> dict:
     return dict(inputs=list(images), data_samples=samples)
 
 
-def part_timer(model: nn.Module, optim_wrapper: OptimWrapper,
-               device: torch.device) -> PartTimer:
-    """A timer of the parts of AFA's training step."""
+def measure_training(model: nn.Module, optim_wrapper: OptimWrapper,
+                     batch: dict, schedule: Sequence[str],
+                     phases: Sequence[str], steps: int) -> Dict[str, dict]:
+    """Time an AFA's training steps in some phases of its schedule, which has
+    the phase of each iteration."""
+    model.train()
+    device = next(model.parameters()).device
     timer = PartTimer(device)
     for owner, method, part in [
         (model.data_preprocessor, 'forward', 'normalisation'),
@@ -71,35 +74,12 @@ def part_timer(model: nn.Module, optim_wrapper: OptimWrapper,
     ]:
         if owner is not None:
             timer.wrap(owner, method, part)
-    return timer
-
-
-def measure_training(model: nn.Module, optim_wrapper: OptimWrapper,
-                     batch: dict, schedule: Sequence[str],
-                     phases: Sequence[str], steps: int) -> Dict[str, dict]:
-    """Time training steps.
-
-    Args:
-        model (nn.Module): An AFA.
-        optim_wrapper (OptimWrapper): Its optimizer.
-        batch (dict): What it is trained with.
-        schedule (Sequence[str]): The phase of each iteration.
-        phases (Sequence[str]): Those to be timed.
-        steps (int): How many are timed in each.
-
-    Returns:
-        dict[str, dict]: The :func:`figures` of each phase, the number of its
-        'iterations' in the schedule, and 'part_ms' of a step.
-    """
-    model.train()
-    device = next(model.parameters()).device
-    timer = part_timer(model, optim_wrapper, device)
-    optim_wrapper.initialize_count_status(model, 0, len(schedule))
-    hub, found = MessageHub.get_current_instance(), {}
 
     def step() -> None:
         model.train_step(batch, optim_wrapper)
 
+    optim_wrapper.initialize_count_status(model, 0, len(schedule))
+    hub, found = MessageHub.get_current_instance(), {}
     for phase in phases:
         hub.update_info('iter', schedule.index(phase))
         reset_peak(device)
@@ -109,10 +89,9 @@ def measure_training(model: nn.Module, optim_wrapper: OptimWrapper,
         for _ in range(steps):
             timer.step(step)
         part_ms = timer.results()
+        seconds = sum(part_ms.values()) / 1000
         found[phase] = dict(
-            figures(
-                sum(part_ms.values()) / 1000, len(batch['inputs']), tflop,
-                device),
+            figures(seconds, len(batch['inputs']), tflop, device),
             iterations=schedule.count(phase),
             part_ms=part_ms)
     return found
@@ -137,11 +116,10 @@ def measure_inference(model: nn.Module, optim_wrapper: OptimWrapper,
 
 
 def published_par(par: PAR, image: Tensor, masks: Tensor) -> Tensor:
-    """PAR the way of the published code: the neighbours of all maps as one
-    tensor, by convolutions, and the weights repeated for every map. Arguments
-    and result are PAR's."""
-    kernel = torch.eye(9, device=image.device)[[0, 1, 2, 3, 5, 6, 7, 8]]
-    kernel = kernel.view(8, 1, 3, 3)
+    """PAR as published: the neighbours of all maps as one tensor, by
+    convolutions, and the weights repeated for every map."""
+    kernel = torch.eye(9, device=image.device).view(9, 1, 3, 3)
+    kernel = kernel[[0, 1, 2, 3, 5, 6, 7, 8]]
 
     def neighbours(x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, N, H, W)
         x = x[:, :, None].flatten(0, 1)
@@ -204,8 +182,8 @@ def measure_loader(cfg: Config, workers: Sequence[int]) -> Dict[str, dict]:
             next(batches)  # these were begun before the clock
         count = max(NUM_IMAGES // cfg.batch_size, 1)
         start = time.perf_counter()
-        for _ in islice(batches, count):
-            pass
+        for _ in range(count):
+            next(batches)
         seconds = time.perf_counter() - start
         speeds[f'{num} workers'] = count * cfg.batch_size / seconds
     return dict(images_per_second=speeds, part_ms=part_ms)
