@@ -12,53 +12,34 @@ DEFAULT = Path(findfont('DejaVu Sans'))
 
 
 @lru_cache(maxsize=None)
-def font_of(text: str) -> Path:
-    """Find a font that has all letters of a text.
-
-    Args:
-        text (str): As :func:`writable` gives it.
-
-    Returns:
-        Path: The default font if it has them or no font does, or else one of
-        those installed, upright and of normal weight where there is one.
-    """
-    fonts = sorted(
-        fontManager.ttflist,
-        key=lambda font:
-        (font.style != 'normal', font.weight != 400, font.fname))
-    paths = [DEFAULT, *(Path(font.fname) for font in fonts)]
-    return next((path for path in paths if _has(path, text)), DEFAULT)
-
-
-def writable(text: str) -> str:
-    r"""Replace the letters that no font here has by their codes.
-
-    Args:
-        text (str): In any script.
-
-    Returns:
-        str: The text if a font has all its letters. Else those beyond the
-        default font are written as Python does, '\u732b' for example: names
-        that differ still do, where a font would draw the same box for each.
-    """
-    if _has(font_of(text), text):
-        return text
-    return ''.join(
-        letter if _has(DEFAULT, letter) else ascii(letter)[1:-1]
-        for letter in text)
-
-
-def _has(path: Path, text: str) -> bool:
-    return _codes(path).issuperset(map(ord, text))
-
-
-@lru_cache(maxsize=None)
-def _codes(path: Path) -> Set[int]:
-    """The code points that a font has; none if it cannot be read."""
+def letters_of(path: Path) -> Set[str]:
+    """The letters that a font has; none if it cannot be read."""
     # The 'Last Resort' font has a box for every letter there is.
     if 'lastresort' in path.name.lower():
         return set()
     try:
-        return set(FT2Font(str(path)).get_charmap())
+        return set(map(chr, FT2Font(str(path)).get_charmap()))
     except (OSError, RuntimeError):
         return set()
+
+
+@lru_cache(maxsize=None)
+def font_of(text: str) -> Path:
+    """A font that has all letters of a text: the default one if it has them
+    or no font does, else an upright one of normal weight if there is one."""
+    fonts = sorted(
+        fontManager.ttflist,
+        key=lambda f: (f.style != 'normal', f.weight != 400, f.fname))
+    paths = [DEFAULT, *(Path(font.fname) for font in fonts)]
+    return next((p for p in paths if letters_of(p).issuperset(text)), DEFAULT)
+
+
+def writable(text: str) -> str:
+    r"""A text, or where no font here has all its letters, with codes like
+    '\u732b' for those that the default font lacks: names that differ still
+    do, where a font would draw the same box for each."""
+    if letters_of(font_of(text)).issuperset(text):
+        return text
+    return ''.join(
+        letter if letter in letters_of(DEFAULT) else ascii(letter)[1:-1]
+        for letter in text)

@@ -39,8 +39,8 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
     """Draws what weakly-supervised segmentation makes of an image.
 
     Takes the place of mmseg's visualizer in a config, whose pictures it draws
-    as well, with ignored pixels hatched. Its methods return RGB pictures,
-    which :meth:`add_image` sends to all visualization backends.
+    as well, with ignored pixels hatched. Its methods take and return RGB
+    uint8 pictures (H, W, 3), which :meth:`add_image` sends to all backends.
 
     They take names and colours of the classes from :attr:`dataset_meta`: a
     Runner sets it, others must. mmengine keeps it in the main process only.
@@ -48,22 +48,15 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
 
     def _draw_sem_seg(self, image, sem_seg, *args, **kwargs) -> np.ndarray:
         picture = super()._draw_sem_seg(image, sem_seg, *args, **kwargs)
-        ignored = (sem_seg.data[0] == IGNORE_INDEX).cpu().numpy()
-        picture[ignored] = hatching(*ignored.shape)[ignored]
+        rows, cols = (sem_seg.data[0] == IGNORE_INDEX).cpu().numpy().nonzero()
+        hatching = np.where((rows + cols) % 8 < 2, 150, 255)
+        picture[rows, cols] = hatching[:, None]
         self.set_image(picture)
         return picture
 
     def draw_label(self, image: np.ndarray, label: Tensor) -> np.ndarray:
-        """Lay a label map over an image.
-
-        Args:
-            image (np.ndarray): RGB uint8 of shape (H, W, 3).
-            label (Tensor): Class indices of shape (h, w), resized to the
-                image; 255 is hatched.
-
-        Returns:
-            np.ndarray: RGB uint8 of shape (H, W, 3).
-        """
+        """Lay a label map (h, w), resized to the image, over an RGB image
+        (H, W, 3); 255 is hatched."""
         label = mmcv.imresize(
             label.cpu().numpy().astype(np.uint8),
             image.shape[1::-1],
@@ -76,16 +69,8 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
             with_labels=False)
 
     def draw_heatmap(self, image: np.ndarray, heat: Tensor) -> np.ndarray:
-        """Lay a heat map over an image, its lowest value in blue and its
-        highest in red.
-
-        Args:
-            image (np.ndarray): RGB uint8 of shape (H, W, 3).
-            heat (Tensor): Real numbers of shape (h, w), resized to the image.
-
-        Returns:
-            np.ndarray: RGB uint8 of shape (H, W, 3).
-        """
+        """Lay a heat map (h, w), resized to the image, over an RGB image
+        (H, W, 3): its lowest value in blue, its highest in red."""
         heat = mmcv.imresize(heat.float().cpu().numpy(), image.shape[1::-1])
         return self.draw_featmap(torch.from_numpy(heat)[None], image)
 
@@ -94,14 +79,14 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
         """Draw an image and what was made of it, from CAM to prediction.
 
         Args:
-            image (np.ndarray): RGB uint8 of shape (H, W, 3).
+            image (np.ndarray): The image.
             data_sample (SegDataSample): With `image_label` (C, ), and any of
                 `cam` (C, h, w) and `affinity_cam` (C + 1, h, w), of which the
                 strongest present class is shown, `pseudo_sem_seg`,
                 `pred_sem_seg` and `gt_sem_seg`, each in a size of its own.
 
         Returns:
-            dict[str, np.ndarray]: RGB uint8 of shape (H, W, 3) by the titles
+            dict[str, np.ndarray]: Pictures of the image's size by the titles
             of the stages, without those that the sample lacks.
         """
         stages = dict(image=image)
@@ -137,13 +122,10 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
 
         Args:
             rows (Sequence[dict[str, np.ndarray]]): For each image pictures by
-                the titles of their columns, RGB uint8 of shape (H, W, 3);
-                sizes may differ, and pictures may be missing.
+                the titles of their columns; sizes may differ, and pictures
+                may be missing.
             captions (Sequence[str]): A line above each row.
             legend (bool): Whether to show the colours of the classes.
-
-        Returns:
-            np.ndarray: RGB uint8 of shape (H, W, 3).
         """
         columns = list(dict.fromkeys(title for row in rows for title in row))
         # as high as the pictures need, at most as wide
@@ -152,8 +134,8 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
             for row in rows
         ]
         width = CELL * len(columns)
-        figure = Figure((width, sum(heights) + LINE * (len(rows) - 1)),
-                        dpi=100)
+        height = sum(heights) + LINE * (len(rows) - 1)
+        figure = Figure((width, height), dpi=100)
         FigureCanvasAgg(figure)
         grid = figure.subplots(
             len(rows),
@@ -168,24 +150,25 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
                 wspace=0.05,
                 hspace=LINE / np.mean(heights),
                 height_ratios=heights))
-        texts = []
         for axes, row, caption in zip(grid, rows, captions):
             for axis, title in zip(axes, columns):
                 axis.axis('off')
                 if title in row:
                     axis.imshow(row[title])
-            texts.append(axes[0].set_title(
-                shorten(caption, int(width * LETTERS)), loc='left', pad=3))
+            caption = shorten(caption, int(width * LETTERS))
+            axes[0].set_title(caption, loc='left', pad=3)
         for axis, title in zip(grid[0], columns):
-            texts.append(
-                axis.annotate(
-                    title, (0, 1), (0, 3 + 72 * LINE),
-                    xycoords='axes fraction',
-                    textcoords='offset points'))
-        for text in texts:
-            write(text)
+            axis.annotate(
+                title, (0, 1), (0, 3 + 72 * LINE),
+                xycoords='axes fraction',
+                textcoords='offset points')
         if legend:
             self._add_legend(figure)
+        for text in figure.findobj(Text):
+            text.set_text(writable(text.get_text()))
+            text.set_parse_math(False)
+            text.set_font(
+                FontProperties(fname=font_of(text.get_text()), size=TEXT_SIZE))
         file = BytesIO()
         figure.savefig(file, bbox_inches='tight', pad_inches=0.08)
         return mmcv.imfrombytes(file.getvalue(), channel_order='rgb')
@@ -200,7 +183,7 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
         names = [*self.dataset_meta['classes'], 'ignored']
         names = [shorten(name, LONGEST) for name in names]
         widest = 0.6 + max(map(len, names)) / LETTERS  # inches
-        legend = figure.legend(
+        figure.legend(
             patches,
             names,
             ncols=max(1, int(figure.get_figwidth() / widest)),
@@ -210,15 +193,6 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
             borderaxespad=0,
             borderpad=0,
             frameon=False)
-        for text in legend.get_texts():
-            write(text)
-
-
-def hatching(height: int, width: int) -> np.ndarray:
-    """White with grey diagonals, RGB uint8 of shape (height, width, 3)."""
-    rows, cols = np.indices((height, width))
-    grey = np.where((rows + cols) % 8 < 2, 150, 255).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
 
 
 def shorten(text: str, longest: int) -> str:
@@ -226,24 +200,9 @@ def shorten(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[:longest - 1] + '…'
 
 
-def write(text: Text) -> None:
-    """Give a text of a figure a font that has its letters, in place."""
-    text.set_text(writable(text.get_text()))
-    text.set_parse_math(False)
-    text.set_font(
-        FontProperties(fname=font_of(text.get_text()), size=TEXT_SIZE))
-
-
 def save_picture(path: Union[str, Path], picture: np.ndarray) -> None:
-    """Write a picture, all of it or nothing.
-
-    Args:
-        path (str or Path): The file. Its folder is made where it is missing.
-        picture (np.ndarray): RGB uint8 of shape (H, W, 3).
-
-    Raises:
-        ValueError: If no picture format has the suffix of the file.
-    """
+    """Write an RGB uint8 picture (H, W, 3), all of it or nothing. The folder
+    is made where it is missing."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
         Image.fromarray(picture).save(unfinished, quality=90)
