@@ -18,15 +18,7 @@ GREEN = (0, 200, 0)
 
 def draw_view(visualizer: WeakSegLocalVisualizer, sample: dict) -> np.ndarray:
     """Draw a sample as the pipeline gives it: the crop, its mask if there is
-    one, and the outline of the part that shows image.
-
-    Args:
-        visualizer (WeakSegLocalVisualizer): Knows the classes.
-        sample (dict): 'inputs' (3, H, W) uint8, BGR, and 'data_samples'.
-
-    Returns:
-        np.ndarray: RGB uint8 of shape (H, W, 3).
-    """
+    one, and the outline of the part that shows image."""
     view = mmcv.bgr2rgb(sample['inputs'].permute(1, 2, 0).numpy())
     height, width = view.shape[:2]
     data_sample = sample['data_samples']
@@ -34,58 +26,47 @@ def draw_view(visualizer: WeakSegLocalVisualizer, sample: dict) -> np.ndarray:
         view = visualizer.draw_label(view, data_sample.gt_sem_seg.data[0])
     top, bottom, left, right = data_sample.get('img_box',
                                                (0, height, 0, width))
+    thickness = max(1, min(height, width) // 100)
     return cv2.rectangle(view, (left, top), (right - 1, bottom - 1), GREEN,
-                         max(1,
-                             min(height, width) // 100))
+                         thickness)
 
 
 def dataset_sheet(dataset: BaseDataset, num: int, views: int) -> np.ndarray:
-    """Draw images as they are stored, and as the network sees them.
-
-    Args:
-        dataset (BaseDataset): With a pipeline that ends in
-            `PackWeakSegInputs` or `PackSegInputs`.
-        num (int): Number of images, spread evenly over the data set.
-        views (int): How often each goes through the pipeline.
-
-    Returns:
-        np.ndarray: RGB uint8 of shape (H, W, 3).
-    """
+    """Draw a number of images, spread evenly over the data set, as they are
+    stored and as the network sees them, each in a number of views."""
     visualizer = WeakSegLocalVisualizer(alpha=0.65)
     visualizer.dataset_meta = dataset.metainfo
     load = dataset.pipeline.transforms[0]
     rows, captions = [], []
     num = min(num, len(dataset))
     for i in np.linspace(0, len(dataset), num, endpoint=False, dtype=int):
-        samples = [dataset[i] for _ in range(views)]
         row = dict(image=mmcv.bgr2rgb(load(dataset.get_data_info(i))['img']))
-        for n, sample in enumerate(samples, 1):
-            row[f'seen {n}'] = draw_view(visualizer, sample)
+        for view in range(views):
+            sample = dataset[i]
+            row[f'seen {view + 1}'] = draw_view(visualizer, sample)
         rows.append(row)
-        captions.append(visualizer.caption(samples[0]['data_samples']))
-    masks = 'gt_sem_seg' in samples[0]['data_samples']
+        captions.append(visualizer.caption(sample['data_samples']))
+    masks = 'gt_sem_seg' in sample['data_samples']
     return visualizer.draw_sheet(rows, captions, legend=masks)
 
 
 def parse_args(argv=None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='the config file')
-    parser.add_argument(
-        '--split',
+    add = parser.add_argument
+    add('config', help='the config file')
+    add('--split',
         choices=('train', 'val', 'test'),
         default='train',
         help='which data set of the config (default: train)')
-    parser.add_argument(
-        '--out',
+    add('--out',
         default='browse_dataset.png',
         help='picture to write, .png or .jpg (default: %(default)s)')
-    parser.add_argument('--num', type=int, default=6, help='number of images')
-    parser.add_argument(
-        '--views',
+    add('--num', type=int, default=6, help='number of images')
+    add('--views',
         type=int,
         help='how often to draw each (default: 3, and 1 without augmentation)')
-    parser.add_argument('--seed', type=int, default=0, help='random seed')
+    add('--seed', type=int, default=0, help='random seed')
     launch.add_cfg_options(parser)
     return parser.parse_args(argv)
 

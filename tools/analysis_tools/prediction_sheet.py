@@ -21,17 +21,8 @@ from mmseg_afa.visualization import WeakSegLocalVisualizer, save_picture
 
 @torch.no_grad()
 def predict(model: AFA, data: dict) -> SegDataSample:
-    """Predict an image, and make a pseudo label of it.
-
-    Args:
-        model (AFA): In evaluation mode, with test_cfg.with_cam and, for the
-            affinity's CAM, with_affinity_cam.
-        data (dict): A sample of a validation set; its pipeline may resize.
-
-    Returns:
-        SegDataSample: What the model predicts, and `pseudo_sem_seg` at the
-        size of the network's input.
-    """
+    """Predict an image of a validation set, and make a pseudo label of it, of
+    the size of the network's input."""
     batch = pseudo_collate([data])
     sample, = model.test_step(batch)
     inputs = model.data_preprocessor(batch, False)['inputs']
@@ -46,16 +37,8 @@ def predict(model: AFA, data: dict) -> SegDataSample:
 
 
 def prediction_sheet(model: AFA, dataset: BaseDataset, num: int) -> np.ndarray:
-    """Draw image, CAM, affinity CAM, pseudo label, prediction and truth.
-
-    Args:
-        model (AFA): See :func:`predict`.
-        dataset (BaseDataset): A validation set with masks.
-        num (int): Number of images, spread evenly over the data set.
-
-    Returns:
-        np.ndarray: RGB uint8 of shape (H, W, 3).
-    """
+    """Draw image, CAM, affinity CAM, pseudo label, prediction and truth of a
+    number of images, spread evenly over the data set."""
     visualizer = WeakSegLocalVisualizer(alpha=0.65)
     visualizer.dataset_meta = dataset.metainfo
     model.eval()
