@@ -91,6 +91,12 @@ def test_report(tmp_path, capsys, monkeypatch):
     assert ['par new', '-', '1,234', '-'] in cells(printed)
 
 
+def test_report_without_phases():
+    report = dict(settings=dict(batch=2), training={}, par=dict(seconds=3.))
+    assert cells(benchmark.report_text(report))[2:] == [['', ''], ['---'] * 2,
+                                                        ['par seconds', '3']]
+
+
 @pytest.mark.parametrize('argv, message', [
     ([], 'give a config, or --compare'),
     ([CONFIG, '--compare', 'a', 'b'], 'give a config, or --compare'),

@@ -165,9 +165,9 @@ def report_text(report: Dict[str, dict]) -> str:
     """A report in Markdown."""
     rest = dict(report)
     texts = [', '.join(f'{k} {v}' for k, v in rest.pop('settings').items())]
-    if 'training' in rest:
-        phases = rest.pop('training').items()
-        texts.append(table({k: flatten(v) for k, v in phases}))
+    phases = rest.pop('training', {})
+    if phases:
+        texts.append(table({k: flatten(v) for k, v in phases.items()}))
     return '\n\n'.join([*texts, table({'': flatten(rest)})])
 
 
