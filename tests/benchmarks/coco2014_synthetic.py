@@ -10,13 +10,15 @@ import argparse
 import json
 import resource
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
 from tools.dataset_converters import coco2014
-from ..test_datasets.coco_folder import CATEGORIES, annotation, image
+from ..test_datasets.coco_folder import (CATEGORIES, annotation, box,
+                                         compressed_rle, image, rle,
+                                         write_annotations)
 
 SIZES = ((480, 640), (427, 640), (640, 480), (333, 500), (640, 640))
 ANNOTATIONS = 7  # in an image, on average
@@ -32,53 +34,37 @@ def outline(rng, height, width):
     return [points.round(2).ravel().tolist()]
 
 
-def rectangle(rng, height, width):
-    """Run lengths of a random rectangle, as a list."""
-    tall, wide = rng.integers(1, (height // 2, width // 2))
-    top, left = rng.integers(0, (height - tall, width - wide))
-    counts = [height * left + top, tall] + [height - tall, tall] * (wide - 1)
-    return dict(
-        size=[height, width],
-        counts=[int(count)
-                for count in counts] + [int(height * width - sum(counts))])
-
-
 def objects(rng, image_id, first_id, height, width):
-    """The annotations of an image: 90 % polygons, the others run lengths in
-    both forms, half of them crowds."""
+    """The annotations of an image: 90 % polygons, the others rectangles as
+    run lengths in both forms, half of them crowds."""
     for id in range(first_id, first_id + rng.integers(1, 2 * ANNOTATIONS)):
         name = CATEGORIES[rng.integers(len(CATEGORIES))]['name']
         if rng.random() < 0.9:
             yield annotation(id, image_id, name, outline(rng, height, width))
             continue
-        runs = rectangle(rng, height, width)
+        bottom, right = rng.integers(2, (height, width))
+        top, left = rng.integers(0, (bottom, right))
+        mask = box(height, width, top, left, bottom, right)
         iscrowd = int(rng.random() < 0.5)
-        if not iscrowd:
-            runs = coco_mask.frPyObjects(runs, height, width)
-            runs['counts'] = runs['counts'].decode()
-        yield annotation(id, image_id, name, runs, iscrowd)
+        yield annotation(id, image_id, name,
+                         (rle if iscrowd else compressed_rle)(mask), iscrowd)
 
 
-def write_synthetic(root, num_images, seed=0):
-    """Write an annotation file piece by piece, annotations first, and return
-    their number."""
-    rng = np.random.default_rng(seed)
-    sizes = [SIZES[i] for i in rng.integers(len(SIZES), size=num_images)]
-    path = root / 'annotations/instances_train2014.json'
-    path.parent.mkdir(parents=True)
-    count = 0
-    with open(path, 'w') as file:
-        file.write('{"annotations": [')
-        for image_id, size in enumerate(sizes):
-            for item in objects(rng, image_id, count, *size):
-                file.write(', ' * (count > 0) + json.dumps(item))
-                count += 1
-        file.write('], "images": [')
-        for image_id, size in enumerate(sizes):
-            file.write(', ' * (image_id > 0) +
-                       json.dumps(image(image_id, *size)))
-        file.write(f'], "categories": {json.dumps(CATEGORIES)}}}')
-    return count
+def write_synthetic(root, num_images):
+    """Write an annotation file, and return the number of annotations."""
+    rng = np.random.default_rng(0)
+    images, annotations = [], []
+    for id in range(num_images):
+        size = SIZES[rng.integers(len(SIZES))]
+        images.append(image(id, *size))
+        annotations += objects(rng, id, len(annotations), *size)
+    write_annotations(
+        root,
+        'train',
+        images=images,
+        annotations=annotations,
+        categories=CATEGORIES)
+    return len(annotations)
 
 
 def main(argv=None):
@@ -89,7 +75,8 @@ def main(argv=None):
     parser.add_argument('--images', type=int, default=50000)
     parser.add_argument('--workers', type=int, default=2)
     args = parser.parse_args(argv)
-    count = write_synthetic(args.folder, args.images)
+    with ProcessPoolExecutor(1) as pool:  # its memory does not count
+        count = pool.submit(write_synthetic, args.folder, args.images).result()
     file = args.folder / 'annotations/instances_train2014.json'
     start = time.monotonic()
     coco2014.main([
