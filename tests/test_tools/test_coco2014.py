@@ -206,7 +206,7 @@ def test_what_somebody_else_made_is_kept(tmp_path):
     image_list.write_text(f'{D}\n')
     label_file.write_text(f'mine: dog\n{C}: dog\n')
     before = contents(root)
-    with pytest.raises(SystemExit, match='holds 1 masks .*crowd None, now'):
+    with pytest.raises(SystemExit, match='holds 1 masks .*not by this comman'):
         main(root)
     with pytest.raises(SystemExit, match='val.txt: names 1 images, which'):
         main(root, '--splits', 'val')

@@ -2,6 +2,7 @@
 import io
 import os
 import tarfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,9 @@ def downloads(tmp_path_factory):
     write_sbd(folder)
     write_aug(folder, [*TRAINAUG, *VAL])
     write_tar(folder / 'voc.tar', folder / 'VOCdevkit')
+    older = folder / 'VOCdevkit/VOC2007/JPEGImages'
+    older.mkdir(parents=True)
+    (older / '000001.jpg').write_bytes(b'of another year')
     write_tar(folder / 'benchmark.tgz', folder / 'benchmark_RELEASE')
     write_zip(folder / 'aug.zip', folder / 'SegmentationClassAug')
     return folder
@@ -57,11 +61,16 @@ def snapshot(folder):
     }
 
 
+def times(folder):
+    """When each file was written."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob('*')}
+
+
 def mask_of(root, name):
     return read_mask(str(root / f'SegmentationClassAug/{name}.png'), 21)
 
 
-def test_one_command_makes_all_that_training_needs(complete, capsys):
+def test_one_command_makes_all_that_training_needs(complete):
     lists = complete / 'ImageSets/Segmentation'
     assert (lists / 'trainaug.txt').read_text().split() == TRAINAUG
     assert (lists / 'val.txt').read_text().split() == VAL
@@ -78,11 +87,8 @@ def test_one_command_makes_all_that_training_needs(complete, capsys):
             name: (CLASSES[1 + int(name[-1])], 'tvmonitor')
             for name in TRAINAUG
         })
-    count = {}
-    for path in map(Path, snapshot(complete)):
-        count[str(path.parent)] = count.get(str(path.parent), 0) + 1
-    assert count == {
-        '.': 1,  # the label file
+    assert Counter(os.path.dirname(path) for path in snapshot(complete)) == {
+        '': 1,  # the label file
         'JPEGImages': 8,
         'Annotations': 8,
         'SegmentationClass': 4,
@@ -92,16 +98,6 @@ def test_one_command_makes_all_that_training_needs(complete, capsys):
     assert len(PascalVOCWeakDataset(data_root=str(complete))) == 5
 
 
-def test_the_table_of_what_was_checked(tmp_path, downloads, capsys):
-    make(tmp_path, downloads)
-    assert [line.split() for line in capsys.readouterr().out.splitlines()
-            ] == [['found', 'expected'], ['training', 'images', '5', '5'],
-                  ['validation', 'images', '2', '2'],
-                  ['images', 'in', 'both', '0', '0'],
-                  ['pairs', 'that', 'do', 'not', 'fit', '0', '0'],
-                  [str(tmp_path), 'is', 'complete.']]
-
-
 @pytest.mark.parametrize('voc, other', [
     ('VOCdevkit', ('--sbd', 'benchmark_RELEASE')),
     ('VOCdevkit/VOC2012', ('--sbd', 'benchmark_RELEASE/dataset')),
@@ -109,11 +105,14 @@ def test_the_table_of_what_was_checked(tmp_path, downloads, capsys):
     ('voc.tar', ('--aug', 'SegmentationClassAug')),
 ])
 def test_all_ways_lead_to_the_same_files(tmp_path, downloads, complete, voc,
-                                         other):
+                                         other, capsys):
     root = tmp_path / 'root'
     main(root, '--voc', downloads / voc, other[0], downloads / other[1],
          *EXPECT)
     assert snapshot(root) == snapshot(complete)
+    assert capsys.readouterr().out == (
+        '5 training and 2 validation images, as expected; every mask fits its '
+        f'image.\n{root} is complete.\n')
 
 
 def test_voc_that_is_unpacked_is_not_touched(tmp_path, downloads):
@@ -121,18 +120,8 @@ def test_voc_that_is_unpacked_is_not_touched(tmp_path, downloads):
     before = snapshot(root)
     main(root, '--sbd', downloads / 'benchmark.tgz', *EXPECT)
     after = snapshot(root)
-    assert {path: after[path] for path in before} == before
+    assert before.items() <= after.items()
     assert len(after) == len(before) + 7 + 2
-
-
-def test_a_second_run_writes_nothing(complete, downloads):
-
-    def times():
-        return {path: path.stat().st_mtime_ns for path in complete.rglob('*')}
-
-    before = times()
-    make(complete, downloads)
-    assert times() == before
 
 
 def test_masks_and_lists_that_say_the_same_are_kept(complete, downloads):
@@ -144,9 +133,9 @@ def test_masks_and_lists_that_say_the_same_are_kept(complete, downloads):
     labels = complete / 'image_labels.txt'
     first, *lines = labels.read_text().splitlines()
     labels.write_text('\n'.join([first, *lines[::-1]]))
-    before = snapshot(complete)
+    before = times(complete)
     make(complete, downloads)
-    assert snapshot(complete) == before
+    assert times(complete) == before
 
 
 def flip(path):
@@ -158,7 +147,6 @@ def flip(path):
 @pytest.mark.parametrize('name, change, message', [
     ('JPEGImages/2008_000005.jpg', lambda path: path.write_bytes(b'mine'),
      'differs from what would be written'),
-    ('SegmentationClassAug/2007_000001.png', flip, 'differs from what would'),
     ('SegmentationClassAug/2008_000005.png', flip, 'differs from what would'),
     ('SegmentationClassAug/2008_000005.png',
      lambda path: path.write_bytes(path.read_bytes()[:50]),
@@ -167,8 +155,6 @@ def flip(path):
      lambda path: path.write_text('2007_000001'), 'differs from what would'),
     ('image_labels.txt', lambda path: path.write_text('2007_000001: a\n'),
      'has other tags than the masks show'),
-    ('image_labels.txt', lambda path: path.write_text('no label file\n'),
-     "1: found 'no label file'"),
 ])
 def test_other_files_are_replaced_only_if_asked(complete, downloads, name,
                                                 change, message):
@@ -183,24 +169,22 @@ def test_other_files_are_replaced_only_if_asked(complete, downloads, name,
     assert snapshot(complete) == wanted
 
 
-@pytest.mark.parametrize('other', [('--sbd', 'benchmark.tgz'),
-                                   ('--aug', 'aug.zip')])
-def test_other_counts(tmp_path, downloads, other):
+def test_other_counts(tmp_path, downloads):
     root = tmp_path / 'root'
     with pytest.raises(
             SystemExit,
             match='found 5 training and 2 validation images, expected 10,582 '
-            'and 1,449. VOC lists 2 to train on; .* has [57] masks, of which '
-            '[12] are to validate on'):
-        main(root, '--voc', downloads / 'voc.tar', other[0],
-             downloads / other[1])
+            'and 1,449. VOC lists 2 to train on; .* has 5 masks, of which '
+            '1 are to validate on'):
+        main(root, '--voc', downloads / 'voc.tar', '--sbd',
+             downloads / 'benchmark.tgz')
     assert not (root / 'SegmentationClassAug').exists()
 
 
-def finish(root, sbd, *expect):
+def finish(root, sbd):
     """Run the command on what is expected to fail, and see that it stops."""
     with pytest.raises(SystemExit) as error:
-        main(root, '--sbd', sbd, *(expect or EXPECT))
+        main(root, '--sbd', sbd, *EXPECT)
     assert not (root / 'ImageSets/Segmentation/trainaug.txt').exists()
     assert not (root / 'image_labels.txt').exists()
     return str(error.value)
@@ -211,7 +195,7 @@ def unpacked(tmp_path):
     return write_voc(tmp_path, [*TRAINAUG, *VAL]), write_sbd(tmp_path)
 
 
-def test_pairs_that_do_not_fit(unpacked, capsys):
+def test_pairs_that_do_not_fit(unpacked):
     root, sbd = unpacked
     (root / 'JPEGImages/2007_000003.jpg').unlink()
     (root / 'JPEGImages/2007_000001.jpg').write_bytes(b'no image')
@@ -223,14 +207,10 @@ def test_pairs_that_do_not_fit(unpacked, capsys):
                  '2008_000006.png: found the values [23]',
                  '4 of 7 pairs of image and mask cannot be used'):
         assert part in message
-    assert 'pairs that do not fit          4         0' in (
-        capsys.readouterr().out)
 
 
 @pytest.mark.parametrize('content', [
     lambda path: path.read_bytes()[:200],
-    lambda path: b'',
-    lambda path: savemat(path, dict(GTinst=[])) or path.read_bytes(),
     lambda path: savemat(path, dict(GTcls=[])) or path.read_bytes(),
 ])
 def test_broken_masks_of_sbd(unpacked, tmp_path, content):
@@ -252,23 +232,23 @@ def test_broken_and_missing_masks_of_voc(unpacked):
     assert '1 of 4 masks of VOC are missing' in finish(root, sbd)
 
 
-@pytest.mark.parametrize('name', ['voc.tar', 'benchmark.tgz', 'aug.zip'])
-def test_a_download_that_was_cut_off(tmp_path, downloads, name):
-    path = tmp_path / name
-    content = (downloads / name).read_bytes()
-    args = {
-        'voc.tar': ('--voc', path, '--sbd', downloads / 'benchmark.tgz'),
-        'benchmark.tgz': ('--voc', downloads / 'voc.tar', '--sbd', path),
-        'aug.zip': ('--voc', downloads / 'voc.tar', '--aug', path)
-    }[name]
+@pytest.mark.parametrize('name, option, other', [
+    ('voc.tar', '--voc', ('--sbd', 'benchmark.tgz')),
+    ('benchmark.tgz', '--sbd', ('--voc', 'voc.tar')),
+    ('aug.zip', '--aug', ('--voc', 'voc.tar')),
+])
+def test_a_download_that_was_cut_off(tmp_path, downloads, name, option, other):
+    path, content = tmp_path / name, (downloads / name).read_bytes()
     path.write_bytes(content[:len(content) * 2 // 3])
+    args = (tmp_path / 'root', option, path, other[0], downloads / other[1],
+            *EXPECT)
     with pytest.raises(
             SystemExit,
             match=f'{name}: no tar or zip file, or a |'
             'masks of VOC are missing'):
-        main(tmp_path / 'root', *args, *EXPECT)
+        main(*args)
     path.write_bytes(content)
-    main(tmp_path / 'root', *args, *EXPECT)
+    main(*args)
 
 
 def test_wrong_paths(tmp_path, downloads):
@@ -296,7 +276,6 @@ def test_wrong_paths(tmp_path, downloads):
         name='JPEGImages/evil.jpg',
         type=tarfile.LNKTYPE,
         linkname='../../outside/secret'),
-    dict(name='JPEGImages/evil.jpg', type=tarfile.CHRTYPE),
 ])
 def test_an_archive_cannot_write_elsewhere(tmp_path, downloads, attack):
     outside = tmp_path / 'outside'

@@ -12,9 +12,10 @@ from ..test_datasets.voc_folder import write_mask
 
 TRAIN = ['2007_000001', '2007_000002']
 VAL = ['2007_000003', '2007_000004']
-SBD_TRAIN = ['2007_000002', '2007_000003', '2008_000005', '2008_000006']
-SBD_VAL = ['2008_000007']
-TRAINAUG = ['2007_000001', '2007_000002', *SBD_TRAIN[2:], *SBD_VAL]
+SBD = [
+    '2007_000002', '2007_000003', '2008_000005', '2008_000006', '2008_000007'
+]
+TRAINAUG = [*TRAIN, *SBD[2:]]
 
 
 def make_mask(name):
@@ -47,7 +48,7 @@ def write_sbd_mask(path, mask):
         do_compression=True)
 
 
-def write_voc(folder, images, train=TRAIN, val=VAL):
+def write_voc(folder, images):
     """Write what VOC's archive unpacks to, and return VOC2012 in it."""
     root = folder / 'VOCdevkit/VOC2012'
     for name in ('JPEGImages', 'Annotations', 'SegmentationClass',
@@ -59,11 +60,11 @@ def write_voc(folder, images, train=TRAIN, val=VAL):
         image = np.random.default_rng(1).integers(0, 255, (*shape, 3), 'u1')
         Image.fromarray(image).save(root / f'JPEGImages/{name}.jpg')
         (root / f'Annotations/{name}.xml').write_text('<annotation/>')
-    for name in train + val:
+    for name in TRAIN + VAL:
         mask = with_void(make_mask(name))
         write_mask(root / f'SegmentationClass/{name}.png', mask)
         write_mask(root / f'SegmentationObject/{name}.png', mask)
-    lists = dict(train=train, val=val, trainval=sorted(train + val))
+    lists = dict(train=TRAIN, val=VAL, trainval=TRAIN + VAL)
     for split, names in lists.items():
         text = ''.join(f'{name}\n' for name in names)
         (root / f'ImageSets/Segmentation/{split}.txt').write_text(text)
@@ -71,17 +72,15 @@ def write_voc(folder, images, train=TRAIN, val=VAL):
     return root
 
 
-def write_sbd(folder, train=SBD_TRAIN, val=SBD_VAL):
+def write_sbd(folder):
     """Write what SBD's archive unpacks to, and return its ``dataset``."""
     root = folder / 'benchmark_RELEASE/dataset'
     for name in ('cls', 'img', 'inst'):
         (root / name).mkdir(parents=True)
-    for name in train + val:
+    for name in SBD:
         write_sbd_mask(root / f'cls/{name}.mat', make_mask(name))
         (root / f'inst/{name}.mat').write_text('not needed')
         (root / f'img/{name}.jpg').write_text('not needed')
-    (root / 'train.txt').write_text('\n'.join(train) + '\n')
-    (root / 'val.txt').write_text('\n'.join(val) + '\n')
     return root
 
 
@@ -96,8 +95,8 @@ def write_aug(folder, names):
 
 def write_tar(path, folder):
     """Put a folder into an archive, compressed if its name says so."""
-    mode = 'w:gz' if path.suffix == '.tgz' else 'w'
-    with tarfile.open(path, mode) as archive:
+    with tarfile.open(path,
+                      'w:gz' if path.suffix == '.tgz' else 'w') as archive:
         archive.add(folder, folder.name)
     return path
 

@@ -125,12 +125,14 @@ def claim_masks(folder: Path, made_from: Dict[str, str],
         return
     masks = list(folder.glob('*.png'))
     if masks and not overwrite:
-        differing = '; '.join(f'{key} {found.get(key)!r}, now {value!r}'
-                              for key, value in made_from.items()
-                              if found.get(key) != value)
+        differing = [
+            f'{key} {found[key]!r}, now {value!r}'
+            for key, value in made_from.items()
+            if value != found.get(key, value)
+        ] or ['not by this command']
         raise ValueError(
             f'{folder}: holds {len(masks)} masks made from something else '
-            f'({differing}). Move them away, or replace them with '
+            f'({"; ".join(differing)}). Move them away, or replace them with '
             '--overwrite.')
     for mask in masks:
         mask.unlink()

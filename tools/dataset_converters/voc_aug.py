@@ -54,7 +54,7 @@ LIST = 'ImageSets/Segmentation/{}.txt'
 
 # The files of the archives that are needed, and the part of their path that
 # counts. Names that start with a dot are notes of macOS.
-VOC_FILE = re.compile(r'(?:.*/)?('
+VOC_FILE = re.compile(r'(?:(?:.*VOC2012[^/]*|\.)/)?('  # not those of VOC2007
                       r'JPEGImages/[^/.][^/]*\.jpg|'
                       r'Annotations/[^/.][^/]*\.xml|'
                       r'SegmentationClass/[^/.][^/]*\.png|'
@@ -62,7 +62,7 @@ VOC_FILE = re.compile(r'(?:.*/)?('
 SBD_MASK = re.compile(r'(?:.*/)?cls/([^/.][^/]*)\.mat')
 AUG_MASK = re.compile(r'(?:(?:.*/)?SegmentationClassAug/)?([^/.][^/]*)\.png')
 
-Labels = Dict[str, Tuple[str, ...]]
+decode_png = partial(decode_mask, num_classes=len(CLASSES))
 
 
 def open_source(source: Path) -> Iterator[Tuple[str, Callable[[], bytes]]]:
@@ -84,20 +84,12 @@ def open_source(source: Path) -> Iterator[Tuple[str, Callable[[], bytes]]]:
 
 def read_files(source: Path,
                pattern: re.Pattern) -> Iterator[Tuple[str, str, bytes]]:
-    """Read the files that are needed, one after the other.
+    """Read the files whose path matches, one after the other.
 
     Nothing is unpacked: the caller says where a file goes, not the archive.
 
-    Args:
-        source (Path): A tar file, compressed or not, a zip file, or a folder.
-        pattern (re.Pattern): What the path of a file must match.
-
     Yields:
         tuple: What the pattern's group holds, path and content of the file.
-
-    Raises:
-        FileNotFoundError: If there is no such file or folder.
-        ValueError: If it is no archive, or a damaged one.
     """
     try:
         for name, read in progress(
@@ -116,17 +108,7 @@ def write(path: Path,
           content: bytes,
           overwrite: bool,
           meaning: Callable[[bytes], object] = bytes) -> None:
-    """Write a file, or keep one that means the same.
-
-    Args:
-        path (Path): The file.
-        content (bytes): What to write.
-        overwrite (bool): Write in any case.
-        meaning (Callable): What the content of a file means.
-
-    Raises:
-        FileExistsError: If there is one that means something else.
-    """
+    """Write a file, or keep one whose content has the same meaning."""
     if path.exists() and not overwrite:
         if meaning(path.read_bytes()) != meaning(content):
             raise FileExistsError(
@@ -141,9 +123,6 @@ def write(path: Path,
 
 def add_voc(source: Path, root: Path, overwrite: bool) -> None:
     """Write what is needed of VOC's archive, or of a folder, to ``root``."""
-    for folder in ('VOCdevkit/VOC2012', 'VOC2012'):  # VOC2007 may be beside it
-        if (source / folder).is_dir():
-            source = source / folder
     name = None
     for name, _, content in read_files(source, VOC_FILE):
         write(root / name, content, overwrite)
@@ -164,22 +143,12 @@ def read_voc_list(root: Path, split: str) -> List[str]:
 
 
 def decode_sbd_mask(content: bytes, where: str) -> np.ndarray:
-    """Decode a file of SBD's folder ``cls``.
+    """Decode a file of SBD's folder ``cls``, uint8 of shape (H, W).
 
-    It holds a struct ``GTcls``, whose field ``Segmentation`` has the number
-    of a class of VOC at each pixel. SBD has no pixels to ignore.
+    Its struct ``GTcls`` has a field ``Segmentation``, the number of a class of
+    VOC at each pixel. SBD has no pixels to ignore.
 
     Source: http://home.bharathh.info/pubs/codes/SBD/download.html
-
-    Args:
-        content (bytes): The content of the file, which is one of MATLAB.
-        where (str): Its name, for messages.
-
-    Returns:
-        np.ndarray: uint8 of shape (H, W).
-
-    Raises:
-        ValueError: If it is no such file, or a damaged one.
     """
     try:
         variables = loadmat(BytesIO(content), variable_names=['GTcls'])
@@ -191,22 +160,10 @@ def decode_sbd_mask(content: bytes, where: str) -> np.ndarray:
             'again.') from error
 
 
-def decode_png(content: bytes, where: str) -> np.ndarray:
-    """Decode a mask of VOC."""
-    return decode_mask(content, where, len(CLASSES))
-
-
 def add_masks(root: Path, own: Collection[str], source: Path,
               pattern: re.Pattern, overwrite: bool) -> None:
-    """Write masks to SegmentationClassAug.
-
-    Args:
-        root (Path): The data set.
-        own (Collection[str]): The images that have a mask of VOC.
-        source (Path): Where the masks of the others are.
-        pattern (re.Pattern): What these are called.
-        overwrite (bool): Replace masks that differ.
-    """
+    """Write VOC's ``own`` masks to SegmentationClassAug, and of those in
+    ``source`` the others."""
 
     def add(name, mask):
         path = root / MASK.format(name)
@@ -239,50 +196,25 @@ def check_pair(root: Path, name: str) -> Tuple[Tuple[str, ...], str]:
 
 
 def check(root: Path, train: List[str], val: List[str],
-          expected: Sequence[int], workers: int) -> Labels:
-    """Check all images and masks, and print a table of what is found.
-
-    Args:
-        root (Path): The data set.
-        train (list[str]): Names of the training images.
-        val (list[str]): Names of the validation images.
-        expected (Sequence[int]): How many there should be of both.
-        workers (int): Number of threads.
-
-    Returns:
-        dict[str, tuple[str]]: The tags of each training image.
-
-    Raises:
-        ValueError: If something is not as it should be.
-    """
+          workers: int) -> Dict[str, Tuple[str, ...]]:
+    """The tags of the training images, if all images and masks are right."""
     pairs = parallel_map(
         partial(check_pair, root), train + val, workers, 'Checking')
     tags, problems = zip(*pairs)
     problems = list(filter(None, problems))
-    both = len(set(train).intersection(val))
-    print(f'{"":24}{"found":>8}{"expected":>10}')
-    for what, found, wanted in (('training images', len(train), expected[0]),
-                                ('validation images', len(val),
-                                 expected[1]), ('images in both', both, 0),
-                                ('pairs that do not fit', len(problems), 0)):
-        print(f'{what:24}{found:8,}{wanted:10,}')
     if problems:
         raise ValueError('\n'.join(problems[:SHOWN]) +
                          f'\n{len(problems)} of {len(tags)} pairs of image '
                          'and mask cannot be used. No list was written.')
+    print(f'{len(train):,} training and {len(val):,} validation images, as '
+          'expected; every mask fits its image.')
     return dict(zip(train, tags))
 
 
 def make_voc_aug(root: Path, voc: Optional[Path], sbd: Optional[Path],
                  aug: Optional[Path], expect: Sequence[int], overwrite: bool,
                  workers: int) -> None:
-    """Make the data set; the arguments are those of the command line.
-
-    Raises:
-        FileNotFoundError: If an archive, or a file of VOC, is missing.
-        FileExistsError: If another file than the wanted one is there.
-        ValueError: If an archive or what is in it is not what it should be.
-    """
+    """Make the data set; the arguments are those of the command line."""
     if voc:
         add_voc(voc, root, overwrite)
     own_train, val = read_voc_list(root, 'train'), read_voc_list(root, 'val')
@@ -306,7 +238,7 @@ def make_voc_aug(root: Path, voc: Optional[Path], sbd: Optional[Path],
             '--voc VOCtrainval_11-May-2012.tar.')
     add_masks(root, own, source, pattern, overwrite)
 
-    labels = check(root, train, val, expect, workers)
+    labels = check(root, train, val, workers)
     write(root / LIST.format('trainaug'), '\n'.join([*train, '']).encode(),
           overwrite, lambda content: sorted(content.split()))
     label_file = root / 'image_labels.txt'
@@ -323,13 +255,12 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        'root',
+    add = parser.add_argument
+    add('root',
         type=Path,
         metavar='DATA_ROOT',
         help='the folder to fill, or to complete')
-    parser.add_argument(
-        '--voc',
+    add('--voc',
         type=Path,
         help='VOCtrainval_11-May-2012.tar, or a folder to copy it from '
         '(default: VOC is in DATA_ROOT already)')
@@ -340,18 +271,16 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         '--aug',
         type=Path,
         help='SegmentationClassAug.zip, or a folder with its masks')
-    parser.add_argument(
-        '--expect',
+    add('--expect',
         type=int,
         nargs=2,
         metavar=('TRAIN', 'VAL'),
         default=EXPECTED,
         help='number of images (default: %(default)s)')
-    parser.add_argument(
-        '--overwrite',
+    add('--overwrite',
         action='store_true',
         help='replace files that are there and differ')
-    parser.add_argument('--workers', type=int, default=DEFAULT_WORKERS)
+    add('--workers', type=int, default=DEFAULT_WORKERS)
     return parser.parse_args(argv)
 
 
