@@ -12,10 +12,8 @@ TRAIN, VAL, SIZE = 24, 10, 96
 
 def make(out, *extra, train=TRAIN, val=VAL):
     tool.main([
-        str(out), '--train',
-        str(train), '--val',
-        str(val), '--size',
-        str(SIZE), '--workers', '1', *extra
+        str(out), f'--train={train}', f'--val={val}', f'--size={SIZE}',
+        '--workers=1', *extra
     ])
     return out
 

@@ -21,8 +21,7 @@ BASELINE = ROOT / 'docs' / 'demo_baseline.json'
 BASELINE_COMMAND = 'python tools/demo/demo.py --baseline'
 NUM_PICTURES = 6
 
-# Scores of the table: name, key of the evaluation
-SCORES = (
+SCORES = (  # of the table: name, key of the evaluation
     ('segmentation mIoU', 'mIoU'),
     ('CAM mIoU, given the tags', 'cam_given_tags/mIoU'),
     ('affinity CAM mIoU, given the tags', 'affinity_cam_given_tags/mIoU'),
@@ -33,12 +32,9 @@ SCORES = (
 
 def run(*command: object) -> None:
     """Run one of the tools; stop with its exit status if it fails."""
-    environment = dict(os.environ)
-    environment['PYTHONPATH'] = os.pathsep.join(
-        [str(ROOT), *filter(None, [environment.get('PYTHONPATH')])])
+    path = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
     status = subprocess.run([sys.executable, *map(str, command)],
-                            cwd=ROOT,
-                            env=environment).returncode
+                            env=dict(os.environ, PYTHONPATH=path)).returncode
     if status:
         raise SystemExit(status)
 
@@ -73,17 +69,13 @@ def table(scores: dict, baseline: dict) -> str:
     return '\n'.join(lines)
 
 
-def parse_args() -> argparse.Namespace:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         '--baseline',
         action='store_true',
         help='train without affinity and PAR, and store the scores')
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
+    args = parser.parse_args()
     start = time.time()
     config = BASELINE_CONFIG if args.baseline else CONFIG
     work_dir = ROOT / 'work_dirs' / config.stem
@@ -93,10 +85,8 @@ def main() -> None:
     checkpoint = Path((work_dir / 'last_checkpoint').read_text())
     scores = evaluate(config, checkpoint)
     if args.baseline:
-        BASELINE.write_text(
-            json.dumps(
-                dict(command=BASELINE_COMMAND, scores=scores), indent=2) +
-            '\n')
+        stored = dict(command=BASELINE_COMMAND, scores=scores)
+        BASELINE.write_text(json.dumps(stored, indent=2) + '\n')
         print(f'\n{json.dumps(scores, indent=2)}\n-> {BASELINE}')
         return
     picture = work_dir / 'demo.jpg'

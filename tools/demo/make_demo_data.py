@@ -40,7 +40,7 @@ HUES = dict(
     lion=(5, 20),
     taxi=(50, 62),
     cart=(228, 244))
-CLASSES = tuple(HUES)
+CLASSES = list(HUES)
 
 SPLITS = ('train', 'val')
 SCALE = 2  # scenes are drawn at twice their size and shrunk: smooth edges
@@ -92,8 +92,7 @@ def spots(rng, shape):
 def texture(rng, shape, colour, contrast):
     """Blend a colour and a lighter or darker one by a random pattern.
 
-    The range `contrast` is of their difference, as a fraction. Float32 of
-    shape (H, W, 3), about 0 to 255.
+    The range `contrast` is of their difference, as a fraction.
     """
     pattern = (gradient, noise, stripes, spots)[rng.integers(4)](rng, shape)
     brightness = rng.choice((-1, 1)) * rng.uniform(*contrast)
@@ -277,12 +276,7 @@ def paint_background(rng, shape):
 
 
 def draw_scene(rng, size):
-    """Draw one image with its truth.
-
-    Args:
-        rng (np.random.Generator): Source of randomness.
-        size (int): The longer side in pixels; the shorter one has 75 to
-            100 % of it.
+    """Draw an image, whose longer side has ``size`` pixels, with its truth.
 
     Returns:
         tuple: The image, BGR uint8 of shape (H, W, 3); the mask, uint8 of
@@ -332,11 +326,9 @@ def write_image(path, image, *options):
 
 def write_dataset(folder, parameters, workers):
     """Write the data set into a new folder."""
-    images, masks, lists = (
-        folder / name for name in ('JPEGImages', 'SegmentationClassAug',
-                                   'ImageSets/Segmentation'))
-    for path in (images, masks, lists):
-        path.mkdir(parents=True)
+    for name in ('JPEGImages', 'SegmentationClassAug',
+                 'ImageSets/Segmentation'):
+        (folder / name).mkdir(parents=True)
 
     def write_scene(item):
         """Write an image and, for validation, its mask."""
@@ -344,23 +336,25 @@ def write_dataset(folder, parameters, workers):
         name = f'{SPLITS[split]}_{index:06d}'
         rng = np.random.default_rng([parameters['seed'], split, index])
         image, mask, tags = draw_scene(rng, parameters['size'])
-        write_image(images / f'{name}.jpg', image, cv2.IMWRITE_JPEG_QUALITY,
-                    90)
+        write_image(folder / f'JPEGImages/{name}.jpg', image,
+                    cv2.IMWRITE_JPEG_QUALITY, 90)
         if SPLITS[split] == 'val':
-            write_image(masks / f'{name}.png', mask)
-        return name, ', '.join(tags)
+            write_image(folder / f'SegmentationClassAug/{name}.png', mask)
+        return name, f'{name}: {", ".join(tags)}'
 
     items = [(split, index) for split, key in enumerate(SPLITS)
              for index in range(parameters[key])]
-    written = list(parallel_map(write_scene, items, workers, 'Drawing images'))
-    train, val = np.split(written, [parameters['train']])
-    tags = ['# ' + ','.join(CLASSES), *map(': '.join, train)]
-    for path, lines in ((lists / 'trainaug.txt',
-                         train[:, 0]), (lists / 'val.txt', val[:, 0]),
-                        (folder / 'image_labels.txt',
-                         tags), (folder / 'parameters.json',
-                                 [json.dumps(parameters)])):
-        path.write_text('\n'.join(lines) + '\n')
+    names, lines = zip(
+        *parallel_map(write_scene, items, workers, 'Drawing images'))
+    count = parameters['train']
+    header = '# ' + ','.join(CLASSES)
+    for path, text in {
+            'ImageSets/Segmentation/trainaug.txt': names[:count],
+            'ImageSets/Segmentation/val.txt': names[count:],
+            'image_labels.txt': [header, *lines[:count]],
+            'parameters.json': [json.dumps(parameters)]
+    }.items():
+        (folder / path).write_text('\n'.join(text) + '\n')
 
 
 def parse_args(argv=None):
@@ -385,9 +379,13 @@ def main(argv=None):
     """Write the data set, whole, unless it is there."""
     args = parse_args(argv)
     folder = args.out
-    parameters = dict(recipe=RECIPE, classes=list(CLASSES))
-    for key in ('train', 'val', 'size', 'seed'):
-        parameters[key] = getattr(args, key)
+    parameters = dict(
+        recipe=RECIPE,
+        classes=CLASSES,
+        train=args.train,
+        val=args.val,
+        size=args.size,
+        seed=args.seed)
     record = folder / 'parameters.json'
     if record.exists():
         found = json.loads(record.read_text())
