@@ -5,7 +5,6 @@
 where nothing has changed, goes on where an earlier run was interrupted, and
 says in one line what is missing and what to do.
 """
-
 import argparse
 import contextlib
 import hashlib
@@ -24,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / 'requirements'
 MMCV = '2.1.0'
 VENV = ROOT / '.venv'
+CXX = (os.environ.get('CXX') or 'c++').split()
 FLAGS = ['-O2', '-g0', '-w', '-DNDEBUG']
 PYTHON_X_Y = f'python{sys.version_info[0]}.{sys.version_info[1]}'
 
@@ -42,13 +42,11 @@ def check_python(version=sys.version_info):
 
 def check_compiler():
     """Exit with a remedy if mmcv's operators cannot be compiled."""
-    compiler = os.environ.get('CXX', 'c++').split()[0]
     header = Path(sysconfig.get_paths()['include'], 'Python.h')
-    if not (shutil.which(compiler) and header.is_file()):
-        missing = header if shutil.which(compiler) else f'command {compiler}'
-        sys.exit(f"mmcv's operators have to be compiled, and there is no "
-                 f'{missing}: install it (Debian and Ubuntu: '
-                 f'`apt install g++ {PYTHON_X_Y}-dev`).')
+    if not (shutil.which(CXX[0]) and header.is_file()):
+        sys.exit("mmcv's operators have to be compiled, and there is no "
+                 f'command {CXX[0]}, or no {header}: install both (Debian and '
+                 f'Ubuntu: `apt install g++ {PYTHON_X_Y}-dev`).')
 
 
 def fingerprint(operators):
@@ -68,20 +66,12 @@ def works(code):
 
 
 def run(*command, **variables):
-    """Run a command of the environment, or exit with its error and a remedy.
-
-    Args:
-        *command: Its name and arguments. The output goes into the log.
-        **variables: Added to the environment's variables.
-    """
+    """Run a command, output to the log; exit with its error and a remedy."""
     path = VENV / 'setup.log'
     with path.open('a+', encoding='utf-8', errors='replace') as log:
-        begin = log.tell()
+        begin, output = log.tell(), dict(stdout=log, stderr=subprocess.STDOUT)
         status = subprocess.run(
-            command,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=dict(os.environ, **variables)).returncode
+            command, **output, env=dict(os.environ, **variables)).returncode
         log.seek(begin)
         # the first error tells most: the rest follow from it
         error = re.search(r'(?im)^.*(\berror:|×).*', log.read())
@@ -168,8 +158,8 @@ def compile_mmcv(*arguments):
         # Compile torch's headers once, not 77 times: 2 minutes in place of
         # 8. Without exactly the flags of the build it goes the long way.
         with contextlib.suppress(SystemExit):
-            run(*os.environ.get('CXX', 'c++').split(), *FLAGS, '-fPIC',
-                '-std=c++17', '-DTORCH_API_INCLUDE_EXTENSION_H',
+            run(*CXX, *FLAGS, '-fPIC', '-std=c++17',
+                '-DTORCH_API_INCLUDE_EXTENSION_H',
                 '-DTORCH_EXTENSION_NAME=_ext', f'-I{torch}',
                 f'-I{torch}/torch/csrc/api/include', '-x', 'c++-header',
                 header, '-o', f'{header}.gch')
@@ -189,11 +179,7 @@ def compile_mmcv(*arguments):
 
 
 def set_up(operators=False):
-    """Do what is left to do.
-
-    Args:
-        operators (bool): Whether mmcv's compiled operators are wanted.
-    """
+    """Do what is left to do; with mmcv's compiled operators if wanted."""
     stamp = VENV / 'mmseg_afa_setup'
     if (stamp.is_file() and works('')
             and stamp.read_text().startswith(fingerprint(operators))):
@@ -205,10 +191,9 @@ def set_up(operators=False):
     steps = [create_environment, install_libraries, mend_opencv]
     steps += [install_operators] if operators else []
     for number, step in enumerate(steps, 1):
-        print(
-            f"[{number}/{len(steps)}] {step.__name__.replace('_', ' ')} "
-            f'({time.time() - begin:.0f} s)',
-            flush=True)
+        name = step.__name__.replace('_', ' ')
+        seconds = time.time() - begin
+        print(f'[{number}/{len(steps)}] {name} ({seconds:.0f} s)', flush=True)
         step()
     modules = 'mmcv.ops, mmseg_afa' if operators else 'mmseg_afa'
     if not works(f'import {modules}'):
@@ -218,19 +203,13 @@ def set_up(operators=False):
     print(f'Ready after {time.time() - begin:.0f} s.')
 
 
-def main():
-    """Set up what the command line names."""
+if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         '--operators',
         action='store_true',
         help='take mmcv with its compiled operators; AFA needs none of them')
-    operators = parser.parse_args().operators
     try:
-        set_up(operators)
+        set_up(**vars(parser.parse_args()))
     except KeyboardInterrupt:
         sys.exit('Set-up was interrupted: run it again, it goes on from here.')
-
-
-if __name__ == '__main__':
-    main()
