@@ -54,7 +54,8 @@ LIST = 'ImageSets/Segmentation/{}.txt'
 
 # The files of the archives that are needed, and the part of their path that
 # counts. Names that start with a dot are notes of macOS.
-VOC_FILE = re.compile(r'(?:(?:.*VOC2012[^/]*|\.)/)?('  # not those of VOC2007
+# VOC2007 may be beside VOC2012, which Kaggle calls VOC2012_train_val.
+VOC_FILE = re.compile(r'(?:(?:.*VOC2012(?:_train_val)?|\.)/)?('
                       r'JPEGImages/[^/.][^/]*\.jpg|'
                       r'Annotations/[^/.][^/]*\.xml|'
                       r'SegmentationClass/[^/.][^/]*\.png|'
@@ -128,7 +129,7 @@ def add_voc(source: Path, root: Path, overwrite: bool) -> None:
         write(root / name, content, overwrite)
     if name is None:
         raise ValueError(f'{source}: holds no file of VOC, such as '
-                         'JPEGImages/2007_000032.jpg. Give it '
+                         'VOC2012/JPEGImages/2007_000032.jpg. Give it '
                          'VOCtrainval_11-May-2012.tar.')
 
 
