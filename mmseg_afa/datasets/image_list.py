@@ -15,12 +15,7 @@ MOST_PROBLEMS = 10  # that an error spells out
 
 
 class DataError(ValueError):
-    """All that is wrong with a file or folder, not only the first of it.
-
-    Args:
-        problems (list[str]): A message for each.
-        rest: What could be read nevertheless.
-    """
+    """All that is wrong with a file, and the rest that can be used."""
 
     def __init__(self, problems: List[str], rest: Any) -> None:
         lines = problems[:MOST_PROBLEMS]
@@ -33,14 +28,7 @@ class DataError(ValueError):
 def read_text(path: str,
               missing: str,
               backend_args: Optional[dict] = None) -> str:
-    """Read a text file in UTF-8.
-
-    Args:
-        path (str): The file.
-        missing (str): The message if it is not there, without the path.
-        backend_args (dict, optional): Where the file is kept, see
-            :func:`mmengine.fileio.get_text`.
-    """
+    """Read a text file in UTF-8 if it is there, or else raise `missing`."""
     try:
         return fileio.get_text(
             path, encoding='utf-8-sig', backend_args=backend_args)
@@ -52,11 +40,7 @@ def read_text(path: str,
 
 
 def strip_image_suffix(name: str) -> str:
-    """Take the suffix of an image off a name or path, and leave any other.
-
-    Returns:
-        str: 'a' for 'a.jpg' and 'a.JPEG'; 'a.b' for 'a.b'.
-    """
+    """Take the suffix of an image off a name: 'a.JPEG' is 'a', 'a.b' stays."""
     stem, suffix = osp.splitext(name)
     return stem if suffix.lower() in IMAGE_SUFFIXES else name
 
@@ -73,18 +57,8 @@ def composed(name: str) -> str:
 def by_stem(where: str, values: Mapping[str, T]) -> Dict[str, T]:
     """What is known of images, under their names without suffix as well.
 
-    The names are :func:`composed`; so must be those looked up.
-
-    Args:
-        where (str): The file that it comes from, for the message.
-        values (Mapping[str, T]): Under names with suffix or without.
-
-    Returns:
-        dict[str, T]: The values under both names.
-
-    Raises:
-        DataError: If two names differ in nothing but the suffix or the form
-            of their accents, and their values differ, too.
+    The names are :func:`composed`; so must be those looked up. Names with
+    different values must differ in more than suffix and form of accents.
     """
     first, problems = {}, []
     for name, value in values.items():
@@ -109,15 +83,7 @@ def first_few(names: Sequence[str], count: int = 3) -> str:
 
 
 def check_name(where: str, name: str) -> None:
-    """Refuse a name that leads out of the folder it is joined to.
-
-    Args:
-        where (str): File and line, for the message.
-        name (str): The name of an image, with '/' between folders.
-
-    Raises:
-        ValueError: If it is an absolute path or has '..' in it.
-    """
+    """Refuse a name that leads out of the folder it is joined to."""
     parts = PurePosixPath(name.replace('\\', '/'))
     if parts.is_absolute() or '..' in parts.parts:
         raise ValueError(
@@ -129,14 +95,9 @@ def read_image_list(path: str,
                     backend_args: Optional[dict] = None) -> List[str]:
     """Read a file that names an image on each line, with suffix or without.
 
-    Args:
-        path (str): The file.
-        backend_args (dict, optional): Where the file is kept.
-
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not in UTF-8, or, as a DataError, if it names no
-            image, or one twice, or one outside the folder of images.
+        DataError: If it names no image, or one twice, or one outside the
+            folder of images.
     """
     text = read_text(
         path, 'no such image list. Correct data_root or ann_file, or write '
@@ -146,15 +107,15 @@ def read_image_list(path: str,
     for number, name in enumerate(map(str.strip, text.split('\n')), 1):
         if not name:
             continue
-        where = f'{path}:{number}'
         try:
-            check_name(where, name)
-            if line_of.setdefault(name, number) != number:
-                raise ValueError(
-                    f'{where}: {name!r} stands in line {line_of[name]} '
-                    'already: remove one of the two lines.')
+            check_name(f'{path}:{number}', name)
         except ValueError as error:
             problems.append(str(error))
+            continue
+        if line_of.setdefault(name, number) != number:
+            problems.append(
+                f'{path}:{number}: {name!r} stands in line {line_of[name]} '
+                'already: remove one of the two lines.')
     if not line_of:
         problems.append(f'{path}: names no image. Write the name of an image, '
                         'without suffix, on each line.')
@@ -168,17 +129,8 @@ def find_images(folder: str,
                 backend_args: Optional[dict] = None) -> List[str]:
     """List the images of a folder and the folders in it.
 
-    Args:
-        folder (str): The folder.
-        suffixes (Sequence[str]): How the names of the images may end, in
-            small or capital letters.
-        backend_args (dict, optional): Where the folder is kept.
-
     Returns:
         list[str]: Their paths in the folder, without suffix, sorted.
-
-    Raises:
-        FileNotFoundError: If there is no such folder, or no image in it.
     """
     images = _images(folder, suffixes, backend_args)
     if not images:
@@ -199,8 +151,8 @@ def find_files(folder: str,
         folder (str): The folder of the images.
         names (Sequence[str]): Their paths in it, with suffix or without. The
             form of their accents may differ from that of the files.
-        suffixes (Sequence[str]): As for :func:`find_images`.
-        backend_args (dict, optional): Where the folder is kept.
+        suffixes (Sequence[str]): How the files may end, in small or capital
+            letters.
 
     Returns:
         dict[str, str]: The name without suffix, as its file has it, and the
@@ -208,16 +160,14 @@ def find_files(folder: str,
         the path ends with the first of the suffixes.
 
     Raises:
-        DataError: If several files differ in nothing but the suffix or the
-            form of their accents from an image of the list, or it is listed
-            twice, with and without them.
+        DataError: If several files are an image of the list but for their
+            suffix or the form of their accents.
     """
     images = _images(folder, suffixes, backend_args)
     paths, problems = {}, []
     for name in names:
         files = images.get(composed(name)) or images.get(
             composed(strip_image_suffix(name)), [name + suffixes[0]])
-        stem = _stem(files[0], suffixes)
         if len(files) > 1:
             differing = ' and '.join(
                 repr(osp.basename(file)) for file in sorted(files))
@@ -225,13 +175,8 @@ def find_files(folder: str,
                 f'{osp.dirname(osp.join(folder, files[0]))}: {differing} '
                 'differ only in their suffix, which image lists leave out, '
                 'or in how accents are encoded: rename one of them.')
-        elif stem in paths:
-            problems.append(
-                f'{folder}: {stem!r} is listed twice, with and without suffix '
-                'or with accents encoded in two ways: remove one of the '
-                'lines.')
         else:
-            paths[stem] = osp.join(folder, files[0])
+            paths[_stem(files[0], suffixes)] = osp.join(folder, files[0])
     if problems:
         raise DataError(problems, paths)
     return paths
@@ -240,14 +185,22 @@ def find_files(folder: str,
 def _images(folder, suffixes, backend_args):
     """The image files in a folder, by their composed names without suffix."""
     images = {}
-    if fileio.isdir(folder, backend_args=backend_args):
-        for file in fileio.list_dir_or_file(
-                folder, list_dir=False, recursive=True,
-                backend_args=backend_args):
-            stem = _stem(file, suffixes)
-            if stem:
-                images.setdefault(composed(stem), []).append(file)
+    for file in _files(folder, backend_args, recursive=True):
+        stem = _stem(file, suffixes)
+        if stem:
+            images.setdefault(composed(stem), []).append(file)
     return images
+
+
+def _files(folder, backend_args, recursive=False):
+    """The files in a folder, as paths in it; none if there is no folder."""
+    if not fileio.isdir(folder or '.', backend_args=backend_args):
+        return ()
+    return fileio.list_dir_or_file(
+        folder or '.',
+        list_dir=False,
+        recursive=recursive,
+        backend_args=backend_args)
 
 
 def _stem(file, suffixes):
@@ -264,18 +217,11 @@ def find_missing(paths: Sequence[str],
 
     Each folder is listed once: to ask for each file can take minutes on
     network storage.
-
-    Args:
-        paths (Sequence[str]): The files.
-        backend_args (dict, optional): Where they are kept.
-
-    Returns:
-        list[str]: Those that are missing, in the order given.
     """
-    there = set()
-    for folder in {osp.dirname(path) for path in paths}:
-        if fileio.isdir(folder or '.', backend_args=backend_args):
-            there.update(
-                osp.join(folder, name) for name in fileio.list_dir_or_file(
-                    folder or '.', list_dir=False, backend_args=backend_args))
+    there = {
+        osp.join(folder, name)
+        for folder in {osp.dirname(path)
+                       for path in paths}
+        for name in _files(folder, backend_args)
+    }
     return [path for path in paths if path not in there]

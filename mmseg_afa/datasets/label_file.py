@@ -37,18 +37,15 @@ def read_label_file(
         known_classes (Sequence[str], optional): The tags that may occur.
             Defaults to the classes of the first line; where there is no such
             line either, any tag may occur.
-        backend_args (dict, optional): Where the file is kept, see
-            :func:`mmengine.fileio.get_text`.
+        backend_args (dict, optional): See :func:`mmengine.fileio.get_text`.
 
     Returns:
         tuple: The classes of the first line, or None if it lists none; and
         the tags of each image, a dict in the order of the file.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not UTF-8; or, as a DataError, if a line cannot
-            be read, names an image again, or has a tag that is no class. Each
-            problem starts with file and line.
+        DataError: If a line cannot be read, names an image again, or has a
+            tag that is no class. Each problem starts with file and line.
     """
     return _parse(path, _read(path, backend_args), known_classes)
 
@@ -56,12 +53,7 @@ def read_label_file(
 def read_classes(
         path: str,
         backend_args: Optional[dict] = None) -> Optional[Tuple[str, ...]]:
-    """Read the classes of a label file's first line; None if it has none.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not UTF-8, or the first line is wrong.
-    """
+    """Read the classes of a label file's first line; None if it has none."""
     return _parse_classes(path, _lines(_read(path, backend_args))[0])
 
 
@@ -76,8 +68,7 @@ def write_label_file(path: str, classes: Sequence[str],
             in this order.
 
     Raises:
-        ValueError: If a tag is no class, or the names hold characters with
-            which the file could not be read back.
+        ValueError: If a tag is no class, or the file could not be read back.
     """
     lines = ['# ' + ','.join(classes)]
     lines += [
@@ -90,7 +81,6 @@ def write_label_file(path: str, classes: Sequence[str],
             f'{path}: a name of an image or class cannot be written: remove '
             'line breaks, spaces at the ends, and commas and colons in names '
             'of classes.')
-
     with replacing(path) as unfinished:
         unfinished.write_bytes(text.encode())
 
@@ -146,16 +136,7 @@ def _parse_classes(path, line):
 
 
 def check_classes(where: str, classes: Sequence[str]) -> None:
-    """Refuse classes that a label file cannot list.
-
-    Args:
-        where (str): Where they stand, for the message.
-        classes (Sequence[str]): The foreground classes.
-
-    Raises:
-        ValueError: If one is named 'background', is listed twice, or has a
-            character in it that separates names in a label file.
-    """
+    """Refuse classes that a label file cannot list."""
     if 'background' in classes:
         raise ValueError(f"{where}: leave out 'background': it has no tags, "
                          'and the first class listed has id 1.')
@@ -184,17 +165,8 @@ def _parse_image(where, line):
 
 def unknown_tags(labels: Mapping[str, Sequence[str]],
                  classes: Sequence[str]) -> Dict[str, List[str]]:
-    """Find the tags that are no class.
-
-    Args:
-        labels (Mapping[str, Sequence[str]]): The tags of each image.
-        classes (Sequence[str]): The known classes.
-
-    Returns:
-        dict[str, list[str]]: The images of each unknown tag.
-    """
-    unknown = {}
-    known = set(classes)
+    """Find the tags that are no class, and the images that have them."""
+    unknown, known = {}, set(classes)
     for name, tags in labels.items():
         for tag in tags:
             if tag not in known:
@@ -204,16 +176,7 @@ def unknown_tags(labels: Mapping[str, Sequence[str]],
 
 def explain_all_unknown(unknown: Mapping[str, Sequence[str]],
                         classes: Sequence[str]) -> str:
-    """Say which tags are no classes, where, and what may be meant.
-
-    Args:
-        unknown (Mapping[str, Sequence[str]]): What :func:`unknown_tags`
-            found.
-        classes (Sequence[str]): The known classes.
-
-    Returns:
-        str: The end of an error message.
-    """
+    """Say which tags are no classes, where, and what may be meant."""
     if len(unknown) == 1:
         (tag, names), = unknown.items()
         return f'{explain_unknown(tag, classes)} Images: {first_few(names)}.'
@@ -231,15 +194,7 @@ def explain_all_unknown(unknown: Mapping[str, Sequence[str]],
 
 
 def explain_unknown(tag: str, classes: Sequence[str]) -> str:
-    """Say that a tag is no class, and which class may be meant.
-
-    Args:
-        tag (str): The tag found.
-        classes (Sequence[str]): The known classes.
-
-    Returns:
-        str: The end of an error message.
-    """
+    """Say that a tag is no class, and which class may be meant."""
     return (f'the tag {tag!r} is no class: {_meant(tag, classes)}Correct it, '
             f'or add it to the classes, which are {", ".join(classes)}.')
 

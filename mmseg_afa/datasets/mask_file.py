@@ -17,16 +17,10 @@ COMPRESS_LEVEL = 3
 
 
 def voc_palette(num_classes: int) -> List[List[int]]:
-    """The colours of PASCAL VOC, carried on to more classes.
+    """The colours of PASCAL VOC, carried on to more classes: [R, G, B].
 
     The bits of the class number, three at a time, become the bits of red,
     green and blue, highest first: up to 256 colours, no two alike.
-
-    Args:
-        num_classes (int): Number of classes, background counted.
-
-    Returns:
-        list[list[int]]: [R, G, B] of each class, 0 to 255.
     """
     return [[
         sum((number >> 3 * bit + channel & 1) << 7 - bit for bit in range(8))
@@ -46,8 +40,7 @@ def read_mask(path: str,
     Args:
         path (str): The file.
         num_classes (int): Number of classes, background counted.
-        backend_args (dict, optional): Where the file is kept, see
-            :func:`mmengine.fileio.get`.
+        backend_args (dict, optional): See :func:`mmengine.fileio.get`.
         imdecode_backend (str): See :func:`mmcv.imfrombytes`.
 
     Returns:
@@ -55,7 +48,6 @@ def read_mask(path: str,
         for pixels to ignore.
 
     Raises:
-        FileNotFoundError: If there is no such file.
         ValueError: If it cannot be decoded, has several channels, or a value
             that is no class and not 255.
     """
@@ -72,20 +64,7 @@ def decode_mask(content: bytes,
                 where: str,
                 num_classes: int,
                 imdecode_backend: str = 'pillow') -> np.ndarray:
-    """Decode the content of a mask file; a palette is not applied.
-
-    Args:
-        content (bytes): The content of the file.
-        where (str): Its name, for messages.
-        num_classes (int): Number of classes, background counted.
-        imdecode_backend (str): See :func:`mmcv.imfrombytes`.
-
-    Returns:
-        np.ndarray: As :func:`read_mask`.
-
-    Raises:
-        ValueError: As :func:`read_mask`.
-    """
+    """Decode the content of the mask file ``where``; see `read_mask`."""
     try:
         mask = mmcv.imfrombytes(
             content, flag='unchanged', backend=imdecode_backend)
@@ -113,37 +92,21 @@ def decode_mask(content: bytes,
 
 
 def shown_classes(mask: np.ndarray, num_classes: int) -> np.ndarray:
-    """Which classes have a pixel in a mask.
-
-    Args:
-        mask (np.ndarray): uint8, as :func:`read_mask` gives it.
-        num_classes (int): Number of classes, background counted.
+    """Which foreground classes have a pixel in a mask of uint8.
 
     Returns:
-        np.ndarray: bool of shape (num_classes - 1, ), without the background.
+        np.ndarray: bool of shape (num_classes - 1, ).
     """
     return np.bincount(mask.ravel(), minlength=256)[1:num_classes] > 0
 
 
 def tags_in_mask(mask: np.ndarray, classes: Sequence[str]) -> Tuple[str, ...]:
-    """The names of the classes that have a pixel in a mask.
-
-    Args:
-        mask (np.ndarray): uint8, as :func:`read_mask` gives it.
-        classes (Sequence[str]): The foreground classes, id 1 first.
-    """
+    """The names of the foreground classes that have a pixel in a mask."""
     return tuple(compress(classes, shown_classes(mask, len(classes) + 1)))
 
 
 def encode_mask(mask: np.ndarray) -> bytes:
-    """Make a PNG file of a mask, with a palette in VOC's colours.
-
-    Args:
-        mask (np.ndarray): uint8 of shape (H, W).
-
-    Returns:
-        bytes: The content of the file.
-    """
+    """Make a PNG file of a mask, uint8 (H, W), with VOC's colours."""
     image = Image.fromarray(mask)
     image.putpalette(PALETTE)
     file = BytesIO()

@@ -52,10 +52,7 @@ class WeakLabelDataset(BaseSegDataset):
     Raises:
         FileNotFoundError: If the label file, the image list, an image or,
             with ``test_mode=True``, a mask is missing.
-        ValueError: If broken_files is something else, the list is empty or
-            names an image twice, an image to train on is not in the label
-            file, a tag is no class, or the classes do not begin with
-            'background'.
+        ValueError: If one of these, or an argument, is wrong.
     """
 
     def __init__(self,
@@ -101,9 +98,7 @@ class WeakLabelDataset(BaseSegDataset):
             dict: What the pipeline gives, or None for an image to skip.
 
         Raises:
-            OSError: If the image is missing, unless it is to be skipped.
-            ValueError: If it cannot be read, unless it is to be skipped; or
-                if this is so for more than half of all images.
+            ValueError: If more than half of all images were to be skipped.
         """
         try:
             return super().prepare_data(idx)
@@ -148,15 +143,14 @@ class WeakLabelDataset(BaseSegDataset):
         """
         paths = self.find_files(self.list_names())
         labels = self._image_labels(list(paths))
-        data_list = []
-        for name, path in paths.items():
-            info = self.image_info(name, path)
-            if name in labels:
-                info['image_label'] = labels[name]
-            data_list.append(info)
-        self._check_files('img_path', data_list)
-        if self.test_mode:
-            self._check_files('seg_map_path', data_list)
+        data_list = [{
+            **self.image_info(name, path),
+            **labels.get(name, {})
+        } for name, path in paths.items()]
+        self._check_files('images', [info['img_path'] for info in data_list])
+        if self.test_mode and 'seg_map_path' in self.data_prefix:
+            self._check_files('masks',
+                              [info['seg_map_path'] for info in data_list])
         return data_list
 
     def list_names(self) -> List[str]:
@@ -167,20 +161,12 @@ class WeakLabelDataset(BaseSegDataset):
                            self.backend_args)
 
     def find_files(self, names: Sequence[str]) -> Dict[str, str]:
-        """Name and path of images; see :func:`image_list.find_files`."""
+        """The paths of images; see `image_list.find_files`."""
         return find_files(self.data_prefix['img_path'], names, self.img_suffix,
                           self.backend_args)
 
     def image_info(self, name: str, path: str) -> dict:
-        """What the pipeline gets to know of an image, except for its labels.
-
-        Args:
-            name (str): Its name, without suffix.
-            path (str): Its file.
-
-        Returns:
-            dict: What mmseg's data sets give, and 'num_classes'.
-        """
+        """What mmseg's data sets give for an image, and 'num_classes'."""
         info = dict(
             img_path=path,
             label_map=self.label_map,
@@ -194,28 +180,24 @@ class WeakLabelDataset(BaseSegDataset):
         return info
 
     def read_labels(self) -> Tuple[Optional[tuple], Labels]:
-        """Read the label file; see :func:`read_label_file`.
-
-        In validation it may be missing: then there are no labels.
-        """
+        """See `read_label_file`; in validation there may be no such file."""
         if self.test_mode and not (self.label_file and fileio.exists(
                 self.label_file, backend_args=self.backend_args)):
             return None, {}
         if not self.label_file:
             raise ValueError(
                 f'{type(self).__name__} has no label_file to train with: set '
-                f'it. {self._make} makes one for data in the layout of VOC.')
+                f'it. {self._make()} makes one for data in the layout of VOC.')
         # Tags may name any class of the data set, also where `metainfo`
         # selects some of them; the others are no objects then.
         classes = self.METAINFO.get('classes', self._metainfo['classes'])
         return read_label_file(self.label_file, classes[1:], self.backend_args)
 
-    @property
     def _make(self) -> str:
         return f'`{MAKE_LABEL_FILE} {self.data_root or "DATA_ROOT"}`'
 
-    def _image_labels(self, names: List[str]) -> Dict[str, np.ndarray]:
-        """The labels of the images that have some, each uint8 (C, )."""
+    def _image_labels(self, names: List[str]) -> Dict[str, dict]:
+        """{'image_label': uint8 (C, )} of the images in the label file."""
         tags = by_stem(self.label_file, self.read_labels()[1])
         missing = [name for name in names if composed(name) not in tags]
         if missing and not self.test_mode:
@@ -224,27 +206,25 @@ class WeakLabelDataset(BaseSegDataset):
                 f'{len(names)} images: {first_few(missing)}. Add "name: tag, '
                 'tag" lines ("name:" for an image without objects), remove '
                 f'the images from {self.ann_file or "the folder"}, or make '
-                f'the file anew: {self._make} with --list naming the image '
+                f'the file anew: {self._make()} with --list naming the image '
                 'list.')
         classes = self._metainfo['classes'][1:]
+        shown = {name: tags.get(composed(name)) for name in names}
         return {
-            name: np.array([one in shown for one in classes], np.uint8)
-            for name, shown in zip(names, map(tags.get, map(composed, names)))
-            if shown is not None
+            name:
+            dict(
+                image_label=np.array([one in of for one in classes], np.uint8))
+            for name, of in shown.items() if of is not None
         }
 
-    def _check_files(self, key: str, data_list: List[dict]) -> None:
+    def _check_files(self, kind: str, paths: List[str]) -> None:
         """Raise FileNotFoundError if some of the files are not there."""
-        paths = [info[key] for info in data_list if key in info]
         missing = find_missing(paths, self.backend_args)
         if not missing:
             return
-        kind, more = 'images', ''
-        if key == 'seg_map_path':
-            kind, more = 'masks', (
-                ". For images without masks give data_prefix no "
-                "'seg_map_path', and take LoadMask and ImageLabelFromMask "
-                'out of the pipeline')
+        more = '' if kind == 'images' else (
+            ". For images without masks give data_prefix no 'seg_map_path', "
+            'and take LoadMask and ImageLabelFromMask out of the pipeline')
         raise FileNotFoundError(
             f'{len(missing)} of {len(paths)} {kind} are missing: '
             f'{first_few(missing)}: correct data_root, data_prefix or the '

@@ -33,12 +33,7 @@ class ImageLabelFromMask(BaseTransform):
         self.num_classes = num_classes
 
     def transform(self, results: dict) -> dict:
-        """Make the label.
-
-        Raises:
-            KeyError: If there is no mask, or the number of classes is
-                unknown.
-        """
+        """Make the label."""
         if 'gt_seg_map' not in results:
             if is_photo_alone(results):
                 return results

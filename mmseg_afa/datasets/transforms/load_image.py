@@ -19,9 +19,6 @@ def jpeg_is_complete(content: bytes) -> bool:
     """Whether a JPEG file has its end marker.
 
     Decoders fill in grey rows for what is missing, with no error.
-
-    Args:
-        content (bytes): The file, beginning with the start marker.
     """
     position = len(JPEG_START)
     while True:
@@ -65,17 +62,12 @@ class LoadWeakImage(LoadImageFromFile):
     def transform(self, results: dict) -> Optional[dict]:
         """Load the image.
 
-        Args:
-            results (dict): With 'img_path'.
-
         Returns:
             dict: The results, or None if the image cannot be loaded and
             ``ignore_empty=True``.
 
         Raises:
-            FileNotFoundError: If there is no such file.
-            BrokenImageError: A ValueError, if it is empty, cut off, or no
-                image.
+            BrokenImageError: If the file is empty, cut off, or no image.
         """
         try:
             img = self._load(results['img_path'])
@@ -86,8 +78,7 @@ class LoadWeakImage(LoadImageFromFile):
         if self.to_float32:
             img = img.astype(np.float32)
         results['img'] = img
-        results['img_shape'] = img.shape[:2]
-        results['ori_shape'] = img.shape[:2]
+        results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results
 
     def _load(self, path: str) -> np.ndarray:

@@ -7,19 +7,11 @@ from mmseg.registry import TRANSFORMS
 
 
 def to_planes(img: np.ndarray) -> np.ndarray:
-    """Bring the channels of an image to the front.
+    """Copy an image of shape (H, W, channels) to (channels, H, W).
 
     OpenCV does it several times faster than transposing and copying.
-
-    Args:
-        img (np.ndarray): Of shape (H, W, channels) or (H, W).
-
-    Returns:
-        np.ndarray: A copy of shape (channels, H, W).
     """
-    height, width = img.shape[:2]
-    img = img.reshape(height, width, -1)
-    planes = np.empty((img.shape[2], height, width), img.dtype)
+    planes = np.empty((img.shape[2], *img.shape[:2]), img.dtype)
     cv2.split(img, list(planes))
     return planes
 
@@ -36,8 +28,7 @@ class PackWeakSegInputs(PackSegInputs):
       right) of the image in the crop; all of it if there was no crop.
 
     Args:
-        meta_keys (Sequence[str]): See
-            :class:`mmseg.datasets.transforms.PackSegInputs`.
+        meta_keys (Sequence[str]): As of ``PackSegInputs``.
     """
 
     def transform(self, results: dict) -> dict:

@@ -30,18 +30,10 @@ class RandomScale(BaseTransform):
 
     Args:
         ratio_range (tuple[float]): Smallest and largest factor.
-
-    Raises:
-        ValueError: If these are not positive or in the wrong order.
     """
 
     def __init__(self, ratio_range: Tuple[float, float] = (0.5, 2.0)) -> None:
-        low, high = ratio_range
-        if not 0 < low <= high < float('inf'):
-            raise ValueError(
-                'RandomScale: ratio_range must be the smallest and the '
-                f'largest factor, both above 0, got {ratio_range}.')
-        self.ratio_range = (low, high)
+        self.ratio_range = ratio_range
 
     @cache_randomness
     def _random_ratio(self) -> float:

@@ -10,15 +10,7 @@ def is_photo_alone(results: dict) -> bool:
 
 
 def get_num_classes(transform: BaseTransform, results: dict) -> int:
-    """How many classes there are, background counted.
-
-    Args:
-        transform (BaseTransform): Its ``num_classes`` comes first.
-        results (dict): Else, 'num_classes' from the data set.
-
-    Raises:
-        KeyError: If neither says it.
-    """
+    """How many classes the transform or the data set says there are."""
     if transform.num_classes is not None:
         return transform.num_classes
     if 'num_classes' in results:

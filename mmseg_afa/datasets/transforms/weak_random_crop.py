@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
+from mmengine.utils import to_2tuple
 from mmseg.registry import TRANSFORMS
 
 from mmseg_afa.utils import IGNORE_INDEX
@@ -29,12 +30,7 @@ def place(side: int, crop: int, shift: int) -> Tuple[slice, slice]:
 
 
 def copy_pixels(source: np.ndarray, target: np.ndarray) -> None:
-    """Copy an image of shape (H, W) or (H, W, channels) into another one.
-
-    Args:
-        source (np.ndarray): The image; it may be a view.
-        target (np.ndarray): Of the same shape and type; it may be a view.
-    """
+    """Copy an image of shape (H, W) or (H, W, channels) into another one."""
     if source.strides[1] < 0 and source.dtype == np.uint8:
         # RandomFlip leaves a view that runs backwards, which NumPy copies at
         # a tenth of OpenCV's speed.
@@ -70,18 +66,10 @@ class WeakRandomCrop(BaseTransform):
 
     Args:
         crop_size (int or tuple[int]): (H, W).
-
-    Raises:
-        ValueError: If it is no pair of positive whole numbers.
     """
 
     def __init__(self, crop_size: Union[int, Tuple[int, int]]) -> None:
-        size = (crop_size, ) * 2 if isinstance(crop_size, int) else crop_size
-        if len(size) != 2 or any(not isinstance(side, int) or side < 1
-                                 for side in size):
-            raise ValueError('WeakRandomCrop: crop_size must be (height, '
-                             f'width) in whole pixels, got {crop_size!r}.')
-        self.crop_size = tuple(size)
+        self.crop_size = tuple(to_2tuple(crop_size))
 
     @cache_randomness
     def _random_shifts(self, size: Tuple[int, int]) -> Tuple[int, int]:

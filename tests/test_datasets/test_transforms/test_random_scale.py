@@ -58,9 +58,3 @@ def test_masks_get_no_new_values():
     scaled = RandomScale((1.7, 1.7))(results)
     assert np.unique(scaled['gt_seg_map']).tolist() == [2, 20]
     assert len(np.unique(scaled['img'])) > 2
-
-
-@pytest.mark.parametrize('ratio_range', [(0, 1), (2, 1), (1, float('inf'))])
-def test_wrong_range(ratio_range):
-    with pytest.raises(ValueError, match='RandomScale: ratio_range must be'):
-        RandomScale(ratio_range)
