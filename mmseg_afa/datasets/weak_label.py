@@ -122,16 +122,13 @@ class WeakLabelDataset(BaseSegDataset):
 
     def _listed_classes(self, backend_args: Optional[dict]) -> tuple:
         """'background' and the classes of the label file's first line."""
-        if not self.label_file:
+        classes = self.label_file and read_classes(self.label_file,
+                                                   backend_args)
+        if not classes:
             raise ValueError(
-                f'{type(self).__name__} needs to know its classes: set '
-                "label_file, or metainfo=dict(classes=('background', ...)).")
-        classes = read_classes(self.label_file, backend_args)
-        if classes is None:
-            raise ValueError(
-                f'{self.label_file}:1: lists no classes. Add a first line '
-                'such as "# cat,cow,dog", or set '
-                "metainfo=dict(classes=('background', ...)).")
+                f'{self.label_file or "No label_file"}: lists no classes. '
+                'Give a label_file with a first line such as "# cat,cow,dog", '
+                "or metainfo=dict(classes=('background', ...)).")
         return ('background', *classes)
 
     def load_data_list(self) -> List[dict]:
@@ -142,15 +139,31 @@ class WeakLabelDataset(BaseSegDataset):
             label file has a line for the image.
         """
         paths = self.find_files(self.list_names())
-        labels = self._image_labels(list(paths))
-        data_list = [{
-            **self.image_info(name, path),
-            **labels.get(name, {})
-        } for name, path in paths.items()]
-        self._check_files('images', [info['img_path'] for info in data_list])
-        if self.test_mode and 'seg_map_path' in self.data_prefix:
-            self._check_files('masks',
-                              [info['seg_map_path'] for info in data_list])
+        tags = by_stem(self.label_file, self.read_labels()[1])
+        missing = [name for name in paths if composed(name) not in tags]
+        if missing and not self.test_mode:
+            raise ValueError(
+                f'{self.label_file}: no line for {len(missing)} of '
+                f'{len(paths)} images: {first_few(missing)}. Add "name: tag, '
+                'tag" lines ("name:" for an image without objects), remove '
+                f'the images from {self.ann_file or "the folder"}, or make '
+                f'the file anew: {self._make()} with --list naming the image '
+                'list.')
+        classes = self._metainfo['classes'][1:]
+        data_list = []
+        for name, path in paths.items():
+            info = self.image_info(name, path)
+            shown = tags.get(composed(name))
+            if shown is not None:
+                info['image_label'] = np.array(
+                    [one in shown for one in classes], np.uint8)
+            data_list.append(info)
+        self._check_files('images', list(paths.values()))
+        if self.test_mode:
+            self._check_files('masks', [
+                info['seg_map_path']
+                for info in data_list if 'seg_map_path' in info
+            ])
         return data_list
 
     def list_names(self) -> List[str]:
@@ -195,27 +208,6 @@ class WeakLabelDataset(BaseSegDataset):
 
     def _make(self) -> str:
         return f'`{MAKE_LABEL_FILE} {self.data_root or "DATA_ROOT"}`'
-
-    def _image_labels(self, names: List[str]) -> Dict[str, dict]:
-        """{'image_label': uint8 (C, )} of the images in the label file."""
-        tags = by_stem(self.label_file, self.read_labels()[1])
-        missing = [name for name in names if composed(name) not in tags]
-        if missing and not self.test_mode:
-            raise ValueError(
-                f'{self.label_file}: no line for {len(missing)} of '
-                f'{len(names)} images: {first_few(missing)}. Add "name: tag, '
-                'tag" lines ("name:" for an image without objects), remove '
-                f'the images from {self.ann_file or "the folder"}, or make '
-                f'the file anew: {self._make()} with --list naming the image '
-                'list.')
-        classes = self._metainfo['classes'][1:]
-        shown = {name: tags.get(composed(name)) for name in names}
-        return {
-            name:
-            dict(
-                image_label=np.array([one in of for one in classes], np.uint8))
-            for name, of in shown.items() if of is not None
-        }
 
     def _check_files(self, kind: str, paths: List[str]) -> None:
         """Raise FileNotFoundError if some of the files are not there."""

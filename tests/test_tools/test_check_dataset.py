@@ -95,8 +95,7 @@ def test_validation(config):
     assert (found['images'], found['usable']) == (5, 2)
     assert kinds(found, True) == {
         'missing masks': ['nomask'],
-        'unreadable masks or with values of no class': ['seven'],
-        'masks of another size than the image': ['scaled']
+        'wrong masks': ['scaled', 'seven']
     }
     # nothing tells how well the network finds dogs
     assert kinds(found, False) == {'classes without images': ['']}
@@ -112,15 +111,12 @@ def test_output(config, tmp_path, capsys, monkeypatch):
     assert run(config) == 1
     assert files(tmp_path) == before
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == (
-        'The data cannot be used to train: '
-        'train: images without a line in the label file: 1; '
-        'train: missing images: 1; '
-        'train: problems with the image list: 2; '
-        'train: unreadable images: 1; '
-        'val: masks of another size than the image: 1; '
-        'val: missing masks: 1; '
-        'val: unreadable masks or with values of no class: 1.')
+    assert lines[-1] == ('The data cannot be used to train: '
+                         'train: images without a line in the label file: 1; '
+                         'train: missing images: 1; '
+                         'train: problems with the image list: 2; '
+                         'train: unreadable images: 1; '
+                         'val: missing masks: 1; val: wrong masks: 2.')
     rows = [[cell.strip() for cell in line.strip('│').split('│')]
             for line in lines if '│' in line]
     for row in (['images', '14', '5'], ['without anything fatal', '11', '2'],
@@ -176,7 +172,7 @@ def test_wrong_masks_to_train_on_are_no_obstacle(config):
         'images without a line in the label file':
         ['good', 'nomask', 'scaled', 'seven']
     }
-    assert kinds(found)['masks of another size than the image'] == ['scaled']
+    assert kinds(found)['wrong masks'] == ['scaled', 'seven']
 
 
 def test_all_wrong_lines_of_the_label_file(config, tmp_path):
@@ -211,7 +207,7 @@ def test_images_that_are_not_told_apart(config, tmp_path):
 
 @pytest.mark.parametrize('label_file, option, kind, text', [
     (None, '', 'problems with the label file', 'no such label file'),
-    ('', 'label_file=', 'problems with the classes', 'needs to know its cl'),
+    ('', 'label_file=', 'problems with the classes', 'lists no classes'),
     ('cat: dog\n', '', 'problems with the classes', 'lists no classes'),
     ('# cat,cat\n', '', 'problems with the label file', 'listed twice'),
     ('# cat\n', 'metainfo.classes=cat,dog', 'problems with the classes',

@@ -17,7 +17,6 @@ import shlex
 import sys
 from collections import Counter
 from itertools import groupby
-from operator import attrgetter
 from statistics import median_low
 from typing import Dict, List, Optional, Sequence
 
@@ -35,22 +34,18 @@ EXAMPLES = 3  # of each kind of problem that are written out
 
 def figures(split: Split) -> dict:
     """Numbers of images; and minimum, median and maximum of their sides."""
-
-    def spread(sides):
-        return (min(sides), median_low(sides), max(sides)) if sides else None
-
+    heights, widths = [(min(sides), median_low(sides), max(sides))
+                       for sides in zip(*split.sizes)] or (None, None)
     return dict(
         images=len(split.paths),
         usable=split.usable,
-        heights=spread([height for height, _ in split.sizes]),
-        widths=spread([width for _, width in split.sizes]))
+        heights=heights,
+        widths=widths)
 
 
 def by_frequency(splits: Dict[str, Split]) -> Dict[str, List[int]]:
-    """How many images of each data set show which class.
-
-    The class that most images of the first data set show comes first.
-    """
+    """How many images of each data set show which class, the class first that
+    most images of the first data set show."""
     counts = [split.images_of for split in splits.values()]
     return {
         name: [of.get(name, 0) for of in counts]
@@ -60,8 +55,6 @@ def by_frequency(splits: Dict[str, Split]) -> Dict[str, List[int]]:
 
 def show(splits: Dict[str, Split]) -> None:
     """Print tables of the figures, and examples of what is wrong."""
-    counts = Counter((finding.kind, name) for name, split in splits.items()
-                     for finding in split.findings)
     numbers = [figures(split) for split in splits.values()]
     table = Table('', title='Images')
     classes = Table('class', title='Images that show a class')
@@ -75,28 +68,32 @@ def show(splits: Dict[str, Split]) -> None:
         table.add_row(
             f'{side}: min, median, max',
             *('{}, {}, {}'.format(*of[side] or '---') for of in numbers))
-    styles = {}  # fatal kinds first, red also if fatal in one data set only
-    for warning, kind in sorted({(not finding.fatal, finding.kind)
-                                 for split in splits.values()
-                                 for finding in split.findings}):
-        styles.setdefault(kind, 'yellow' if warning else 'red')
-    for kind, style in styles.items():
+    counts = [
+        Counter(finding.kind for finding in split.findings)
+        for split in splits.values()
+    ]
+    fatal = {of.kind for split in splits.values() for of in split.fatal()}
+    for kind in sorted(
+            set().union(*counts), key=lambda x: (x not in fatal, x)):
         table.add_row(
-            kind, *(f'{counts[kind, name]:,}' for name in splits), style=style)
-    Console().print(table)
+            kind,
+            *(f'{of[kind]:,}' for of in counts),
+            style='red' if kind in fatal else 'yellow')
     for name, images in by_frequency(splits).items():
         classes.add_row(name, *(f'{count:,}' for count in images))
+    Console().print(table)
     if any(split.usable for split in splits.values()):
         Console().print(classes)
     for name, split in splits.items():
-        for kind, of_kind in groupby(split.findings, attrgetter('kind')):
-            first, *more = of_kind
-            level = 'fatal' if first.fatal else 'warning'
-            print(f'{name}: {level}: {kind}: {len(more) + 1:,}')
-            for finding in (first, *more[:EXAMPLES - 1]):
+        for (kind, fatal), found in groupby(
+                split.findings, lambda finding: (finding.kind, finding.fatal)):
+            found = list(found)
+            level = 'fatal' if fatal else 'warning'
+            print(f'{name}: {level}: {kind}: {len(found):,}')
+            for finding in found[:EXAMPLES]:
                 print(f'  {finding.message}')
-            if len(more) >= EXAMPLES:
-                print(f'  ... and {len(more) + 1 - EXAMPLES:,} more; --json '
+            if len(found) > EXAMPLES:
+                print(f'  ... and {len(found) - EXAMPLES:,} more; --json '
                       'lists all.')
 
 
@@ -114,7 +111,6 @@ def plot(path: str, splits: Dict[str, Split]) -> None:
         axes.bar_label(bars, [f'{count:,}' for count in counts], padding=2)
         axes.set(title=f'{split}: images that show a class', xticks=[])
         axes.margins(x=0.2)  # for the numbers
-        axes.spines[['top', 'right', 'bottom']].set_visible(False)
     panels[0].set_ylim(len(rows) - 0.4, -0.6)  # the first on top
     panels[0].set_yticks(rows, map(writable, classes), parse_math=False)
     for label in panels[0].get_yticklabels():
@@ -148,12 +144,8 @@ def fix(name: str, split: Split) -> str:
 
 
 def conclude(splits: Dict[str, Split], fixed: bool) -> bool:
-    """Say in words whether the data can be trained on.
-
-    Args:
-        splits (dict[str, Split]): The data sets, examined.
-        fixed (bool): Whether it is about the lists that `fix` wrote.
-    """
+    """Say whether the data can be trained on; with `fixed`, with the lists
+    that `fix` wrote."""
     what = 'With the fixed lists, the data' if fixed else 'The data'
     reasons, warnings = [], 0
     for name, split in splits.items():
@@ -162,9 +154,8 @@ def conclude(splits: Dict[str, Split], fixed: bool) -> bool:
         if not split.usable and not counts:
             reasons.append(f'{name}: no image is left')
         broken = {finding.name for finding in split.fatal()} - {''}
-        warnings += sum(
-            not finding.fatal and not (fixed and finding.name in broken)
-            for finding in split.findings)
+        warnings += sum(not finding.fatal and finding.name not in broken
+                        for finding in split.findings)
     if reasons:
         print(f'{what} cannot be used to train: {"; ".join(reasons)}.')
     else:
@@ -174,42 +165,42 @@ def conclude(splits: Dict[str, Split], fixed: bool) -> bool:
 
 def write_json(path: str, splits: Dict[str, Split], trainable: bool) -> None:
     """Write down all figures and findings."""
-    content = dict(trainable=trainable, splits={})
-    for name, split in splits.items():
-        content['splits'][name] = dict(
+    contents = {
+        name:
+        dict(
             figures(split),
             classes=split.images_of,
             findings=[finding._asdict() for finding in split.findings])
+        for name, split in splits.items()
+    }
+    text = json.dumps(
+        dict(trainable=trainable, splits=contents),
+        indent=2,
+        ensure_ascii=False)
     with replacing(path) as unfinished:
-        unfinished.write_text(
-            json.dumps(content, indent=2, ensure_ascii=False) + '\n',
-            encoding='utf-8')
+        unfinished.write_text(text + '\n', encoding='utf-8')
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='the config file')
-    parser.add_argument(
-        '--split',
+    add = parser.add_argument
+    add('config', help='the config file')
+    add('--split',
         nargs='+',
         choices=('train', 'val', 'test'),
         default=('train', 'val'),
         help='which data sets to examine (default: train val)')
-    parser.add_argument(
-        '--workers',
+    add('--workers',
         type=int,
         default=DEFAULT_WORKERS,
         help='number of threads (default: %(default)s)')
-    parser.add_argument(
-        '--plot',
+    add('--plot',
         metavar='FILE.png',
         help='draw how many images show each class')
-    parser.add_argument(
-        '--json', metavar='FILE', help='write all figures and findings')
-    parser.add_argument(
-        '--fix',
+    add('--json', metavar='FILE', help='write all figures and findings')
+    add('--fix',
         action='store_true',
         help='write image lists without the broken images, beside the old '
         'ones; the exit status is then that of these lists')
@@ -217,42 +208,42 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Check what the command line names.
+def run(args: argparse.Namespace) -> bool:
+    """Check what the command line names; whether it can be trained on."""
+    cfg = launch.read_config(args.config, args.cfg_options)
+    opened = open_splits(cfg)
+    splits = {name: opened[name] for name in args.split if name in opened}
+    for name in args.split:
+        if name not in splits:
+            found = (cfg.get(f'{name}_dataloader') or {}).get('dataset')
+            found = f'a {found.type}' if found else 'not in the config'
+            print(f'{name}: skipped: {found}. Only data sets with image-level '
+                  'labels are examined.')
+    if not splits:
+        raise ValueError(f'{args.config}: no data set with image-level '
+                         'labels, such as WeakLabelDataset, in '
+                         f'{" or ".join(args.split)}: nothing to check.')
+    check(opened, list(splits), args.workers)
+    show(splits)
+    if args.plot:
+        plot(args.plot, splits)
+    if args.fix:
+        options = ' '.join(filter(None, map(fix, splits, splits.values())))
+        if options:
+            print(f'Train with --cfg-options {options}')
+    trainable = conclude(splits, args.fix)
+    if args.json:
+        write_json(args.json, splits, trainable)
+    return trainable
 
-    Returns:
-        int: 0 if it can be trained on, otherwise 1.
-    """
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Returns 0 if the data can be trained on, otherwise 1."""
     args = parse_args(argv)
     try:
-        cfg = launch.read_config(args.config, args.cfg_options)
-        opened = open_splits(cfg)
-        splits = {name: opened[name] for name in args.split if name in opened}
-        for name in args.split:
-            if name not in splits:
-                found = (cfg.get(f'{name}_dataloader') or {}).get('dataset')
-                found = f'a {found.type}' if found else 'not in the config'
-                print(f'{name}: skipped: {found}. Only data sets with '
-                      'image-level labels are examined.')
-        if not splits:
-            raise ValueError(f'{args.config}: no data set with image-level '
-                             'labels, such as WeakLabelDataset, in '
-                             f'{" or ".join(args.split)}: nothing to check.')
-        check(opened, list(splits), args.workers)
-        show(splits)
-        if args.plot:
-            plot(args.plot, splits)
-        if args.fix:
-            options = [fix(name, split) for name, split in splits.items()]
-            if any(options):
-                print(f'Train with --cfg-options '
-                      f'{" ".join(filter(None, options))}')
-        trainable = conclude(splits, args.fix)
-        if args.json:
-            write_json(args.json, splits, trainable)
+        return 0 if run(args) else 1
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
-    return 0 if trainable else 1
 
 
 if __name__ == '__main__':

@@ -27,18 +27,11 @@ LABEL_FILE = 'problems with the label file'
 
 
 class Finding(NamedTuple):
-    """Something that is wrong.
-
-    Attributes:
-        kind (str): What tables call it.
-        name (str): The image; '' for what is wrong with the data set itself.
-        message (str): What was found where, and what to do.
-        fatal (bool): Whether it stops the training or validation.
-    """
-    kind: str
-    name: str
-    message: str
-    fatal: bool = True
+    """Something that is wrong."""
+    kind: str  # what tables call it
+    name: str  # the image; '' for what is wrong with the data set itself
+    message: str  # what was found where, and what to do
+    fatal: bool = True  # whether it stops the training or validation
 
 
 @dataclass
@@ -78,16 +71,15 @@ def open_splits(cfg: Config) -> Dict[str, Split]:
 
 def open_split(cfg: dict) -> Split:
     """Read the classes, the image list and the label file of a data set."""
-    findings = []
+    found = {}  # by message: an unreadable label file lists no classes either
 
     def attempt(kind, read, *args):
         """Report what cannot be read, and return what can."""
         try:
             return read(*args)
         except (OSError, ValueError) as error:
-            findings.extend(
-                Finding(kind, '', problem)
-                for problem in getattr(error, 'problems', [str(error)]))
+            for problem in getattr(error, 'problems', [str(error)]):
+                found[problem] = Finding(kind, '', problem)
             return getattr(error, 'rest', None)
 
     lazy = {**cfg, 'lazy_init': True, 'pipeline': []}
@@ -105,28 +97,20 @@ def open_split(cfg: dict) -> Split:
         step.get('type') in ('LoadMask', LoadMask)
         for step in cfg.get('pipeline', ()))
     has_masks = 'seg_map_path' in dataset.data_prefix
+    findings = list(found.values())
     if loads_masks and not has_masks:
         findings.append(
             Finding(
                 'problems with the folder of masks', '',
                 "data_prefix has no 'seg_map_path', and the pipeline has "
                 'LoadMask: add the one, or take out the other.'))
-    # A label file that cannot be read is found twice: it lists the classes.
-    findings = list({finding.message: finding
-                     for finding in findings}.values())
     return Split(dataset, has_masks and (loads_masks or dataset.test_mode),
                  paths, labels, tags, dict.fromkeys(classes, 0), findings)
 
 
 def check(splits: Dict[str, Split], names: Sequence[str],
           workers: int) -> None:
-    """Examine all images of some of the data sets.
-
-    Args:
-        splits (dict[str, Split]): All data sets of the config.
-        names (Sequence[str]): Those to examine: changed in place.
-        workers (int): Number of threads.
-    """
+    """Examine all images of the data sets `names`, changed in place."""
     label_files = set()
     for name in names:
         split = splits[name]
@@ -160,32 +144,28 @@ def check(splits: Dict[str, Split], names: Sequence[str],
 def examine(split: Split, name: str) -> tuple:
     """Open the files of an image, as training and validation do.
 
-    Args:
-        split (Split): The data set; it is not changed.
-        name (str): The image.
-
     Returns:
         tuple: Its height and width, or None if it cannot be read; its tags,
         or the classes in its mask if the label file has no line for it; and
         what is wrong with it.
     """
     dataset, path = split.dataset, split.paths[name]
-    info = dataset.image_info(name, path)
-    mask_path, tags = info.get('seg_map_path'), split.tags.get(composed(name))
-    size, shown, findings = None, None, []
+    sample = dataset.image_info(name, path)
+    mask_path = sample.get('seg_map_path')
+    tags, shown, findings = split.tags.get(composed(name)), None, []
 
     def found(kind, message, fatal=True):
         findings.append(Finding(kind, name, message, fatal))
 
     try:
-        loader = LoadWeakImage(backend_args=dataset.backend_args)
-        size = loader.transform(dict(info))['img_shape']
-        if min(size) < MIN_SIZE:
-            found(f'images smaller than {MIN_SIZE} pixels',
-                  f'{path}: height and width are {size}.', False)
+        LoadWeakImage(backend_args=dataset.backend_args)(sample)
     except (OSError, ValueError) as error:
         missing = isinstance(error, FileNotFoundError)
         found('missing images' if missing else 'unreadable images', str(error))
+    size = sample.get('img_shape')
+    if size and min(size) < MIN_SIZE:
+        found(f'images smaller than {MIN_SIZE} pixels',
+              f'{path}: height and width are {size}.', False)
 
     if tags == ():
         found('images without any tag', f'{path}: no tags.', False)
@@ -197,31 +177,23 @@ def examine(split: Split, name: str) -> tuple:
 
     if mask_path and split.images_of:
         try:
-            loader = LoadMask(backend_args=dataset.backend_args)
-            mask = loader.transform(info)['gt_seg_map']
-            shown = set(tags_in_mask(mask, list(split.images_of)))
-            if size and mask.shape != size:
-                found(
-                    'masks of another size than the image',
-                    f'{mask_path}: height and width are {mask.shape}, those '
-                    f'of {path} are {size}: make the mask again, without '
-                    'resizing.', split.needs_masks)
+            LoadMask(backend_args=dataset.backend_args)(sample)
+            shown = set(
+                tags_in_mask(sample['gt_seg_map'], list(split.images_of)))
         except FileNotFoundError as error:
             if split.needs_masks:
                 found('missing masks', str(error))
         except (OSError, ValueError) as error:
-            found('unreadable masks or with values of no class', str(error),
-                  split.needs_masks)
+            found('wrong masks', str(error), split.needs_masks)
     if None not in (tags, shown):
         # Tags of classes that `metainfo` leaves out are none.
-        wanted = split.images_of.keys() & tags
-        not_tagged, not_shown = shown - wanted, wanted - shown
-        if not_tagged:
-            found('images whose mask shows a class that is no tag',
-                  f'{mask_path}: {", ".join(sorted(not_tagged))}.', False)
-        if not_shown:
-            found('images with a tag that is not in the mask',
-                  f'{mask_path}: {", ".join(sorted(not_shown))}.', False)
+        tagged = split.images_of.keys() & tags
+        for kind, names in (('images whose mask shows a class that is no tag',
+                             shown - tagged),
+                            ('images with a tag that is not in the mask',
+                             tagged - shown)):
+            if names:
+                found(kind, f'{mask_path}: {", ".join(sorted(names))}.', False)
     return size, (shown or ()) if tags is None else tags, findings
 
 
@@ -253,11 +225,8 @@ def unused_lines(split: Split, splits: Iterable[Split]) -> List[Finding]:
 
 
 def overlap(train: Split, other: Split) -> List[Finding]:
-    """Find the images of another data set that are trained on, too.
-
-    Images count as the same if their files are: in different folders there
-    can be different images of the same name.
-    """
+    """Find the images of another data set that are trained on, too: the files,
+    as different folders can have different images of the same name."""
     trained = set(map(osp.normpath, train.paths.values()))
     return [
         Finding('training images that are in here, too', name,
