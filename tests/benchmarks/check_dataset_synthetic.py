@@ -49,13 +49,9 @@ def write_photograph(rng, path):
     image.filter(ImageFilter.GaussianBlur(0.7)).save(path, quality=90)
 
 
-def write_synthetic(root, num_images, seed=0):
-    """Write images, labels, image list and config.
-
-    Returns:
-        tuple: The path of the config, and the number of broken images.
-    """
-    rng = np.random.default_rng(seed)
+def write_synthetic(root, num_images):
+    """Write the data; return the config and the number of broken images."""
+    rng = np.random.default_rng(0)
     for folder in ('distinct', 'images'):
         (root / folder).mkdir(parents=True)
     sources = [root / f'distinct/{i}.jpg' for i in range(DISTINCT)]
@@ -81,12 +77,7 @@ def write_synthetic(root, num_images, seed=0):
 
 
 def measure(config, workers):
-    """Run the check.
-
-    Returns:
-        dict: Seconds from start to end, the most memory that was held in MB
-        (on Linux), and how many broken images were found.
-    """
+    """Run the check: its time, its memory in MB, and what it finds."""
     found = config.with_name('check.json')
     options = f'--split train --workers {workers} --json {found}'.split()
     start = time.monotonic()
@@ -112,9 +103,14 @@ def main(argv=None):
     parser.add_argument('--workers', type=int, default=2)
     args = parser.parse_args(argv)
     config, num_broken = write_synthetic(args.folder, args.images)
-    figures = dict(images=args.images, broken=num_broken, workers=args.workers)
-    figures.update(measure(config, args.workers))
-    print(json.dumps(figures, indent=2))
+    print(
+        json.dumps(
+            dict(
+                images=args.images,
+                broken=num_broken,
+                workers=args.workers,
+                **measure(config, args.workers)),
+            indent=2))
 
 
 if __name__ == '__main__':

@@ -21,7 +21,6 @@ def test_read_image_list(tmp_path):
 @pytest.mark.parametrize('text, message', [
     (' \n\n', 'train.txt: names no image'),
     ('a\nb\n\na\n', "train.txt:4: 'a' stands in line 1 already"),
-    ('a\n../up\n', 'train.txt:2: .* leads out of'),
     ('a/../../up\n', 'train.txt:1: .* leads out of'),
     ('/etc/a\n', 'train.txt:1: .* leads out of'),
     ('..\\up\n', 'train.txt:1: .* leads out of'),
@@ -38,11 +37,6 @@ def test_image_list_in_another_encoding(tmp_path):
     path.write_bytes('m\u00e9\n'.encode('latin-1'))
     with pytest.raises(ValueError, match='train.txt: not a text file in UTF-'):
         read_image_list(str(path))
-
-
-def test_missing_image_list(tmp_path):
-    with pytest.raises(FileNotFoundError, match='train.txt: no such image li'):
-        read_image_list(str(tmp_path / 'train.txt'))
 
 
 @pytest.mark.parametrize('folder', ['none', '.'])
@@ -100,14 +94,6 @@ def test_find_files(tmp_path):
     }
 
 
-def test_files_that_nobody_asks_for_do_no_harm(tmp_path):
-    for name in ('a.jpg', 'a.png', 'b.jpg'):
-        (tmp_path / name).touch()
-    root = str(tmp_path)
-    assert len(find_files(root, ['a'], ('.png', ))) == 1
-    assert list(find_files(root, ['b'], IMAGE_SUFFIXES)) == ['b']
-
-
 def test_all_images_that_are_not_told_apart(tmp_path):
     for name in ('a.jpg', 'a.png', 'b.jpg', 'c.bmp', 'c.BMP', 'd.webp'):
         (tmp_path / name).touch()
@@ -118,11 +104,6 @@ def test_all_images_that_are_not_told_apart(tmp_path):
     assert [
         text.split(': ')[1].split(' ')[0] for text in error.value.problems
     ] == ["'a.jpg'", "'c.BMP'"]
-
-
-def test_by_stem():
-    tags = {'a.jpg': 1, 'b': 2, 'b.png': 2, 'c.d': 3}
-    assert by_stem('labels', tags) == {**tags, 'a': 1}
 
 
 def test_by_stem_of_contradictions():

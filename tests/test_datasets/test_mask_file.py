@@ -33,10 +33,6 @@ def test_one_bit_and_sixteen_bit(tmp_path):
     np.testing.assert_array_equal(mask, MASK)
 
 
-def test_one_column_keeps_its_shape(tmp_path):
-    assert read_mask(save(tmp_path / 'm.png', MASK[:, :1]), 3).shape == (2, 1)
-
-
 @pytest.mark.parametrize(
     'array, message',
     [

@@ -69,11 +69,7 @@ def write_mask(path, height, width, tags):
 
 
 def write_broken(root):
-    """Write the data set and a config, and return the config's path.
-
-    Args:
-        root (Path): An empty folder.
-    """
+    """Write the data set and a config, and return the config's path."""
     for folder in ('images', 'masks', 'lists'):
         (root / folder).mkdir()
     lines = ['# ' + ','.join(CLASSES), 'gone: dog']

@@ -32,10 +32,10 @@ def run(config, *args):
     return tool.main([str(config), '--workers', '2', *args])
 
 
-def check(config, *args, split='train'):
+def check(config, *args, split='train', examined=()):
     """What is found out about one of the data sets."""
     path = config.with_name('found.json')
-    run(config, '--json', str(path), '--split', split, *args)
+    run(config, '--json', str(path), '--split', *(examined or [split]), *args)
     return json.loads(path.read_text())['splits'][split]
 
 
@@ -119,10 +119,9 @@ def test_output(config, tmp_path, capsys, monkeypatch):
                          'val: missing masks: 1; val: wrong masks: 2.')
     rows = [[cell.strip() for cell in line.strip('│').split('│')]
             for line in lines if '│' in line]
-    for row in (['images', '14', '5'], ['without anything fatal', '11', '2'],
-                ['heights: min, median, max', '30, 40, 60',
-                 '40, 40, 40'], ['unreadable images', '1',
-                                 '0'], ['classes without images', '1', '1'],
+    for row in (['images', '14', '5'
+                 ], ['heights: min, median, max', '30, 40, 60',
+                     '40, 40, 40'], ['unreadable images', '1', '0'],
                 ['training images that are in here, too', '0', '1']):
         assert row in rows
     assert rows[-3:] == [['cat', '8', '2'], ['dog', '3', '0'],
@@ -154,15 +153,14 @@ def test_lines_without_an_image(config, tmp_path):
 
 
 def test_overlap(config):
-    run(config, '--json', str(config.with_name('both.json')))
-    found = json.loads(config.with_name('both.json').read_text())
     overlap = 'training images that are in here, too'
-    assert kinds(found['splits']['val'])[overlap] == ['cat0']
+    found = check(config, split='val', examined=['train', 'val'])
+    assert kinds(found)[overlap] == ['cat0']
     # the same names in another folder are other images
-    run(config, '--json', str(config.with_name('both.json')), '--cfg-options',
-        'val_dataloader.dataset.data_prefix.img_path=masks')
-    found = json.loads(config.with_name('both.json').read_text())
-    assert overlap not in kinds(found['splits']['val'])
+    other = 'val_dataloader.dataset.data_prefix.img_path=masks'
+    found = check(
+        config, '--cfg-options', other, split='val', examined=['train', 'val'])
+    assert overlap not in kinds(found)
 
 
 def test_wrong_masks_to_train_on_are_no_obstacle(config):
@@ -229,16 +227,6 @@ def test_classes(config, tmp_path, label_file, option, kind, text):
     assert run(config, '--fix', '--split', 'train', *option) == 1
 
 
-def test_classes_of_a_selection(config):
-    """Tags of classes that metainfo leaves out are no mistakes."""
-    dataset = 'train_dataloader.dataset'
-    found = check(config, '--cfg-options',
-                  f'{dataset}.type=PascalVOCWeakDataset',
-                  f'{dataset}.metainfo.classes=background,cat')
-    assert found['classes'] == dict(cat=8)
-    assert 'problems with the label file' not in kinds(found)
-
-
 @pytest.mark.parametrize('content, text', [('', 'names no image'),
                                            (None, 'no such image list')])
 def test_no_images(config, tmp_path, content, text):
@@ -249,6 +237,16 @@ def test_no_images(config, tmp_path, content, text):
     assert set(kinds(found)) == {'problems with the image list', UNUSED}
     assert (found['heights'], found['usable']) == (None, 0)
     assert run(config, '--fix', '--split', 'train') == 1
+
+
+def test_classes_of_a_selection(config):
+    """Tags of classes that metainfo leaves out are no mistakes."""
+    dataset = 'train_dataloader.dataset'
+    found = check(config, '--cfg-options',
+                  f'{dataset}.type=PascalVOCWeakDataset',
+                  f'{dataset}.metainfo.classes=background,cat')
+    assert found['classes'] == dict(cat=8)
+    assert 'problems with the label file' not in kinds(found)
 
 
 def test_masks_that_are_loaded_from_nowhere(config):
@@ -282,7 +280,6 @@ def test_fix_what_has_no_list(config, tmp_path, capsys):
     assert names == sorted(KEPT_TRAIN)  # 'good' has no line in the label file
     option = 'train_dataloader.dataset.ann_file=train.fixed.txt'
     assert option in capsys.readouterr().out
-    assert run(config, '--split', 'train', '--cfg-options', option) == 0
 
 
 def test_what_no_list_can_fix(config, tmp_path, capsys):
@@ -325,15 +322,12 @@ def test_plot(config, tmp_path, capsys):
 @pytest.mark.filterwarnings('error:Glyph')
 def test_plot_of_names_that_no_font_or_only_mathematics_can_write(
         config, tmp_path):
-    pictures = []
-    for name in ('\U000f0001', '\U000f0002', 'a$_2$', 'a$_$'):
+    pictures = set()
+    for name in ('\U000f0001', '\U000f0002', 'a$_$'):
         (tmp_path / 'image_labels.txt').write_text(f'# {name}\n', 'utf-8')
         run(config, '--plot', str(tmp_path / 'check.png'))
-        pictures.append((tmp_path / 'check.png').read_bytes())
-    assert len(set(pictures)) == 4
-    (tmp_path / 'image_labels.txt').unlink()
-    with pytest.raises(SystemExit, match='no classes to plot'):
-        run(config, '--plot', str(tmp_path / 'check.png'))
+        pictures.add((tmp_path / 'check.png').read_bytes())
+    assert len(pictures) == 3
 
 
 def test_other_data_sets(config, capsys):
@@ -345,8 +339,3 @@ def test_other_data_sets(config, capsys):
     with pytest.raises(SystemExit, match='nothing to check'):
         run(config, '--split', 'train', 'test', '--cfg-options', other)
     assert 'test: skipped: not in the config.' in capsys.readouterr().out
-
-
-def test_no_config(config):
-    with pytest.raises(SystemExit, match='no such config file'):
-        run(config.with_name('nothing.py'))

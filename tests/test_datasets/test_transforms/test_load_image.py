@@ -39,25 +39,17 @@ def load(path, **kwargs):
     ('a.jpg', 'RGB', RGB),
     ('a.jpg', 'L', (GRAY, ) * 3),
     ('a.jpg', 'CMYK', RGB),
-    ('a.png', 'RGB', RGB),
-    ('a.png', 'L', (GRAY, ) * 3),
     ('a.png', 'LA', (GRAY, ) * 3),
     ('a.png', 'RGBA', RGB),
     ('a.png', 'P', RGB),
-    ('a.png', 'I;16', None),
-    ('a.png', '1', None),
-    ('a.bmp', 'RGB', RGB),
+    ('a.gif', 'P', RGB),
+    ('a.png', '1', (255, ) * 3),
 ])
 def test_every_colour_type_becomes_bgr(tmp_path, name, mode, colour):
-    if mode == 'I;16':
-        array = np.full((12, 20), GRAY * 257, np.uint16)
-        picture, colour = Image.fromarray(array), (GRAY, ) * 3
-    elif mode == '1':
-        picture, colour = Image.new('1', (20, 12), 1), (255, ) * 3
-    elif mode == 'P':
-        picture = image().quantize()
+    if mode == '1':
+        picture = Image.new('1', (20, 12), 1)
     else:
-        picture = image(mode)
+        picture = image().quantize() if mode == 'P' else image(mode)
     picture.save(tmp_path / name)
     results = load(tmp_path / name)
     assert results['img'].dtype == np.uint8
@@ -71,16 +63,6 @@ def test_transparent_pixels_keep_their_colour(tmp_path):
     Image.new('RGBA', (4, 4), RGB + (0, )).save(tmp_path / 'a.png')
     img = load(tmp_path / 'a.png')['img']
     np.testing.assert_array_equal(img, np.full((4, 4, 3), RGB[::-1]))
-
-
-def test_one_pixel(tmp_path):
-    image(height=1, width=1).save(tmp_path / 'a.png')
-    assert load(tmp_path / 'a.png')['img'].tolist() == [[[50, 100, 200]]]
-
-
-def test_missing(tmp_path):
-    with pytest.raises(FileNotFoundError, match='a.jpg: no such image. Corre'):
-        load(tmp_path / 'a.jpg')
 
 
 @pytest.mark.parametrize('content, message', [
@@ -98,16 +80,6 @@ def test_broken(tmp_path, content, message):
     assert str(error.value).startswith(str(tmp_path / 'a.jpg'))
     assert 'download it again' in str(error.value)
     assert load(tmp_path / 'a.jpg', ignore_empty=True) is None
-
-
-@pytest.mark.parametrize('part', [0.2, 0.5, 0.9])
-def test_cut_off_png(tmp_path, part):
-    path = tmp_path / 'a.png'
-    noise().save(path)
-    content = path.read_bytes()
-    path.write_bytes(content[:int(part * len(content))])
-    with pytest.raises(ValueError, match='a.png: cannot be decoded'):
-        load(path)
 
 
 @pytest.mark.parametrize('options', [
@@ -158,7 +130,6 @@ def test_sixteen_bits_are_scaled_to_eight(tmp_path, suffix, channels):
 
 @pytest.mark.parametrize('name, options', [
     ('a.webp', dict(lossless=True)),
-    ('a.tif', dict()),
     ('a.tif', dict(compression='tiff_lzw')),
     ('a.ppm', dict()),
     ('a.bmp', dict()),
@@ -170,33 +141,7 @@ def test_lossless_formats_and_names(tmp_path, name, options):
         load(tmp_path / name)['img'][..., ::-1], np.array(noise()))
 
 
-def test_gif_and_palette(tmp_path):
-    """A palette's colours, also where one of them is transparent."""
-    picture = image('P')
-    picture.save(tmp_path / 'a.gif')
-    picture.save(tmp_path / 'a.png', transparency=0)
-    for name in ('a.gif', 'a.png'):
-        shown = np.array(picture.convert('RGB'))
-        np.testing.assert_array_equal(
-            load(tmp_path / name)['img'][..., ::-1], shown)
-
-
-def test_cmyk_photograph(tmp_path):
-    """Inks as Adobe writes them, inverted."""
-    smooth = noise(3, 4).resize((40, 24), Image.BILINEAR)
-    smooth.convert('CMYK').save(tmp_path / 'a.jpg', quality=100)
-    difference = load(tmp_path / 'a.jpg')['img'][..., ::-1].astype(int)
-    difference -= np.array(smooth)
-    assert abs(difference).max() <= 4
-
-
-@pytest.mark.parametrize('size', [(20000, 3), (3, 20000), (20000, 300)])
-def test_20000_pixels(tmp_path, size):
-    image(height=size[0], width=size[1]).save(tmp_path / 'a.jpg')
-    assert load(tmp_path / 'a.jpg')['img'].shape == (*size, 3)
-
-
-@pytest.mark.parametrize('suffix', ['webp', 'tif', 'bmp', 'gif'])
+@pytest.mark.parametrize('suffix', ['png', 'webp', 'tif', 'bmp', 'gif'])
 def test_other_formats_cut_off(tmp_path, suffix):
     path = tmp_path / f'a.{suffix}'
     noise().save(path)

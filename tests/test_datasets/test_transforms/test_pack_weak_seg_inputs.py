@@ -26,11 +26,6 @@ def test_pack():
     assert data_sample.img_path == 'i.jpg'
 
 
-def test_the_label_moves_with_the_sample():
-    data_sample = PackWeakSegInputs()(sample())['data_samples']
-    assert data_sample.to('meta').image_label.device.type == 'meta'
-
-
 def test_without_crop_and_label():
     results = sample()
     del results['image_label']

@@ -2,9 +2,8 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from mmcv.transforms import RandomFlip
 
-from mmseg_afa.datasets.transforms import RandomScale, WeakRandomCrop
+from mmseg_afa.datasets.transforms import WeakRandomCrop
 
 side = st.integers(1, 40)
 seeds = st.integers(0, 2**32 - 1)
@@ -49,22 +48,6 @@ def test_the_box_is_a_part_of_the_image(height, width, crop_h, crop_w, seed):
                                   results['img'][~outside][:, 1] - 1)
 
 
-@given(side, side, side, side, seeds)
-def test_after_scale_and_flip(height, width, crop_h, crop_w, seed):
-    np.random.seed(seed)
-    results = sample(height, width)
-    for transform in (RandomScale(), RandomFlip(prob=0.5),
-                      WeakRandomCrop((crop_h, crop_w))):
-        results = transform(results)
-    part, outside = inside(results)
-    assert (part > 0).all() and part.size
-    assert not results['img'][outside].any()
-    assert (results['gt_seg_map'][~outside] < 255).all()
-    assert (results['gt_seg_map'][outside] == 255).all()
-    steps = np.diff(part[..., 1].astype(int), axis=1)
-    assert (steps <= 0).all() if results['flip'] else (steps >= 0).all()
-
-
 def test_every_place_is_as_likely():
     np.random.seed(0)
     crop = WeakRandomCrop((8, 4))
@@ -74,12 +57,6 @@ def test_every_place_is_as_likely():
     for counts in (tops, lefts):
         assert counts.shape == (5, )
         assert abs(counts - 400).max() < 80  # 4.5 standard deviations
-
-
-def test_huge_image():
-    image = np.ones((3, 100_000, 3), np.uint8)
-    results = WeakRandomCrop(16)(dict(img=image))
-    assert results['img'].sum() == 3 * 16 * 3
 
 
 def test_the_image_is_copied():
