@@ -2,11 +2,9 @@
 """Images that break after the data set was built."""
 import numpy as np
 import pytest
-from mmengine.dataset import pseudo_collate
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from PIL import Image
-from torch.utils.data import DataLoader
 
 from mmseg_afa.datasets import WeakLabelDataset
 from mmseg_afa.datasets.transforms.load_image import BrokenImageError
@@ -75,26 +73,6 @@ def test_skipped_and_counted(make, tmp_path):
             ] == ['1 of 8 images so far.', '2 of 8 images so far.']
     assert '3.jpg: the JPEG file is cut off' in lines[0]
     assert '4.jpg: no such image' in lines[1]
-
-
-def test_in_the_middle_of_an_epoch(make, tmp_path):
-    dataset = make(broken_files='skip')
-    loader = iter(
-        DataLoader(
-            dataset,
-            batch_size=2,
-            sampler=[0, 1] * 20 + [6, 7] * 4,  # these are read much later
-            num_workers=2,
-            collate_fn=pseudo_collate))
-    next(loader)
-    for i in (6, 7):
-        cut(tmp_path / f'{i}.jpg')
-    names = [
-        sample.img_path.rpartition('/')[2] for batch in loader
-        for sample in batch['data_samples']
-    ]
-    assert len(names) == 46
-    assert {'6.jpg', '7.jpg'}.isdisjoint(names)
 
 
 def test_too_many(make, tmp_path):

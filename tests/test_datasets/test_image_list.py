@@ -3,13 +3,8 @@ import pytest
 
 from mmseg_afa.datasets.image_list import (IMAGE_SUFFIXES, DataError, by_stem,
                                            composed, find_files, find_images,
-                                           find_missing, first_few,
-                                           read_image_list, strip_image_suffix)
-
-
-def test_first_few():
-    assert first_few(['a', 'b']) == "'a', 'b'"
-    assert first_few(list('abcd')) == "'a', 'b', 'c', ... (4 in all)"
+                                           find_missing, read_image_list,
+                                           strip_image_suffix)
 
 
 def test_read_image_list(tmp_path):
@@ -60,11 +55,9 @@ def test_find_missing(tmp_path):
     ('a.jpg', 'a'),
     ('train/a b.JPEG', 'train/a b'),
     ('a.b', 'a.b'),
-    ('a.b.png', 'a.b'),
     ('v1.jpg/a', 'v1.jpg/a'),
     ('a.jpg.png', 'a.jpg'),
     ('.jpg', '.jpg'),
-    ('2007_000032', '2007_000032'),
 ])
 def test_strip_image_suffix(name, stem):
     assert strip_image_suffix(name) == stem

@@ -280,9 +280,8 @@ def test_coco_metainfo():
     assert len(set(map(tuple, palette))) == 81
 
 
-@pytest.mark.parametrize('folder', ['train2014', 'JPEGImages/train'])
-def test_coco_layouts(tmp_path, folder):
-    name = 'COCO_train2014_000000000009'
+def test_coco_layout(tmp_path):
+    name, folder = 'COCO_train2014_000000000009', 'JPEGImages/train'
     (tmp_path / folder).mkdir(parents=True)
     (tmp_path / folder / f'{name}.jpg').touch()
     (tmp_path / 'train.txt').write_text(name)
