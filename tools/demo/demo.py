@@ -69,13 +69,17 @@ def table(scores: dict, baseline: dict) -> str:
     return '\n'.join(lines)
 
 
-def main() -> None:
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         '--baseline',
         action='store_true',
         help='train without affinity and PAR, and store the scores')
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
     start = time.time()
     config = BASELINE_CONFIG if args.baseline else CONFIG
     work_dir = ROOT / 'work_dirs' / config.stem
