@@ -16,84 +16,66 @@ import os.path as osp
 import posixpath
 import re
 from collections import Counter
-from inspect import signature
-from typing import (Callable, Dict, List, Mapping, NamedTuple, Optional,
-                    Sequence)
+from typing import Dict, List, Mapping, Optional, Sequence
 
 from label_readers import (read_coco, read_folders, read_masks, read_onehot,
                            read_xml)
-from label_tables import read_csv, read_json, read_utf8
+from label_tables import read_csv, read_json
 
 from mmseg_afa.datasets import (COCO2014WeakDataset, PascalVOCWeakDataset,
                                 read_label_file, write_label_file)
 from mmseg_afa.datasets.image_list import (by_stem, check_name, composed,
                                            first_few, read_image_list,
-                                           strip_image_suffix)
+                                           read_text, strip_image_suffix)
 from mmseg_afa.datasets.label_file import (check_classes, explain_all_unknown,
                                            unknown_tags)
-from mmseg_afa.utils import DEFAULT_WORKERS
 
 KNOWN_CLASSES = dict(
     voc=PascalVOCWeakDataset.METAINFO['classes'][1:],
     coco=COCO2014WeakDataset.METAINFO['classes'][1:])
-VOC_LIST = ('ImageSets/Segmentation/trainaug.txt', )
-UNWRITABLE = re.compile('[\r\n\ud800-\udfff]')
+VOC_LIST = 'ImageSets/Segmentation/trainaug.txt'
 
-
-class Source(NamedTuple):
-    """What --from can name: a reader, and defaults of other options."""
-    read: Callable
-    path: Optional[str] = None
-    classes: Optional[str] = None
-    lists: Sequence[str] = ()
-
-
-SOURCES = dict(
-    masks=Source(read_masks, 'SegmentationClassAug', 'voc', VOC_LIST),
-    xml=Source(read_xml, 'Annotations', 'voc', VOC_LIST),
-    coco=Source(read_coco),
-    csv=Source(read_csv),
-    json=Source(read_json),
-    text=Source(read_label_file),
-    folders=Source(read_folders, 'JPEGImages'),
-    onehot=Source(read_onehot, 'cls_labels_onehot.npy', 'voc'))
+# How to read each source, and its defaults of --file, --classes and --list.
+READERS = dict(
+    masks=lambda path, args, names, classes: read_masks(path, names, classes),
+    xml=lambda path, args, names, _: read_xml(path, names, args.difficult),
+    coco=lambda path, args, *_: read_coco(path, args.crowd),
+    csv=lambda path, args, *_: read_csv(path, args.delimiter),
+    json=lambda path, *_: read_json(path),
+    text=lambda path, *_: read_label_file(path),
+    folders=lambda path, *_: read_folders(path),
+    onehot=lambda path, args, _, classes: read_onehot(path, classes))
+PATHS = dict(
+    masks='SegmentationClassAug',
+    xml='Annotations',
+    folders='JPEGImages',
+    onehot='cls_labels_onehot.npy')
+CLASSES = dict(masks='voc', xml='voc', onehot='voc')
+LISTS = dict(masks=[VOC_LIST], xml=[VOC_LIST])
+# Options that are for one source only.
+SOURCE_OF = dict(difficult='xml', crowd='coco', delimiter='csv')
 
 
 def make_label_file(args: argparse.Namespace) -> None:
-    """Make the label file that the command line describes.
-
-    Raises:
-        OSError: If a file is missing.
-        ValueError: If a file is broken, a tag is no class, or an option is
-            not for this source.
-    """
-    source = SOURCES[args.source]
-    path = args.path or source.path
-    if path is None:
+    """Make the label file that the command line describes."""
+    for option, source in SOURCE_OF.items():
+        if getattr(args, option) and args.source != source:
+            raise ValueError(f'--{option} is not for --from {args.source}: '
+                             'leave it out.')
+    if not (args.path or args.source in PATHS):
         raise ValueError(f'--from {args.source} needs to know what to read: '
                          'give --file, from DATA_ROOT on.')
-    path = osp.join(args.data_root, path)
-    takes = signature(source.read).parameters
-    options = {
-        key: getattr(args, key)
-        for key in ('difficult', 'crowd', 'delimiter') if getattr(args, key)
-    }
-    for key in options:
-        if key not in takes:
-            raise ValueError(f'--{key} is not for --from {args.source}: leave '
-                             'it out.')
-    classes = args.classes or source.classes
+    path = osp.join(args.data_root, args.path or PATHS[args.source])
+    classes = args.classes or CLASSES.get(args.source)
     classes = classes and class_list(classes, args.data_root)
-    names = list(
-        dict.fromkeys(
-            strip_image_suffix(name) for file in args.lists or source.lists
-            for name in read_image_list(osp.join(args.data_root, file))))
-    options.update(classes=classes, names=names, workers=args.workers)
-    listed, labels = source.read(
-        path, **{key: options[key]
-                 for key in options if key in takes})
-
+    names = [
+        strip_image_suffix(name)
+        for file in args.lists or LISTS.get(args.source, ())
+        for name in read_image_list(osp.join(args.data_root, file))
+    ]
+    listed, labels = READERS[args.source](path, args, names, classes)
     labels = select_images(path, labels, names)
+
     found = sorted({tag for tags in labels.values() for tag in tags})
     known = classes or listed or found
     if not known:
@@ -117,24 +99,18 @@ def make_label_file(args: argparse.Namespace) -> None:
 
 def select_images(where: str, labels: Mapping[str, Sequence[str]],
                   names: Sequence[str]) -> Dict[str, List[str]]:
-    """Name images as image lists do, and take those of a list, or all sorted.
+    """The tags of the images in a list, or of all, sorted, if it is empty.
 
-    Args:
-        where (str): The source, for messages.
-        labels (Mapping[str, Sequence[str]]): The tags of each image. The
-            names may have a suffix, './' and backslashes.
-        names (Sequence[str]): The list, without suffixes; empty for all.
-
-    Raises:
-        ValueError: If images are missing, or a name cannot be used.
+    The names in the labels may have a suffix, './' and backslashes; those in
+    the list have no suffix.
     """
     tags = {}
     for text, found in labels.items():
         name = posixpath.normpath(text.strip().replace('\\', '/'))
         check_name(where, name)
-        if name == '.' or UNWRITABLE.search(name):
+        if re.search('[\r\n\ud800-\udfff]', name):
             raise ValueError(f'{where}: {text!r} cannot be the name of an '
-                             'image: write its path, in one line of UTF-8.')
+                             'image: rename it, in one line of UTF-8.')
         tags[name] = sorted({*tags.get(name, ()), *found})
     if not tags:
         raise ValueError(f'{where}: names no image.')
@@ -172,24 +148,13 @@ def class_list(text: str, folder: str) -> Sequence[str]:
     """The classes that --classes means; a file's path starts at the folder."""
     if text in KNOWN_CLASSES:
         return KNOWN_CLASSES[text]
-    where, names = '--classes', text.split(',')
+    where, separator = '--classes', ','
     if text.endswith('.txt'):
-        where = osp.join(folder, text)
-        names = read_utf8(where).split('\n')
-    classes = [name.strip() for name in names if name.strip()]
-    if not classes:
-        raise ValueError(f'{where}: names no class.')
+        where, separator = osp.join(folder, text), '\n'
+        text = read_text(where, 'no such list of classes.')
+    classes = re.split(rf'\s*{separator}\s*', text.strip())
     check_classes(where, classes)
     return classes
-
-
-def delimiter(text: str) -> str:
-    """An argparse type: the character between columns."""
-    text = {'tab': '\t', '\\t': '\t'}.get(text, text)
-    if len(text) != 1 or text in '\r\n"':
-        raise argparse.ArgumentTypeError(
-            f"{text!r} must be one character, or 'tab'")
-    return text
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -202,7 +167,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument(
         '--from',
         dest='source',
-        choices=tuple(SOURCES),
+        choices=tuple(READERS),
         default='masks',
         help='what tells the tags (default: masks)')
     parser.add_argument(
@@ -217,7 +182,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         dest='lists',
         nargs='+',
         help='image lists: which images to write (default: for masks and xml '
-        f'{VOC_LIST[0]}, else all)')
+        f'{VOC_LIST}, else all)')
     parser.add_argument(
         '--out',
         default='image_labels.txt',
@@ -236,14 +201,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
             help=f'{what} (default: keep)')
     parser.add_argument(
         '--delimiter',
-        type=delimiter,
+        choices=(',', ';', '|', ' ', 'tab'),
         help='csv: what stands between columns (default: the comma, '
         'semicolon or tab in the first line)')
-    parser.add_argument(
-        '--workers',
-        type=int,
-        default=DEFAULT_WORKERS,
-        help='masks and xml: number of threads (default: %(default)s)')
     return parser.parse_args(argv)
 
 

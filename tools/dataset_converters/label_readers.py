@@ -2,20 +2,11 @@
 """Read tags from masks, annotations, folders and one-hot labels.
 
 image_labels.py is the command, and label_tables.py reads CSV and JSON. Each
-reader takes a path and some of these options:
-
-    names (Sequence[str]): The images to read, where each has a file.
-    classes (Sequence[str]): The foreground classes, id 1 first.
-    workers (int): Number of threads.
-    difficult, crowd (str): 'drop' leaves out objects that are marked as
-        difficult, or annotations of crowds; 'keep' does not.
-
-It returns the classes that the source lists, or None, and the tags of each
+reader returns the classes that the source lists, or None, and the tags of each
 image. A missing file is a FileNotFoundError and a broken one a ValueError.
 """
 import os.path as osp
 import pickle
-from collections import Counter
 from typing import BinaryIO, Callable, Dict, Sequence
 from xml.etree import ElementTree
 
@@ -25,14 +16,12 @@ from mmengine import fileio
 
 from mmseg_afa.datasets.image_list import first_few, strip_image_suffix
 from mmseg_afa.datasets.mask_file import read_mask, tags_in_mask
-from mmseg_afa.utils import DEFAULT_WORKERS, parallel_map
+from mmseg_afa.utils import parallel_map
 
 NO_CLASS = 'background'  # a folder of images without tags
 
-# All that a one-hot file may call: the functions in numpy's own pickles, and
-# the one for bytes that Python 3 wrote for Python 2.
-MODULES = ('numpy', 'numpy.core.multiarray', 'numpy._core.multiarray',
-           '_codecs')
+# All that a one-hot file may call, whatever module it names: the functions in
+# numpy's own pickles, and the one for bytes that Python 3 wrote for Python 2.
 FUNCTIONS = dict(
     ndarray=np.ndarray,
     dtype=np.dtype,
@@ -41,22 +30,19 @@ FUNCTIONS = dict(
     encode=lambda text, _: text.encode('latin-1'))
 
 
-def read_masks(folder: str,
-               names: Sequence[str],
-               classes: Sequence[str],
-               workers: int = DEFAULT_WORKERS) -> Read:
+def read_masks(folder: str, names: Sequence[str],
+               classes: Sequence[str]) -> Read:
     """The classes that have a pixel in the mask NAME.png."""
 
     def read(path):
         return tags_in_mask(read_mask(path, len(classes) + 1), classes)
 
-    return classes, _read_each(read, folder, names, '.png', workers)
+    return classes, _read_each(read, folder, names, '.png')
 
 
 def read_xml(folder: str,
              names: Sequence[str],
-             difficult: str = 'keep',
-             workers: int = DEFAULT_WORKERS) -> Read:
+             difficult: str = 'keep') -> Read:
     """The objects in the annotation NAME.xml, as VOC writes it."""
 
     def read(path):
@@ -68,11 +54,11 @@ def read_xml(folder: str,
                              f'({error}). Copy it again.') from error
         return [
             item.findtext('name', '').strip() for item in objects
-            if difficult == 'keep'
+            if difficult != 'drop'
             or item.findtext('difficult', '').strip() != '1'
         ]
 
-    return None, _read_each(read, folder, names, '.xml', workers)
+    return None, _read_each(read, folder, names, '.xml')
 
 
 def read_coco(path: str, crowd: str = 'keep') -> Read:
@@ -89,35 +75,30 @@ def read_coco(path: str, crowd: str = 'keep') -> Read:
                     f'{path}: annotations[{number}]: belongs to image '
                     f'{image!r} and category {category!r}, but the file does '
                     'not list both.')
-            if crowd == 'keep' or not item.get('iscrowd'):
+            if crowd != 'drop' or not item.get('iscrowd'):
                 labels[images[image]].append(categories[category])
-        return [categories[number] for number in sorted(categories)], labels
     except (AttributeError, KeyError, TypeError) as error:
         found = f'no {error}' if isinstance(error, KeyError) else error
         raise ValueError(
             f'{path}: not in the format of COCO: {found}. Give a file with '
             'images, annotations and categories, as '
             'instances_train2014.json.') from error
+    return [categories[number] for number in sorted(categories)], labels
 
 
 def read_folders(folder: str) -> Read:
     """The folder that the image is in: cat/1.jpg, dog/outdoors/2.jpg."""
-    paths = []
-    if fileio.isdir(folder):
-        paths = sorted(
-            path for path in fileio.list_dir_or_file(
-                folder, list_dir=False, recursive=True)
-            if strip_image_suffix(path) != path)
-    if not paths:
-        raise FileNotFoundError(f'{folder}: no such folder, or no image in '
-                                'it. Give it with --folder.')
-    outside = [path for path in paths if '/' not in path]
+    paths = [
+        path for path in fileio.list_dir_or_file(
+            folder, list_dir=False, recursive=True)
+        if strip_image_suffix(path) != path
+    ]
+    outside = sorted(path for path in paths if '/' not in path)
     if outside:
         raise ValueError(
             f'{folder}: in no folder of a class: {first_few(outside)}. Move '
             f'images without tags to {NO_CLASS!r}.')
-    classes = set(fileio.list_dir_or_file(folder, list_file=False))
-    classes.discard(NO_CLASS)
+    classes = {*fileio.list_dir_or_file(folder, list_file=False)} - {NO_CLASS}
     return sorted(classes), {
         path: classes & {path.partition('/')[0]}
         for path in paths
@@ -153,8 +134,8 @@ def read_onehot(path: str, classes: Sequence[str]) -> Read:
     return classes, labels
 
 
-def _read_each(read: Callable, folder: str, names: Sequence[str], suffix: str,
-               workers: int) -> Dict[str, Sequence[str]]:
+def _read_each(read: Callable, folder: str, names: Sequence[str],
+               suffix: str) -> Dict[str, Sequence[str]]:
     """Read the file of each image."""
     paths = [osp.join(folder, name + suffix) for name in names]
     missing = [path for path in paths if not osp.isfile(path)]
@@ -163,27 +144,26 @@ def _read_each(read: Callable, folder: str, names: Sequence[str], suffix: str,
             f'{len(missing)} of {len(paths)} files are missing: '
             f'{first_few(missing)}. Give their folder with --folder, other '
             'images with --list, or another source with --from.')
-    tags = list(parallel_map(read, paths, workers, 'Reading tags'))
-    return dict(zip(names, tags))
+    return dict(
+        zip(names, parallel_map(read, paths, description='Reading tags')))
 
 
 def _names(path: str, content: dict, section: str, field: str) -> dict:
     """The names in a section of a COCO file under their ids."""
-    for key in ('id', field):
-        values = Counter(item[key] for item in content[section])
-        for value, count in values.most_common(1):
-            if count > 1:
-                raise ValueError(
-                    f'{path}: {count} {section} have the {key} {value!r}: '
-                    'give each its own.')
-    return {item['id']: item[field].strip() for item in content[section]}
+    names = {}
+    for item in content[section]:
+        if item['id'] in names:
+            raise ValueError(f'{path}: several {section} have the id '
+                             f'{item["id"]!r}: give each its own.')
+        names[item['id']] = item[field].strip()
+    return names
 
 
 class _Unpickler(pickle.Unpickler):
     """Imports nothing, and knows no functions but those above."""
 
     def find_class(self, module: str, name: str) -> Callable:
-        if module not in MODULES or name not in FUNCTIONS:
+        if name not in FUNCTIONS:
             raise ValueError(f"it asks for '{module}.{name}'")
         return FUNCTIONS[name]
 
@@ -191,9 +171,7 @@ class _Unpickler(pickle.Unpickler):
 def _load_dictionary(file: BinaryIO) -> Dict[str, np.ndarray]:
     """What numpy.load(file, allow_pickle=True).item() would give."""
     np.lib.format.read_magic(file)
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    if not dtype.hasobject:
-        raise ValueError(f'it is an array of shape {shape}')
+    np.lib.format.read_array_header_1_0(file)
     # Bytes, because Python 2 made no difference between them and text.
     content = _Unpickler(file, encoding='bytes').load().item()
     return {

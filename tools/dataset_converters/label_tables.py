@@ -25,7 +25,7 @@ import re
 from reprlib import repr as short_repr
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from mmseg_afa.datasets.image_list import strip_image_suffix
+from mmseg_afa.datasets.image_list import read_text, strip_image_suffix
 
 # The classes that a file lists, or None, and the tags of each image.
 Read = Tuple[Optional[Sequence[str]], Dict[str, Sequence[str]]]
@@ -38,85 +38,57 @@ FIRST_COLUMN = (*IMAGE_FIELDS, 'image_id', 'id', '')
 # What the cells of the third form of CSV say, in lower case.
 PRESENT = ('1', '1.0', 'true')
 ABSENT = ('', '0', '0.0', 'false', '-1', '-1.0')
-NUMBERS = ('1', '1.0', '0', '0.0', '-1', '-1.0')
 
 
 def read_csv(path: str, delimiter: Optional[str] = None) -> Read:
-    """Read the tags in a CSV file.
-
-    Args:
-        path (str): The file, UTF-8.
-        delimiter (str, optional): The character between columns. Defaults to
-            the comma, semicolon or tab, whichever the first line has.
-    """
+    """The tags in a CSV file; the delimiter may be 'tab', and can be found."""
     rows = _rows(path, delimiter)
-    first = rows[0][1] if rows else ['']
-    classes, header, column = None, ['image', 'tags'], 1
+    header, first = ['image', 'tags'], rows[0][1] if rows else ['image']
     if first[0].lower() in FIRST_COLUMN:
         header, rows = first, rows[1:]
-        column = _find(f'{path}:1', ['', *header[1:]], TAG_FIELDS)
-        classes = None if column else header[1:]
     elif len(rows) > 1 and not _is_file(first[0]) and _is_file(rows[1][1][0]):
         raise ValueError(
             f'{path}:1: found {first[0]!r} above {rows[1][1][0]!r}: if this '
             'line is a header, call its first column "image"; else write all '
             'images with a suffix, or none.')
+    field = _find(f'{path}:1', header[1:], TAG_FIELDS)
     labels = {}
     for where, cells in rows:
-        tags = _tags_of_row(where, cells, header, column)
+        tags = _tags_of_row(where, cells, header, field)
         labels.setdefault(cells[0], []).extend(tags)
-    return classes, labels
+    return None if field else header[1:], labels
 
 
 def read_json(path: str) -> Read:
-    """Read the tags in a JSON file, UTF-8."""
+    """The tags in a JSON file."""
     content = load_json(path, object_pairs_hook=_without_duplicates)
     if isinstance(content, dict):
-        if {'images', 'annotations', 'categories'} <= set(content):
-            raise ValueError(f'{path}: has images, annotations and categories '
-                             'as COCO: read it with --from coco.')
         content = [
             dict(image=name, tags=tags) for name, tags in content.items()
         ]
-    if not isinstance(content, list):
-        raise ValueError(f'{path}: found {short_repr(content)}, expected '
-                         '{"a.jpg": ["cat", "dog"]}.')
     labels = {}
-    for number, record in enumerate(content, 1):
+    for number, record in enumerate(
+            content if isinstance(content, list) else [content], 1):
         where = f'{path}: record {number}'
-        fields = list(record) if isinstance(record, dict) else []
-        places = [
-            _find(where, fields, names) for names in (IMAGE_FIELDS, TAG_FIELDS)
-        ]
-        if None in places:
-            raise ValueError(f'{where}: found {short_repr(record)}, expected '
-                             '{"image": "a.jpg", "tags": ["cat"]}.')
-        name, tags = (record[fields[place]] for place in places)
-        if isinstance(tags, str):
-            tags = _split_tags(where, tags)
-        tags = [] if tags is None else tags
-        if not isinstance(tags, list) or not all(
-                isinstance(text, str) for text in (name, *tags)):
-            raise ValueError(f'{where}: found {short_repr(tags)} for '
-                             f'{short_repr(name)}, expected a name and a '
-                             'list of tags: "a.jpg", ["cat", "dog"].')
+        values = record if isinstance(record, dict) else {}
+        image = _find(where, values, IMAGE_FIELDS)
+        field = _find(where, values, TAG_FIELDS)
+        name, tags = values.get(image), values.get(field)
+        if tags is None or isinstance(tags, str):
+            tags = _split_tags(where, tags or '')
+        if not (image and field and isinstance(tags, list)
+                and all(isinstance(text, str) for text in (name, *tags))):
+            raise ValueError(
+                f'{where}: found {short_repr(record)}, expected '
+                '{"image": "a.jpg", "tags": ["cat", "dog"]} or {"a.jpg": '
+                '["cat", "dog"]}. --from coco reads annotations of COCO.')
         labels.setdefault(name, []).extend(tag.strip() for tag in tags)
     return None, labels
 
 
-def read_utf8(path: str) -> str:
-    """The text in a file, without a byte order mark."""
-    with open(path, encoding='utf-8-sig') as file:
-        try:
-            return file.read()
-        except UnicodeDecodeError as error:
-            raise ValueError(f'{path}: not a text file in UTF-8 ({error}): '
-                             'save it as UTF-8.') from error
-
-
 def load_json(path: str, **options: Callable) -> Any:
     """Read a JSON file; the options are those of :func:`json.loads`."""
-    text = read_utf8(path)
+    text = read_text(path, 'no such file. Say which with --file.')
     try:
         return json.loads(text, **options)
     except ValueError as error:
@@ -126,10 +98,9 @@ def load_json(path: str, **options: Callable) -> Any:
 
 def _rows(path: str, delimiter: Optional[str]) -> List[Tuple[str, List[str]]]:
     """File and line, and the cells, of each line that is not empty."""
-    text = read_utf8(path)
+    text = read_text(path, 'no such file. Say which with --file.')
     if delimiter is None:
-        first_line = re.sub('"[^"]*"', '',
-                            text).lstrip('\n').partition('\n')[0]
+        first_line = re.sub('"[^"]*"', '', text).lstrip('\n').split('\n')[0]
         found = [mark for mark in ',;\t' if mark in first_line]
         if len(found) != 1:
             raise ValueError(
@@ -139,7 +110,7 @@ def _rows(path: str, delimiter: Optional[str]) -> List[Tuple[str, List[str]]]:
         delimiter, = found
     reader = csv.reader(
         io.StringIO(text),
-        delimiter=delimiter,
+        delimiter='\t' if delimiter == 'tab' else delimiter,
         skipinitialspace=True,
         strict=True)
     try:
@@ -156,29 +127,25 @@ def _is_file(name: str) -> bool:
 
 
 def _find(where: str, fields: Sequence[str],
-          names: Sequence[str]) -> Optional[int]:
-    """The place of the field that has one of the names, or None."""
-    found = [i for i, field in enumerate(fields) if field.lower() in names]
+          names: Sequence[str]) -> Optional[str]:
+    """The field that has one of the names, or None."""
+    found = [field for field in fields if field.lower() in names]
     if len(found) > 1:
-        raise ValueError(
-            f'{where}: found {" and ".join(fields[i] for i in found)}, which '
-            'may mean the same: remove all of them but one.')
+        raise ValueError(f'{where}: found {" and ".join(found)}, which may '
+                         'mean the same: remove all of them but one.')
     return found[0] if found else None
 
 
 def _tags_of_row(where: str, cells: list, header: list,
-                 column: Optional[int]) -> List[str]:
+                 field: Optional[str]) -> List[str]:
     """The tags in a column or, without it, the classes that have a 1."""
-    if not cells[0]:
-        raise ValueError(f'{where}: names no image: write its name in the '
-                         'first column.')
-    goes_on = column == len(header) - 1
-    if len(cells) < len(header) or len(cells) > len(header) and not goes_on:
+    more = len(cells) - len(header)
+    if not cells[0] or more < 0 or more > 0 and field != header[-1]:
         raise ValueError(
-            f'{where}: found {len(cells)} cells, expected {len(header)}: '
-            'write "a.jpg," for an image without tags, and several tags in a '
-            'cell as cat;dog.')
-    if column is None:
+            f'{where}: found {short_repr(cells)}, expected {len(header)} '
+            'cells, the name of an image first: write "a.jpg," for an image '
+            'without tags, and several tags in a cell as cat;dog.')
+    if field is None:
         for name, cell in zip(header[1:], cells[1:]):
             if cell.lower() not in PRESENT + ABSENT:
                 raise ValueError(
@@ -189,8 +156,11 @@ def _tags_of_row(where: str, cells: list, header: list,
             name for name, cell in zip(header[1:], cells[1:])
             if cell.lower() in PRESENT
         ]
-    found = cells[column:] if goes_on else [cells[column]]
-    if len(found) > 1 and all(cell in NUMBERS for cell in found):
+    # Where the last column has the tags, they may go on in further cells.
+    column = header.index(field)
+    found = cells[column:] if field == header[-1] else [cells[column]]
+    if more and any(found) and all(cell.lower() in PRESENT + ABSENT
+                                   for cell in found):
         raise ValueError(
             f'{where}: found only numbers after the name. If each class has a '
             'column, write a header with their names: "image,cat,dog".')
