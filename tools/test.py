@@ -37,12 +37,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
 
 
 def draw_predictions(cfg: Config, args: argparse.Namespace) -> None:
-    """Turn on the drawing of the visualization hook, in place.
-
-    Args:
-        cfg (Config): The config to test.
-        args (Namespace): The options ``show``, ``show_dir``, ``wait_time``.
-    """
+    """Turn on the drawing of the visualization hook, in place."""
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
         raise SystemExit('--show and --show-dir need the hook that draws: add '
@@ -55,11 +50,7 @@ def draw_predictions(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def augment(cfg: Config) -> None:
-    """Turn on the test-time augmentation of the config, in place.
-
-    Args:
-        cfg (Config): The config to test.
-    """
+    """Turn on the test-time augmentation of the config, in place."""
     missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
     if missing:
         raise SystemExit(f'--tta needs {" and ".join(missing)} in the config.')
@@ -77,16 +68,10 @@ def takes_output_dir(metric: dict) -> bool:
 def set_output_dir(cfg: Config, output_dir: str) -> None:
     """Set the folder to which the predictions are written, in place.
 
-    mmseg's tools/test.py takes ``test_evaluator`` for a single metric, and
-    fails where it is a list of them.
-
-    Args:
-        cfg (Config): The config to test.
-        output_dir (str): The folder.
+    mmseg's tools/test.py fails where ``test_evaluator`` is a list.
     """
-    evaluator = cfg.test_evaluator
-    metrics = evaluator if isinstance(evaluator,
-                                      (list, tuple)) else [evaluator]
+    metrics = cfg.test_evaluator
+    metrics = [metrics] if isinstance(metrics, dict) else metrics
     for metric in metrics:
         if takes_output_dir(metric):
             metric['output_dir'] = output_dir

@@ -3,7 +3,7 @@
 
 import datetime
 import logging
-from typing import List, Optional
+from typing import Optional
 
 import torch
 from mmengine.config import Config
@@ -31,7 +31,7 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
 
     def __init__(self,
                  module: nn.Module,
-                 device_ids: Optional[List[int]] = None,
+                 device_ids: Optional[list] = None,
                  **kwargs) -> None:
         if any(isinstance(m, nn.SyncBatchNorm) for m in module.modules()):
             print_log(
@@ -48,12 +48,6 @@ def prepare_for_cpu(cfg: Config) -> None:
 
     Nothing is done where there is one. Call it before the Runner is built:
     mmengine's own set-up of ``--launcher pytorch`` asks CUDA for a device.
-
-    Args:
-        cfg (Config): The config to run, with ``launcher``.
-
-    Raises:
-        SystemExit: If the launcher is neither 'none' nor 'pytorch'.
     """
     if get_device() != 'cpu':
         return

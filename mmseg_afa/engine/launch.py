@@ -15,11 +15,7 @@ from .cpu_distributed import prepare_for_cpu
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the options of a tool that runs a config.
-
-    Args:
-        parser (ArgumentParser): Changed in place.
-    """
+    """Add the options of a tool that runs a config."""
     parser.add_argument('--work-dir', help='the folder for logs and results')
     add_cfg_options(parser)
     parser.add_argument(
@@ -32,11 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def add_cfg_options(parser: ArgumentParser) -> None:
-    """Add the option that overrides settings of the config.
-
-    Args:
-        parser (ArgumentParser): Changed in place.
-    """
+    """Add the option that overrides settings of the config."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -46,21 +38,12 @@ def add_cfg_options(parser: ArgumentParser) -> None:
 
 
 def read_config(path: str, cfg_options: Optional[dict] = None) -> Config:
-    """Read a config file.
-
-    Args:
-        path (str): The file.
-        cfg_options (dict, optional): Settings to override.
-
-    Returns:
-        Config: The config.
-    """
+    """Read a config file, with settings that override its own."""
     if not osp.isfile(path):
         raise SystemExit(f'{path}: no such config file. The configs '
                          'that ship are in configs/afa and configs/mix.')
     cfg = Config.fromfile(path)
-    if cfg_options is not None:
-        cfg.merge_from_dict(cfg_options)
+    cfg.merge_from_dict(cfg_options or {})
     return cfg
 
 
@@ -86,11 +69,7 @@ def load_config(args: Namespace) -> Config:
 
 
 def check_checkpoint(path: str) -> None:
-    """Stop, in one line, if a checkpoint file does not exist.
-
-    Args:
-        path (str): A path, or an address that mmengine knows how to load.
-    """
+    """Stop if a checkpoint is neither a file nor an address."""
     if '://' not in path and not osp.isfile(path):
         raise SystemExit(f'{path}: no such checkpoint file. Training writes '
                          'its checkpoints to work_dirs/NAME_OF_THE_CONFIG.')
@@ -111,19 +90,16 @@ def enable_amp(cfg: Config, dtype: str = 'bfloat16') -> None:
     if wrapper != 'OptimWrapper':
         raise SystemExit('--amp goes with optim_wrapper.type OptimWrapper, '
                          f'not {wrapper}: leave it out.')
-    cfg.optim_wrapper.type = 'AmpOptimWrapper'
-    cfg.optim_wrapper.dtype = dtype
-    cfg.optim_wrapper.loss_scale = ('dynamic' if dtype == 'float16' else dict(
-        enabled=False))
+    cfg.optim_wrapper.update(
+        type='AmpOptimWrapper',
+        dtype=dtype,
+        loss_scale='dynamic' if dtype == 'float16' else dict(enabled=False))
 
 
 def check_amp(cfg: Config) -> None:
-    """Stop, naming the remedy, if mixed precision is asked for on the CPU.
+    """Stop if mixed precision is asked for on the CPU.
 
     mmengine's AmpOptimWrapper asserts an accelerator.
-
-    Args:
-        cfg (Config): The config to train.
     """
     wrapper = cfg.get('optim_wrapper') or {}
     if wrapper.get('type') == 'AmpOptimWrapper' and get_device() == 'cpu':
@@ -134,13 +110,6 @@ def check_amp(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the Runner of a config, also where there is no GPU.
-
-    Args:
-        cfg (Config): The config, as :func:`load_config` gives it.
-
-    Returns:
-        Runner: Of the class that the config's ``runner_type`` names, if any.
-    """
+    """Build the Runner of a config, also where there is no GPU."""
     prepare_for_cpu(cfg)
-    return RUNNERS.get(cfg.get('runner_type', Runner.__name__)).from_cfg(cfg)
+    return RUNNERS.get(cfg.get('runner_type', 'Runner')).from_cfg(cfg)

@@ -10,7 +10,7 @@ from tools.model_converters import afa2mmseg
 
 def run(monkeypatch, *arguments):
     monkeypatch.setattr(sys, 'argv', ['afa2mmseg.py', *map(str, arguments)])
-    afa2mmseg.main()
+    afa2mmseg.main([*map(str, arguments)])
 
 
 @pytest.mark.parametrize('prefix', ['module.', ''])

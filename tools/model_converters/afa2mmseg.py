@@ -1,14 +1,15 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Convert a checkpoint of the published AFA code for the configs in here."""
 import argparse
-import os
-import sys
-from typing import Dict
+from typing import Dict, List, Optional
 
 import torch
+from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
+from mmseg_afa.compat import CheckpointError
 from mmseg_afa.models.backbones.mit_names import segformer_to_mmseg
+from mmseg_afa.utils import replacing
 
 # The decoder numbers its levels from 1, mmseg from 0.
 RENAMES = {
@@ -44,38 +45,30 @@ def convert(state_dict: Dict[str, Tensor]) -> Dict[str, Tensor]:
                 break
         else:
             raise KeyError(f'{name!r} is no parameter of AFA')
-    out.update({
-        f'backbone.{name}': value
-        for name, value in segformer_to_mmseg(encoder).items()
-    })
+    for name, value in segformer_to_mmseg(encoder).items():
+        out[f'backbone.{name}'] = value
     return out
 
 
-def parse_args() -> argparse.Namespace:
+def main(argv: Optional[List[str]] = None) -> None:
+    """Convert what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('src', help='published checkpoint')
     parser.add_argument('dst', help='checkpoint to write')
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
-    if not os.path.isfile(args.src):
-        sys.exit(f'{args.src}: no such file')
-    # weights only: a checkpoint from elsewhere must not run code
-    checkpoint = torch.load(args.src, map_location='cpu', weights_only=True)
-    state_dict = checkpoint.get('state_dict', checkpoint)
-    if any(name.startswith('decode_head.') for name in state_dict):
-        sys.exit(f'{args.src} is converted already')
+    args = parser.parse_args(argv)
     try:
+        checkpoint = CheckpointLoader.load_checkpoint(args.src, 'cpu')
+        state_dict = checkpoint.get('state_dict', checkpoint)
+        if any(name.startswith('decode_head.') for name in state_dict):
+            raise SystemExit(f'{args.src} is converted already')
         converted = convert(state_dict)
+    except CheckpointError as error:
+        raise SystemExit(str(error))
     except KeyError as error:
-        sys.exit(f'{args.src}: {error.args[0]}; expected a checkpoint of the '
-                 'published AFA code')
-    # a killed run must leave no half-written checkpoint
-    temporary = f'{args.dst}.part'
-    torch.save(dict(state_dict=converted, meta=dict()), temporary)
-    os.replace(temporary, args.dst)
+        raise SystemExit(f'{args.src}: {error.args[0]}; expected a checkpoint '
+                         'of the published AFA code')
+    with replacing(args.dst) as path:
+        torch.save(dict(state_dict=converted, meta=dict()), path)
     print(f'{len(converted)} tensors -> {args.dst}')
 
 

@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-from typing import List, Optional
+from typing import List
 
 import torch
 from mmengine.hooks import Hook
@@ -9,7 +9,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import HOOKS, MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType
-from torch import Tensor, nn
+from torch import nn
 
 from mmseg_afa.models.utils import denormalize, to_original
 
@@ -43,11 +43,13 @@ class PARRefinementHook(Hook):
                  refine_predictions: bool = False) -> None:
         self.refiner = MODELS.build(refiner)
         self.refine_predictions = refine_predictions
-        self._handle: Optional[torch.utils.hooks.RemovableHandle] = None
 
     def before_run(self, runner: Runner) -> None:
         """Give the refiner to the labeler, if there is one."""
-        labeler = getattr(unwrap(runner.model), 'labeler', None)
+        model = unwrap(runner.model)
+        if isinstance(model, BaseTTAModel):
+            model = model.module
+        labeler = getattr(model, 'labeler', None)
         if labeler is not None and (labeler.refiner is None
                                     or not self.refine_predictions):
             labeler.refiner = self.refiner
@@ -63,26 +65,9 @@ class PARRefinementHook(Hook):
 
     def before_val(self, runner: Runner) -> None:
         """Start refining predictions."""
-        self._start(runner)
-
-    def after_val(self, runner: Runner) -> None:
-        """Stop refining predictions."""
-        self._stop()
-
-    def before_test(self, runner: Runner) -> None:
-        """Start refining predictions."""
-        self._start(runner)
-
-    def after_test(self, runner: Runner) -> None:
-        """Stop refining predictions."""
-        self._stop()
-
-    def _start(self, runner: Runner) -> None:
         if not self.refine_predictions:
             return
-        model = runner.model
-        if is_model_wrapper(model):
-            model = model.module
+        model = unwrap(runner.model)
         if isinstance(model, BaseTTAModel):
             raise TypeError(
                 'PARRefinementHook: refine_predictions does not work with '
@@ -90,33 +75,25 @@ class PARRefinementHook(Hook):
         # Metrics see the predictions before any hook's after_*_iter: the
         # only place in between is the model's own output.
         self._handle = model.register_forward_hook(
-            self._refine_output, with_kwargs=True)
+            self._refine, with_kwargs=True)
 
-    def _stop(self) -> None:
-        if self._handle is not None:
+    def after_val(self, runner: Runner) -> None:
+        """Stop refining predictions."""
+        if self.refine_predictions:
             self._handle.remove()
-            self._handle = None
 
-    def _refine_output(self, model: nn.Module, args: tuple, kwargs: dict,
-                       output):
-        if kwargs.get('mode') != 'predict':
-            return output
-        images = denormalize(kwargs['inputs'], model.data_preprocessor)
-        return self.refine(images, output)
+    before_test, after_test = before_val, after_val
 
-    def refine(self, images: Tensor,
-               data_samples: List[SegDataSample]) -> List[SegDataSample]:
-        """Refine the predictions of a batch.
+    def _refine(self, model: nn.Module, args: tuple, kwargs: dict,
+                data_samples: List[SegDataSample]) -> None:
+        """Replace `pred_sem_seg` in what a model returned.
 
-        Args:
-            images (Tensor): (B, 3, H, W), RGB in [0, 1].
-            data_samples (list[SegDataSample]): With `seg_logits`
-                (C, H0, W0) at the original size; one channel is read as the
-                probability of the foreground.
-
-        Returns:
-            list[SegDataSample]: The same samples with a new `pred_sem_seg`.
+        `seg_logits` are (C, H0, W0) at the original size; one channel is the
+        probability of the foreground.
         """
+        if kwargs.get('mode') != 'predict':
+            return
+        images = denormalize(kwargs['inputs'], model.data_preprocessor)
         for image, sample in zip(images, data_samples):
             logits = sample.seg_logits.data[None].float()
             prob = logits.softmax(1) if logits.shape[1] > 1 else torch.cat(
@@ -125,12 +102,8 @@ class PARRefinementHook(Hook):
                 image[None], dict(sample.metainfo, ori_shape=prob.shape[-2:]))
             prob = self.refiner(image, prob)
             sample.set_data(dict(pred_sem_seg=PixelData(data=prob.argmax(1))))
-        return data_samples
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """The segmentor inside a distributed and a test-time-augmentation
-    wrapper."""
-    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
-    return model
+    """The model inside a distributed wrapper."""
+    return model.module if is_model_wrapper(model) else model

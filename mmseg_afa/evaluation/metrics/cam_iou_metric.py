@@ -15,7 +15,8 @@ class CAMIoUMetric(IoUMetric):
     Args:
         field (str): 'cam_label' or 'affinity_cam_label', the label map of
             the samples that is scored.
-        prefix (str, optional): Default: the field's name + '_given_tags'.
+        prefix (str, optional): Default: 'cam_given_tags' or
+            'affinity_cam_given_tags'.
         kwargs: Of IoUMetric.
     """
 
@@ -23,16 +24,12 @@ class CAMIoUMetric(IoUMetric):
                  field: str = 'cam_label',
                  prefix: Optional[str] = None,
                  **kwargs) -> None:
-        name = field[:-len('_label')] if field.endswith('_label') else field
-        super().__init__(prefix=prefix or f'{name}_given_tags', **kwargs)
+        prefix = prefix or field.replace('_label', '_given_tags')
+        super().__init__(prefix=prefix, **kwargs)
         self.field = field
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Count the intersections and unions of a batch.
-
-        Raises:
-            KeyError: If the samples carry no such label map.
-        """
+        """Count the intersections and unions of a batch."""
         for sample in data_samples:
             if self.field not in sample:
                 raise KeyError(

@@ -21,11 +21,7 @@ class ImageLabelMetric(BaseMetric):
     default_prefix = 'image_label'
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Keep the scores and labels of a batch.
-
-        Raises:
-            KeyError: If the samples carry no scores or no labels.
-        """
+        """Keep the scores and labels of a batch."""
         for sample in data_samples:
             for field, remedy in (
                 ('pred_image_scores', 'set model.test_cfg.with_cam to True'),
