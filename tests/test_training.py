@@ -102,8 +102,6 @@ def test_test(trained, tmp_path, options, tta):
 # then a batch does not depend on how it is spread.
 PLAIN_CONFIG = """
 _base_ = ['mmseg_afa::afa/afa_mit-b0_demo.py']
-custom_imports = dict(imports=['mmseg_afa', 'tests.rank_recorder'])
-default_hooks = dict(recorder=dict(type='RankRecorder'))
 model = dict(
     backbone=dict(drop_path_rate=0.),
     decode_head=dict(
@@ -119,52 +117,51 @@ train_dataloader = dict(
 """
 
 
-class TestTwoProcesses:
-    """tools/dist_train.sh and tools/dist_test.sh on the CPU."""
+@pytest.fixture(scope='module')
+def config(tmp_path_factory):
+    path = tmp_path_factory.mktemp('config') / 'plain.py'
+    path.write_text(PLAIN_CONFIG)
+    return path
 
-    @pytest.fixture(scope='class')
-    def config(self, tmp_path_factory):
-        path = tmp_path_factory.mktemp('config') / 'plain.py'
-        path.write_text(PLAIN_CONFIG)
-        return path
 
-    @pytest.fixture(scope='class')
-    def two(self, tmp_path_factory, config, options):
-        work_dir = tmp_path_factory.mktemp('two')
-        run('env', 'CUDA_VISIBLE_DEVICES=', 'tools/dist_train.sh', config, 2,
-            '--work-dir', work_dir, '--cfg-options', *options,
-            'train_dataloader.batch_size=2')
-        return work_dir
+@pytest.fixture(scope='module')
+def two(tmp_path_factory, config, options):
+    """The work folder of two processes on the CPU, which train and test."""
+    work_dir = tmp_path_factory.mktemp('two')
+    run('env', 'CUDA_VISIBLE_DEVICES=', 'tools/dist_run.sh',
+        '../tests/train_and_test.py', 2, config, '--work-dir', work_dir,
+        '--cfg-options', *options, 'train_dataloader.batch_size=2')
+    return work_dir
 
-    def test_losses_and_scores_are_those_of_one(self, tmp_path, config, two,
-                                                options):
-        """The same global batch, in one process and in two."""
-        run_here(train.main, tmp_path, options, config)
-        alone, spread = scalars(tmp_path), scalars(two)
-        losses = {name for name in alone if 'loss' in name}
-        assert losses == {name for name in spread if 'loss' in name}
-        assert 'affinity.loss_aff' in losses
-        for name in losses:
-            assert spread[name] == pytest.approx(alone[name], abs=1e-4)
-        for name in SCORES:
-            assert spread[name] == pytest.approx(alone[name], abs=0.1)
 
-    def test_weights_agree_and_random_numbers_differ(self, two):
-        """Else drop path, dropout and crops are alike in all processes."""
-        first, second = (
-            json.loads((two / f'rank_{rank}.json').read_text())
-            for rank in range(2))
-        assert first['before'] == second['before']
-        assert first['after'] == second['after'] != first['before']
-        for mine, other in zip(first['drawn'], second['drawn']):
-            assert mine != other
+def test_losses_and_scores_of_two_are_those_of_one(tmp_path, config, two,
+                                                   options):
+    """The same global batch, in one process and in two."""
+    run_here(train.main, tmp_path, options, config)
+    alone, spread = scalars(tmp_path), scalars(two)
+    losses = {name for name in alone if 'loss' in name}
+    assert losses == {name for name in spread if 'loss' in name}
+    assert 'affinity.loss_aff' in losses
+    for name in losses:
+        assert spread[name] == pytest.approx(alone[name], abs=1e-4)
+    for name in SCORES:
+        assert spread[name] == pytest.approx(alone[name], abs=0.1)
 
-    def test_test(self, tmp_path, config, two, options):
-        checkpoint = two / 'iter_6.pth'
-        state = torch.load(checkpoint, weights_only=True)['state_dict']
-        assert not any(key.startswith('module.') for key in state)
-        output = run('env', 'CUDA_VISIBLE_DEVICES=', 'tools/dist_test.sh',
-                     config, checkpoint, 2, '--work-dir', tmp_path,
-                     '--cfg-options', *options)
-        score = scalars(two)['mIoU'][6]
-        assert score > 0 and f' mIoU: {score:.4f} ' in output
+
+def test_weights_agree_and_random_numbers_differ(two):
+    """Else drop path, dropout and crops are alike in all processes."""
+    first, second = (
+        json.loads((two / f'rank_{rank}.json').read_text())
+        for rank in range(2))
+    assert first['before'] == second['before']
+    assert first['after'] == second['after'] != first['before']
+    for mine, other in zip(first['drawn'], second['drawn']):
+        assert mine != other
+
+
+def test_test_in_two_processes(two):
+    state = torch.load(two / 'iter_6.pth', weights_only=True)['state_dict']
+    assert not any(key.startswith('module.') for key in state)
+    log, = (two / 'test').glob('*/*.log')
+    score = scalars(two)['mIoU'][6]
+    assert score > 0 and f' mIoU: {score:.4f} ' in log.read_text()

@@ -8,6 +8,7 @@ from typing import Optional
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS
@@ -61,9 +62,10 @@ def prepare_for_cpu(cfg: Config) -> None:
         raise SystemExit(
             f'--launcher {cfg.launcher} needs a GPU, and this machine has '
             'none: on the CPU use tools/dist_train.sh or tools/dist_test.sh.')
-    timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
-    torch.distributed.init_process_group(
-        'gloo', timeout=timeout and datetime.timedelta(seconds=timeout))
+    if not is_distributed():
+        timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
+        torch.distributed.init_process_group(
+            'gloo', timeout=timeout and datetime.timedelta(seconds=timeout))
     cfg.model_wrapper_cfg = dict(
         dict(
             broadcast_buffers=False,  # as mmengine's default wrapper
