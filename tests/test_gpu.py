@@ -14,34 +14,30 @@ pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason='needs a GPU')
 
 
-def gpu_step(net, iteration, dtype=None, inputs=None):
-    """A training step of the losses' forward and backward."""
+def gpu_batch():
     images, data = batch()
-    images = images if inputs is None else inputs
     for sample in data:
         sample.set_metainfo(dict(num_tags=int(sample.image_label.sum())))
-    images, data = images.cuda(), [sample.cuda() for sample in data]
+    return images.cuda(), [sample.cuda() for sample in data]
+
+
+def step(net, images, data, iteration, dtype=None):
+    """The losses of a training step, and their gradients."""
     with mock.patch.object(module, 'current_iteration', lambda: iteration):
         with torch.autocast('cuda', dtype, enabled=dtype is not None):
             losses = net.loss(images, data)
-    loss, _ = net.parse_losses(losses)
-    loss.backward()
+    sum(v for k, v in losses.items() if 'loss' in k).backward()
     return losses
 
 
 @pytest.mark.parametrize('iteration', [0, 400, 900])
 def test_the_host_waits_for_nothing(iteration):
     net = build().cuda().train()
-    gpu_step(net, iteration)  # fills the caches
-    images, data = batch()
-    for sample in data:
-        sample.set_metainfo(dict(num_tags=int(sample.image_label.sum())))
-    images, data = images.cuda(), [sample.cuda() for sample in data]
+    step(net, *gpu_batch(), iteration)  # fills the caches
+    images, data = gpu_batch()
     torch.cuda.set_sync_debug_mode('error')
     try:
-        with mock.patch.object(module, 'current_iteration', lambda: iteration):
-            losses = net.loss(images, data)
-        sum(v for k, v in losses.items() if 'loss' in k).backward()
+        step(net, images, data, iteration)
     finally:
         torch.cuda.set_sync_debug_mode('default')
 
@@ -50,8 +46,9 @@ def test_the_host_waits_for_nothing(iteration):
 @pytest.mark.parametrize('flat', [False, True])
 def test_every_precision_stays_finite(dtype, flat):
     net = build().cuda().train()
-    inputs = torch.full((2, 3, 48, 64), -2.) if flat else None
-    losses = gpu_step(net, 900, dtype, inputs)
+    images, data = gpu_batch()
+    images = torch.full_like(images, -2) if flat else images
+    losses = step(net, images, data, 900, dtype)
     assert all(torch.isfinite(v) for v in losses.values())
     assert all(torch.isfinite(p.grad).all() for p in net.parameters())
 
@@ -79,8 +76,7 @@ def test_same_losses_as_on_the_cpu():
         net.decode_head.dropout = None
         images, data = batch()
         data = [sample.to(device) for sample in data]
-        with mock.patch.object(module, 'current_iteration', lambda: 400):
-            losses.append(net.loss(images.to(device), data))
+        losses.append(step(net, images.to(device), data, 400))
     for key, value in losses[0].items():
         torch.testing.assert_close(
             losses[1][key].cpu(), value, rtol=1e-3, atol=1e-4)

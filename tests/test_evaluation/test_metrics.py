@@ -31,14 +31,9 @@ def test_cam_iou():
     assert scores['cam_given_tags/mIoU'] == pytest.approx(expected, abs=0.01)
 
 
-def test_cam_iou_prefix():
-    assert CAMIoUMetric('affinity_cam_label').prefix == (
-        'affinity_cam_given_tags')
-
-
 def test_missing_field():
-    metric = CAMIoUMetric(field='affinity_cam_label')
-    metric.dataset_meta = dict(classes=CLASSES)
+    metric = CAMIoUMetric('affinity_cam_label')
+    assert metric.prefix == 'affinity_cam_given_tags'
     with pytest.raises(KeyError, match='with_affinity_cam'):
         metric.process({}, [sample([[0]], [[0]])])
     with pytest.raises(KeyError, match='with_cam'):
@@ -82,8 +77,7 @@ def test_image_label_metric(monkeypatch):
                pred_image_scores=torch.tensor([.4, .6]),
                image_label=torch.tensor([1., 1])),
     ])
-    scores = metric.evaluate(2)
-    assert scores == {
+    assert metric.evaluate(2) == {
         'image_label/F1': pytest.approx(100 * (1 + 2 / 3) / 2, abs=0.01),
         'image_label/mAP': 100.
     }

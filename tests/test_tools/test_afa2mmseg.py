@@ -1,6 +1,4 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-import sys
-
 import pytest
 import torch
 
@@ -8,28 +6,32 @@ from tests.test_reference import reference as ref
 from tools.model_converters import afa2mmseg
 
 
-def run(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, 'argv', ['afa2mmseg.py', *map(str, arguments)])
-    afa2mmseg.main([*map(str, arguments)])
-
-
 @pytest.mark.parametrize('prefix', ['module.', ''])
-def test_published_checkpoint(monkeypatch, tmp_path, prefix):
+def test_published_checkpoint(tmp_path, prefix):
     """The converter's output loads with nothing missing or left over."""
     name = ref.names('model_')[0]
     source, target = tmp_path / 'afa.pth', tmp_path / 'converted.pth'
     torch.save(ref.published_checkpoint(name, prefix), source)
-    run(monkeypatch, source, target)
+    afa2mmseg.main([str(source), str(target)])
     weights = torch.load(target, weights_only=True)['state_dict']
     ref.build_model(name).load_state_dict(weights, strict=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        'afa.pth', 'converted.pth'
-    ]
+    assert set(tmp_path.iterdir()) == {source, target}
 
 
-def test_refuses_strangers(monkeypatch, tmp_path):
+@pytest.mark.parametrize('content, message', [
+    ({
+        'layer4.weight': torch.zeros(1)
+    }, "other.pth: 'layer4.weight' is no parameter of"),
+    ({
+        'decode_head.weight': torch.zeros(1)
+    }, 'other.pth is converted already'),
+    ({
+        'meta': print
+    }, 'other.pth: refused, .* would call .*print'),
+])
+def test_refuses_strangers(tmp_path, content, message):
     source = tmp_path / 'other.pth'
-    torch.save({'layer4.weight': torch.zeros(1)}, source)
-    with pytest.raises(SystemExit, match="'layer4.weight' is no parameter of"):
-        run(monkeypatch, source, tmp_path / 'out.pth')
-    assert not (tmp_path / 'out.pth').exists()
+    torch.save(content, source)
+    with pytest.raises(SystemExit, match=message):
+        afa2mmseg.main([str(source), str(tmp_path / 'out.pth')])
+    assert list(tmp_path.iterdir()) == [source]

@@ -75,12 +75,6 @@ def test_resume_the_latest(trained, options, tmp_path):
     assert steps(tmp_path) == [4, 5]
 
 
-def test_resume_by_name(trained, options, tmp_path):
-    run_here(train.main, tmp_path, [*options, 'train_cfg.max_iters=4'], CONFIG,
-             '--resume', trained / 'iter_3.pth')
-    assert steps(tmp_path) == [4]
-
-
 @pytest.mark.parametrize('use', ['resume', 'load_from', 'test'])
 def test_checkpoint_of_a_stranger(trained, options, tmp_path, use):
     """mmengine executes the config in a checkpoint that it resumes from."""
@@ -88,16 +82,15 @@ def test_checkpoint_of_a_stranger(trained, options, tmp_path, use):
     checkpoint = torch.load(trained / 'iter_3.pth', weights_only=True)
     checkpoint['meta']['config'] = f'a = open({str(marker)!r}, "w").name'
     torch.save(checkpoint, stranger)
-    if use == 'resume':
-        options = [*options, 'train_cfg.max_iters=4']
-        run_here(train.main, tmp_path, options, CONFIG, '--resume', stranger)
-        assert steps(tmp_path) == [4]
-    elif use == 'load_from':
-        options = [*options, 'train_cfg.max_iters=1', f'load_from={stranger}']
-        run_here(train.main, tmp_path, options, CONFIG)
-        assert steps(tmp_path) == [1]
-    else:
-        run_here(test.main, tmp_path, options, CONFIG, stranger)
+    main, arguments, iterations = dict(
+        resume=(train.main, ['--resume', stranger], [4]),
+        load_from=(train.main, [], [1]),
+        test=(test.main, [stranger], None))[use]
+    options = [*options, f'train_cfg.max_iters={(iterations or [3])[0]}']
+    if use == 'load_from':
+        options.append(f'load_from={stranger}')
+    run_here(main, tmp_path, options, CONFIG, *arguments)
+    assert iterations is None or steps(tmp_path) == iterations
     assert not marker.exists()
 
 
@@ -112,11 +105,6 @@ def test_test_writes_predictions_and_pictures(trained, options, tmp_path):
     mask = cv2.imread(str(written[0]), cv2.IMREAD_UNCHANGED)
     assert mask.shape == (64, 64) and mask.max() < 3
     assert len(list((tmp_path / 'shown').rglob('*.png'))) == NUM_IMAGES
-
-
-def test_tta(trained, options, tmp_path):
-    assert 'mIoU:' in run_here(test.main, tmp_path, options, CONFIG,
-                               trained / 'iter_3.pth', '--tta')
 
 
 @pytest.mark.parametrize('metrics, writes', [
@@ -187,11 +175,9 @@ class TestMistakes:
                                                       trained / 'iter_3.pth',
                                                       '--show-dir', 'x')
 
-    def test_no_tta_in_the_config(self, tmp_path, trained):
-        config = tmp_path / 'config.py'
-        config.write_text(CONFIG.read_text().replace('tta_model', 'other'))
-        assert 'needs tta_model in the config' in self.message(
-            test.main, config, trained / 'iter_3.pth', '--tta')
+    def test_no_tta_in_the_config(self, trained):
+        assert 'needs tta_model and tta_pipeline' in self.message(
+            test.main, CONFIG, trained / 'iter_3.pth', '--tta')
 
 
 @pytest.mark.parametrize('kind', ['dist', 'slurm'])
