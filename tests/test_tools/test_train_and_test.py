@@ -67,14 +67,6 @@ def test_train(trained):
     assert checkpoint['message_hub']['log_scalars']
 
 
-def test_resume_the_latest(trained, options, tmp_path):
-    (tmp_path / 'iter_3.pth').symlink_to(trained / 'iter_3.pth')
-    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_3.pth'))
-    run_here(train.main, tmp_path, [*options, 'train_cfg.max_iters=5'], CONFIG,
-             '--resume')
-    assert steps(tmp_path) == [4, 5]
-
-
 @pytest.mark.parametrize('use', ['resume', 'load_from', 'test'])
 def test_checkpoint_of_a_stranger(trained, options, tmp_path, use):
     """mmengine executes the config in a checkpoint that it resumes from."""
@@ -82,15 +74,16 @@ def test_checkpoint_of_a_stranger(trained, options, tmp_path, use):
     checkpoint = torch.load(trained / 'iter_3.pth', weights_only=True)
     checkpoint['meta']['config'] = f'a = open({str(marker)!r}, "w").name'
     torch.save(checkpoint, stranger)
-    main, arguments, iterations = dict(
-        resume=(train.main, ['--resume', stranger], [4]),
-        load_from=(train.main, [], [1]),
-        test=(test.main, [stranger], None))[use]
-    options = [*options, f'train_cfg.max_iters={(iterations or [3])[0]}']
-    if use == 'load_from':
-        options.append(f'load_from={stranger}')
-    run_here(main, tmp_path, options, CONFIG, *arguments)
-    assert iterations is None or steps(tmp_path) == iterations
+    if use == 'resume':
+        run_here(train.main, tmp_path, [*options, 'train_cfg.max_iters=4'],
+                 CONFIG, '--resume', stranger)
+        assert steps(tmp_path) == [4]
+    elif use == 'load_from':
+        run_here(train.main, tmp_path, [*options, f'load_from={stranger}'],
+                 CONFIG)
+        assert steps(tmp_path) == [1, 2, 3]
+    else:
+        run_here(test.main, tmp_path, options, CONFIG, stranger)
     assert not marker.exists()
 
 
@@ -135,17 +128,15 @@ class TestMistakes:
         assert '\n' not in stop.value.code
         return stop.value.code
 
-    @pytest.mark.parametrize('main, checkpoint', [(train.main, []),
-                                                  (test.main, ['x.pth'])])
-    def test_no_config(self, main, checkpoint):
-        assert 'none.py: no such config file' in self.message(
-            main, 'none.py', *checkpoint)
-
-    @pytest.mark.parametrize('main, option', [(train.main, ['--resume']),
-                                              (test.main, [])])
-    def test_no_checkpoint(self, main, option):
-        assert 'none.pth: no such checkpoint' in self.message(
-            main, CONFIG, *option, 'none.pth')
+    @pytest.mark.parametrize('main, arguments, expected', [
+        (train.main, ['none.py'], 'none.py: no such config file'),
+        (test.main, ['none.py', 'x.pth'], 'none.py: no such config file'),
+        (train.main, [CONFIG, '--resume', 'none.pth'
+                      ], 'none.pth: no such checkpoint'),
+        (test.main, [CONFIG, 'none.pth'], 'none.pth: no such checkpoint'),
+    ])
+    def test_no_file(self, main, arguments, expected):
+        assert expected in self.message(main, *arguments)
 
     def test_damaged_checkpoint(self, tmp_path, options):
         (tmp_path / 'bad.pth').write_bytes(b'<html>not found</html>')
@@ -176,7 +167,7 @@ class TestMistakes:
                                                       '--show-dir', 'x')
 
     def test_no_tta_in_the_config(self, trained):
-        assert 'needs tta_model and tta_pipeline' in self.message(
+        assert 'needs tta_pipeline in the config' in self.message(
             test.main, CONFIG, trained / 'iter_3.pth', '--tta')
 
 

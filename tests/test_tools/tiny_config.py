@@ -4,7 +4,7 @@
 The tests of the tools use it through ``--cfg-options data_root=FOLDER``.
 """
 
-default_scope = 'mmseg'
+_base_ = 'mmseg::_base_/default_runtime.py'
 custom_imports = dict(imports=['mmseg_afa'], allow_failed_imports=False)
 
 norm_cfg = dict(type='SyncBN', requires_grad=True)
@@ -63,12 +63,11 @@ default_hooks = dict(
     checkpoint=dict(
         type='CheckpointHook', by_epoch=False, interval=3, save_best='mIoU'),
     visualization=dict(type='SegVisualizationHook'))
-vis_backends = [dict(type='LocalVisBackend')]
 # With a name, mmengine gives all runs of a process the visualizer of the first
 # run, which writes to the folder of that run.
-visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends)
-log_processor = dict(by_epoch=False)
-env_cfg = dict(
-    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl', timeout=60))
+visualizer = dict(
+    _delete_=True,
+    type='SegLocalVisualizer',
+    vis_backends=[dict(type='LocalVisBackend')])
+env_cfg = dict(cudnn_benchmark=False, dist_cfg=dict(timeout=60))
 randomness = dict(seed=0)
