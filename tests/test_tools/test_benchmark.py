@@ -171,8 +171,8 @@ def test_both_ways_of_par_agree():
 
 
 def test_peak_memory_begins_anew():
-    ballast = torch.ones(5 * 10**7)
+    ballast = torch.ones(25 * 10**7)  # 1 GB: other tests' garbage is smaller
     with_ballast = meters.peak_gb(CPU)
     del ballast
     meters.reset_peak(CPU)
-    assert 0.1 < meters.peak_gb(CPU) < with_ballast - 0.15
+    assert 0.1 < meters.peak_gb(CPU) < with_ballast - 0.5

@@ -50,12 +50,17 @@ def convert(state_dict: Dict[str, Tensor]) -> Dict[str, Tensor]:
     return out
 
 
-def main(argv: Optional[List[str]] = None) -> None:
-    """Convert what the command line names."""
+def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('src', help='published checkpoint')
     parser.add_argument('dst', help='checkpoint to write')
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: Optional[List[str]] = None) -> None:
+    """Convert what the command line names."""
+    args = parse_args(argv)
     try:
         checkpoint = CheckpointLoader.load_checkpoint(args.src, 'cpu')
         state_dict = checkpoint.get('state_dict', checkpoint)
