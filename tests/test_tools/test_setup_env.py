@@ -104,7 +104,8 @@ def test_not_ready_after_a_failure(venv, commands, monkeypatch):
 def test_create_only_where_needed(venv, monkeypatch):
     setup_env.create_environment()
     (venv / 'bin/python').write_text('#!/bin/sh\nexit 1\n')
-    monkeypatch.setattr(setup_env.sys, 'executable', 'false')
+    broken = str(venv / 'bin/python')
+    monkeypatch.setattr(setup_env.sys, 'executable', broken)
     with pytest.raises(SystemExit, match='-m venv .* failed'):
         setup_env.create_environment()
 
