@@ -116,7 +116,9 @@ def test_sheet():
     assert red_end - red == pytest.approx([155, 155], abs=3)
     assert green_end - green == pytest.approx([116, 155], abs=3)
     assert blue_end - blue == pytest.approx([77, 155], abs=3)
-    assert green[0] == red[0] and green[1] == red_end[1] + 9
+    # versions of matplotlib round differently by a pixel
+    assert green[0] == red[0]
+    assert green[1] == pytest.approx(red_end[1] + 9, abs=1)
     assert blue[1] == red[1]
     assert blue[0] - red_end[0] == pytest.approx(25, abs=3)  # for the caption
 
