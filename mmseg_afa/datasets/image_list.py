@@ -3,9 +3,12 @@
 import os.path as osp
 import unicodedata
 from pathlib import PurePosixPath
-from typing import Any, Dict, List, Mapping, Optional, Sequence, TypeVar
+from typing import (Any, Dict, Iterable, List, Mapping, Optional, Sequence,
+                    TypeVar)
 
 from mmengine import fileio
+
+from ..utils import replacing
 
 T = TypeVar('T')
 
@@ -122,6 +125,12 @@ def read_image_list(path: str,
     if problems:
         raise DataError(problems, list(line_of))
     return list(line_of)
+
+
+def write_image_list(path: str, names: Iterable[str]) -> None:
+    """Write an image list, all of it or nothing."""
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(''.join(f'{name}\n' for name in names).encode())
 
 
 def find_images(folder: str,

@@ -4,7 +4,16 @@ import pytest
 from mmseg_afa.datasets.image_list import (IMAGE_SUFFIXES, DataError, by_stem,
                                            composed, find_files, find_images,
                                            find_missing, read_image_list,
-                                           strip_image_suffix)
+                                           strip_image_suffix,
+                                           write_image_list)
+
+
+def test_written_lists_are_read_back(tmp_path):
+    path = tmp_path / 'list.txt'
+    names = ['b', 'some more/\u732b', 'a b']
+    write_image_list(path, names)
+    assert read_image_list(str(path)) == names
+    assert path.read_bytes().endswith(b'a b\n')
 
 
 def test_read_image_list(tmp_path):

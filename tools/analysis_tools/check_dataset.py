@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from mmseg_afa.datasets.image_list import write_image_list
 from mmseg_afa.engine import launch
 from mmseg_afa.utils import DEFAULT_WORKERS, replacing
 from mmseg_afa.visualization.fonts import font_of, writable
@@ -135,9 +136,7 @@ def fix(name: str, split: Split) -> str:
     if not path or osp.isdir(path):
         path = osp.join(root, f'{name}.txt')
     path = '.fixed'.join(osp.splitext(path))
-    with replacing(path) as unfinished:
-        unfinished.write_bytes(''.join(f'{image}\n'
-                                       for image in names).encode())
+    write_image_list(path, names)
     print(f'{path}: written, {len(names):,} of {len(split.paths):,} images.')
     ann_file = osp.relpath(path, root or '.')
     return shlex.quote(f'{name}_dataloader.dataset.ann_file={ann_file}')

@@ -10,7 +10,6 @@ import mmcv
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset, pseudo_collate
-from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
@@ -76,7 +75,7 @@ def main(argv=None) -> None:
     cfg = launch.load_config(args)
     launch.check_checkpoint(args.checkpoint)
     try:
-        runner = Runner.from_cfg(cfg)
+        runner = launch.build_runner(cfg)
         runner.load_checkpoint(args.checkpoint)
         dataset = runner.build_dataloader(cfg.val_dataloader).dataset
         save_picture(args.out, prediction_sheet(runner.model, dataset,

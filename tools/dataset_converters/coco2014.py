@@ -25,7 +25,8 @@ import numpy as np
 
 from mmseg_afa.datasets import (COCO2014WeakDataset, read_label_file,
                                 write_label_file)
-from mmseg_afa.datasets.image_list import first_few, read_image_list
+from mmseg_afa.datasets.image_list import (first_few, read_image_list,
+                                           write_image_list)
 from mmseg_afa.datasets.label_file import explain_unknown
 from mmseg_afa.datasets.mask_file import encode_mask, read_mask, tags_in_mask
 from mmseg_afa.utils import (DEFAULT_WORKERS, IGNORE_INDEX, parallel_map,
@@ -141,8 +142,8 @@ def claim_masks(folder: Path, made_from: Dict[str, str],
         unfinished.write_text(json.dumps(made_from, indent=2) + '\n')
 
 
-def write_image_list(path: Path, names: Sequence[str],
-                     overwrite: bool) -> None:
+def replace_image_list(path: Path, names: Sequence[str],
+                       overwrite: bool) -> None:
     """Write an image list, unless one of other images is in the way."""
     listed = read_image_list(str(path)) if path.exists() else names
     if set(listed) != set(names) and not overwrite:
@@ -151,8 +152,7 @@ def write_image_list(path: Path, names: Sequence[str],
             f'{len(names)} with annotations. Move it away, or replace it '
             'with --overwrite.')
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as unfinished:
-        unfinished.write_bytes(''.join(f'{name}\n' for name in names).encode())
+    write_image_list(path, names)
 
 
 def add_labels(path: Path, made: Dict[str, Tuple[str, ...]],
@@ -182,8 +182,8 @@ def convert(root: Path, split: str, crowd: str, overlap: str, workers: int,
     claim_masks(folder,
                 dict(annotations_sha256=digest, crowd=crowd, overlap=overlap),
                 overwrite)
-    write_image_list(root / f'ImageSets/Segmentation/{split}.txt',
-                     list(images), overwrite)
+    replace_image_list(root / f'ImageSets/Segmentation/{split}.txt',
+                       list(images), overwrite)
 
     def make_mask(name):
         path = folder / f'{name}.png'
