@@ -326,10 +326,15 @@ def test_predict():
     assert out.pred_sem_seg.data.shape == (1, *size)
     assert out.pred_image_scores.shape == (5, )
     assert out.cam.data.shape == (5, *size)
-    assert set(out.cam_label.data.unique().tolist()) <= {0, 1, 3}
+    assert out.cam_given_tags.data.shape == (1, *size)
+    assert set(out.cam_given_tags.data.unique().tolist()) <= {0, 1, 3}
     assert out.affinity_cam.data.shape == (6, *size)
-    assert set(out.affinity_cam_label.data.unique().tolist()) <= {0, 1, 3}
+    assert set(out.affinity_cam_given_tags.data.unique().tolist()) <= {0, 1, 3}
     assert (out.affinity_cam.data[[2, 4, 5]] == 0).all()
+    shown = (out.pred_image_scores > 0.5).nonzero().flatten() + 1
+    assert set(
+        out.cam_predicted_tags.data.unique().tolist()) <= {0, *shown.tolist()}
+    assert 'cam_label_given_tags' not in out
 
     # the segmentation does not depend on what else is asked for
     net.test_cfg.update(with_cam=False, with_affinity_cam=False)
@@ -345,9 +350,48 @@ def test_predict_without_labels():
     del data[0].image_label
     out, = net.predict(inputs, data)
     shown = set((out.pred_image_scores > 0.5).nonzero().flatten().tolist())
-    assert set(
-        out.cam_label.data.unique().tolist()) <= {0, *(c + 1 for c in shown)}
+    assert set(out.cam_predicted_tags.data.unique().tolist()) <= {
+        0, *(c + 1 for c in shown)
+    }
+    assert 'cam_given_tags' not in out
     assert net.predict(inputs)[0].pred_sem_seg.data.shape == (1, 48, 64)
+
+
+@pytest.mark.parametrize('refiner', [dict(type='PAR', num_iter=2), None])
+def test_predicted_pseudo_labels_are_those_of_training(refiner):
+    net = build(labeler=dict(refiner=refiner, high=0.6, low=0.3)).eval()
+    net.test_cfg.update(with_pseudo_labels=True)
+    inputs, data = batch()
+    classes = PresentClasses.of(torch.stack([s.image_label for s in data]))
+    boxes = torch.tensor([[0, 48, 0, 64]] * 2)
+    labels = net.pseudo_labels(inputs, classes, boxes, 'affinity')
+    for i, sample in enumerate(net.predict(inputs, data)):
+        ref.assert_same_labels(sample.cam_label_given_tags.data[0],
+                               labels.affinity[i])
+        ref.assert_same_labels(sample.affinity_label_given_tags.data[0],
+                               labels.seg[i])
+
+
+def test_batch_of_several_sizes():
+    """Each image is predicted as if it were alone."""
+    net = build().eval()
+    torch.manual_seed(2)
+    sizes = [(48, 64), (37, 50), (48, 64)]
+    data = dict(
+        inputs=[
+            torch.randint(0, 256, (3, *s), dtype=torch.uint8) for s in sizes
+        ],
+        data_samples=[
+            SegDataSample(metainfo=dict(ori_shape=s, img_shape=s))
+            for s in sizes
+        ])
+    with torch.no_grad():
+        together = net.test_step(data)
+        for i, (sample, size) in enumerate(zip(together, sizes)):
+            alone, = net.test_step({k: v[i:i + 1] for k, v in data.items()})
+            assert sample.pred_sem_seg.shape == size
+            ref.assert_close(
+                sample.seg_logits.data, alone.seg_logits.data, rtol=1e-5)
 
 
 @pytest.mark.parametrize('train_cfg, message', [

@@ -102,14 +102,30 @@ class PseudoLabeler(nn.Module):
             label = cam_to_train_label(cam, present, boxes, self.high,
                                        self.low, self.ignore_index)
             return classes.classes(label, self.ignore_index)
+        scores = self.refined_cam_scores(cam, classes, image)
+        return combine_scores(*scores, classes, boxes, self.ignore_index)
+
+    @torch.no_grad()
+    def refined_cam_scores(self, cam: Tensor, classes: PresentClasses,
+                           image: Tensor) -> Tuple[Tensor, ...]:
+        """The scores whose largest channels the CAM label combines.
+
+        Args:
+            As for :meth:`cam_label`.
+
+        Returns:
+            tuple[Tensor, Tensor]: Under the high and the low background
+            score, (B, K + 1, H, W).
+        """
         size = cam.shape[-2:]
         half = [max(n // 2, 1) for n in size]
-        cam = resize(cam, half)
+        if self.refiner is not None:
+            cam = resize(cam, half)
         scores = torch.cat(
             [classes.scores(cam, score) for score in (self.high, self.low)], 1)
-        scores = resize(self.refiner(resize(image, half), scores), size)
-        return combine_scores(*scores.chunk(2, 1), classes, boxes,
-                              self.ignore_index)
+        if self.refiner is not None:
+            scores = resize(self.refiner(resize(image, half), scores), size)
+        return scores.chunk(2, 1)
 
     @torch.no_grad()
     def walk(self, cam: Tensor, classes: PresentClasses, affinity: Tensor,

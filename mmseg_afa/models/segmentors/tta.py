@@ -7,7 +7,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
-from ..utils import resize
+from ..utils import by_size, resize
 from .afa import EXTRA_OUTPUTS
 
 
@@ -70,7 +70,10 @@ class MultiScaleMaxTTA(BaseTTAModel):
         self.flip = flip
 
     def test_step(self, data: dict) -> SampleList:
-        """Predict a batch of the data loader."""
+        """Predict a batch, whose images may differ in size."""
+        return by_size(self._test_step, data)
+
+    def _test_step(self, data: dict) -> SampleList:
         data = self.module.data_preprocessor(data, False)
         return self.predict(data['inputs'], data['data_samples'])
 

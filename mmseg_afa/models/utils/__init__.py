@@ -1,9 +1,9 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 from .attention_logits import AttentionLogits, first_images, mix_heads
-from .images import denormalize, resize, to_original
+from .images import by_size, denormalize, resize, to_original, unpad
 from .modes import evaluating, zero_gradients
 
 __all__ = [
-    'AttentionLogits', 'denormalize', 'evaluating', 'first_images',
-    'mix_heads', 'resize', 'to_original', 'zero_gradients'
+    'AttentionLogits', 'by_size', 'denormalize', 'evaluating', 'first_images',
+    'mix_heads', 'resize', 'to_original', 'unpad', 'zero_gradients'
 ]

@@ -1,6 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Images and maps of pixels: resize them, undo what was done to them."""
-from typing import Sequence
+from typing import Callable, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -45,10 +45,40 @@ def to_original(maps: Tensor, meta: dict) -> Tensor:
     Returns:
         Tensor: (1, C, *ori_shape).
     """
+    maps = unpad(maps, meta)
+    return resize(maps, meta.get('ori_shape', maps.shape[-2:]))
+
+
+def unpad(maps: Tensor, meta: dict) -> Tensor:
+    """Undo padding and flip of the test pipeline; see :func:`to_original`."""
     left, right, top, bottom = meta.get('img_padding_size',
                                         meta.get('padding_size', (0, ) * 4))
     height, width = maps.shape[-2:]
     maps = maps[..., top:height - bottom, left:width - right]
     if meta.get('flip'):
         maps = maps.flip(-1 if meta['flip_direction'] == 'horizontal' else -2)
-    return resize(maps, meta.get('ori_shape', maps.shape[-2:]))
+    return maps
+
+
+def by_size(step: Callable[[dict], list], data: dict) -> list:
+    """Run a test step on the images of each size together: no image is
+    padded, which would change what is predicted.
+
+    Args:
+        step (Callable): Takes a batch, gives a list of samples.
+        data (dict): 'inputs', images (3, H, W), and 'data_samples'.
+
+    Returns:
+        list: The samples in the order of the images.
+    """
+    groups = {}
+    for i, image in enumerate(data['inputs']):
+        groups.setdefault(image.shape, []).append(i)
+    out = {}
+    for group in groups.values():
+        part = {
+            key: [values[i] for i in group]
+            for key, values in data.items()
+        }
+        out.update(zip(group, step(part)))
+    return [out[i] for i in range(len(out))]

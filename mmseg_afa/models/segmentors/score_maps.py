@@ -1,0 +1,130 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""Scores of classes on the network's grid, and label maps made of them at any
+size: those of large photos strip by strip, as whole maps of 20 or 80 scores a
+pixel would take gigabytes."""
+from typing import NamedTuple, Sequence, Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...utils import IGNORE_INDEX
+from ..pseudo_labels import PresentClasses
+from ..utils import resize
+
+# What a label map is made of: the segmentation head; the CAM and the CAM
+# spread by the affinity, as they are evaluated; the labels of training.
+SOURCES = ('seg', 'cam', 'affinity_cam', 'cam_label', 'affinity_label')
+
+MOST_SCORES = 2**24  # that are resized at once: 64 MB
+
+
+class ScoreMaps(NamedTuple):
+    """Scores of the classes at each cell of a grid.
+
+    `scores` are (B, K + 1, h, w): logits, or non-negative with 0 for the
+    filling of `classes`; or (B, 2 (K + 1), h, w) non-negative, those under a
+    high and a low background score, which a pseudo label combines.
+    """
+    scores: Tensor
+    classes: PresentClasses
+    logits: bool = False
+
+    def image(self, index: int) -> 'ScoreMaps':
+        """Those of one image of the batch."""
+        one = slice(index, index + 1)
+        classes = PresentClasses(*(x[one] for x in self.classes))
+        return self._replace(scores=self.scores[one], classes=classes)
+
+    def decide(self) -> Tuple[Tensor, Tensor]:
+        """The class of each cell, and how sure that is.
+
+        The confidence is the share of the winning class in all scores, a
+        softmax if they are logits. Where high and low background score
+        disagree the label is 255 and the confidence 0.
+
+        Returns:
+            tuple[Tensor, Tensor]: (B, h, w) int64 in 0..C or 255, and
+            (B, h, w) float32 in [0, 1].
+        """
+        if self.scores.shape[1] == self.classes.index.shape[1]:
+            return self.classes.argmax(self.scores), self._share(self.scores)
+        high, low = self.scores.chunk(2, 1)
+        label = self.classes.argmax(high)
+        background = label == 0
+        unsure = background & (low[:, 1:].amax(1) > low[:, 0])
+        share = torch.where(background, self._share(low), self._share(high))
+        return (label.masked_fill_(unsure, IGNORE_INDEX),
+                share.masked_fill_(unsure, 0))
+
+    def _share(self, scores: Tensor) -> Tensor:
+        largest = scores.amax(1)
+        if self.logits:
+            return (scores - largest[:, None]).exp_().sum(1).reciprocal_()
+        return largest / scores.sum(1).clamp_(min=1e-12)
+
+    def at(self, size: Sequence[int]) -> Tuple[Tensor, Tensor]:
+        """Resize the scores and :meth:`decide`.
+
+        Args:
+            size (Sequence[int]): Height and width.
+
+        Returns:
+            tuple[Tensor, Tensor]: (B, *size) uint8 and (B, *size) float32.
+        """
+        height, width = size
+        channels = self.scores.shape[0] * self.scores.shape[1]
+        rows = max(MOST_SCORES // (channels * width), 1)
+        if rows >= height:
+            label, share = self._replace(
+                scores=resize(self.scores, size)).decide()
+            return label.byte(), share
+        label = self.scores.new_empty(
+            len(self.scores), *size, dtype=torch.uint8)
+        share = self.scores.new_empty(len(self.scores), *size)
+        for top in range(0, height, rows):
+            strip = slice(top, min(top + rows, height))
+            scores = resize_strip(self.scores, size, strip)
+            label[:,
+                  strip], share[:,
+                                strip] = self._replace(scores=scores).decide()
+        return label, share
+
+
+def resize_strip(x: Tensor, size: Sequence[int], strip: slice) -> Tensor:
+    """Some rows of ``resize(x, size)``.
+
+    Args:
+        x (Tensor): (B, C, h, w).
+        size (Sequence[int]): Height and width, of all rows.
+        strip (slice): Which of the rows.
+
+    Returns:
+        Tensor: (B, C, rows of the strip, width).
+    """
+    rows = torch.arange(strip.start, strip.stop, device=x.device)
+    at = ((rows + 0.5) * (x.shape[2] / size[0]) - 0.5).clamp(0, x.shape[2] - 1)
+    above = at.long()
+    below = (above + 1).clamp(max=x.shape[2] - 1)
+    x = torch.lerp(x[:, :, above], x[:, :, below], (at - above).to(x)[:, None])
+    return resize(x, (len(rows), size[1]))
+
+
+def with_background(cam: Tensor, classes: PresentClasses,
+                    bkg_score: float) -> ScoreMaps:
+    """The scores of a CAM (B, K, H, W) and of a constant background."""
+    cam = cam * classes.valid[:, 1:, None, None]
+    return ScoreMaps(F.pad(cam, (0, 0, 0, 0, 1, 0), value=bkg_score), classes)
+
+
+def among(logits: Tensor, classes: PresentClasses) -> ScoreMaps:
+    """The segmentation among the present classes only.
+
+    Args:
+        logits (Tensor): (B, C + 1, h, w).
+        classes (PresentClasses): Which may win.
+    """
+    index = classes.index[:, :, None, None]
+    scores = logits.gather(1, index.expand(-1, -1, *logits.shape[-2:]))
+    scores.masked_fill_(~classes.valid[:, :, None, None], float('-inf'))
+    return ScoreMaps(scores, classes, logits=True)

@@ -1,0 +1,68 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+from unittest import mock
+
+import pytest
+import torch
+
+from mmseg_afa.models import PresentClasses
+from mmseg_afa.models.segmentors import score_maps as module
+from mmseg_afa.models.segmentors.score_maps import (ScoreMaps, among,
+                                                    resize_strip,
+                                                    with_background)
+from mmseg_afa.models.utils import resize
+
+CLASSES = PresentClasses.of(torch.tensor([[0., 1, 0, 1], [0, 0, 1, 0]]))
+
+
+def test_segmentation_among_tags():
+    logits = torch.randn(2, 5, 6, 7)
+    label, share = among(logits, CLASSES).decide()
+    allowed = torch.full((2, 5), float('-inf'))
+    allowed[0, [0, 2, 4]] = 0
+    allowed[1, [0, 3]] = 0
+    prob, expected = (logits + allowed[:, :, None, None]).softmax(1).max(1)
+    assert (label == expected).all()
+    torch.testing.assert_close(share, prob)
+
+
+def test_cam_against_background():
+    cam = torch.tensor([[.9, .5], [.45, .2], [.0, .0]]).T[None, :, :, None]
+    classes = PresentClasses.of(torch.tensor([[1., 1]]))
+    label, share = with_background(cam, classes, 0.45).decide()
+    assert label.flatten().tolist() == [1, 0, 0]  # at the score: background
+    torch.testing.assert_close(share.flatten(),
+                               torch.tensor([.9 / 1.85, .45 / 1.1, 1.]))
+    # the filling of an image that shows fewer classes never wins
+    label, _ = with_background(torch.ones(2, 2, 1, 1), CLASSES, 0.45).decide()
+    assert label.flatten().tolist() == [2, 3]
+
+
+def test_pseudo_label_of_two_background_scores():
+    classes = PresentClasses.of(torch.tensor([[0., 1]]))
+    high = torch.tensor([[.4, .6], [.6, .2], [.6, .4]]).T
+    low = torch.tensor([[.2, .8], [.5, .3], [.4, .6]]).T
+    maps = ScoreMaps(torch.cat([high, low])[None, :, :, None], classes)
+    label, share = maps.decide()
+    assert label.flatten().tolist() == [2, 0, 255]
+    torch.testing.assert_close(share.flatten(), torch.tensor([.6, .625, 0]))
+
+
+@pytest.mark.parametrize('size', [(37, 41), (5, 60), (9, 9), (1, 3)])
+def test_strips(size):
+    maps = ScoreMaps(torch.randn(2, 3, 9, 11), CLASSES, logits=True)
+    whole = resize(maps.scores, size)
+    for start in range(0, size[0], 4):
+        strip = slice(start, min(start + 4, size[0]))
+        torch.testing.assert_close(
+            resize_strip(maps.scores, size, strip), whole[:, :, strip])
+    expected = maps.at(size)
+    with mock.patch.object(module, 'MOST_SCORES', 1000):
+        label, share = maps.at(size)
+    assert (label == expected[0]).all() and label.dtype == torch.uint8
+    torch.testing.assert_close(share, expected[1])
+
+
+def test_nothing_is_not_finite():
+    maps = ScoreMaps(torch.zeros(2, 3, 4, 4), CLASSES)
+    label, share = maps.at((8, 8))
+    assert (label == 0).all() and (share == 0).all()
