@@ -233,6 +233,44 @@ def only_data(checkpoint: dict, folder: str) -> None:
             del info[key]
 
 
+def check_weights(model: torch.nn.Module, checkpoint: dict,
+                  where: str) -> None:
+    """Refuse a checkpoint that is not of this model.
+
+    mmengine leaves weights that do not fit as they were initialised, with a
+    line in the log: right to begin a training with, wrong to predict with.
+
+    Args:
+        model (nn.Module): The model, without a distributed wrapper.
+        checkpoint (dict): As loaded.
+        where (str): The file, for the message.
+
+    Raises:
+        CheckpointError: If weights are missing or have other shapes.
+    """
+    weights = {
+        name[len('module.'):] if name.startswith('module.') else name: value
+        for name, value in checkpoint.get('state_dict', checkpoint).items()
+    }
+    remedy = 'Take the config that it was trained with.'
+    for name, value in model.state_dict().items():
+        if name not in weights:
+            # torch's own loading does without it, too
+            if name.endswith('num_batches_tracked'):
+                continue
+            raise CheckpointError(f'{where}: has no {name}, which the model '
+                                  f'of the config has. {remedy}')
+        found, expected = tuple(weights[name].shape), tuple(value.shape)
+        if found != expected:
+            reason = 'another network'
+            if 'conv_seg' in name or 'classifier' in name:
+                reason = (f'another number of classes, {found[0]} in place '
+                          f'of {expected[0]}')
+            raise CheckpointError(
+                f'{where}: is of {reason}: {name} has the shape {found}, that '
+                f'of the config {expected}. {remedy}')
+
+
 # -- inference by mmseg's own functions --------------------------------------
 
 

@@ -105,10 +105,18 @@ def tags_in_mask(mask: np.ndarray, classes: Sequence[str]) -> Tuple[str, ...]:
     return tuple(compress(classes, shown_classes(mask, len(classes) + 1)))
 
 
-def encode_mask(mask: np.ndarray) -> bytes:
-    """Make a PNG file of a mask, uint8 (H, W), with VOC's colours."""
+def encode_mask(mask: np.ndarray,
+                palette: Sequence[Sequence[int]] = ()) -> bytes:
+    """Make a PNG file of a mask, uint8 (H, W).
+
+    Args:
+        mask (np.ndarray): Numbers of classes, and 255.
+        palette (Sequence): [R, G, B] of the first classes; the others, and
+            255, have VOC's colours.
+    """
     image = Image.fromarray(mask)
-    image.putpalette(PALETTE)
+    colours = np.ravel(palette).astype(int).tolist()
+    image.putpalette(colours + PALETTE[len(colours):])
     file = BytesIO()
     image.save(file, 'PNG', compress_level=COMPRESS_LEVEL)
     return file.getvalue()

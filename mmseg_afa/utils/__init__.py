@@ -1,10 +1,11 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """What all rooms share; it knows none of them."""
 from .files import replacing
-from .parallel import DEFAULT_WORKERS, parallel_map, progress
+from .parallel import DEFAULT_WORKERS, ordered_map, parallel_map, progress
 
 IGNORE_INDEX = 255  # the label of pixels that supervise and score nothing
 
 __all__ = [
-    'DEFAULT_WORKERS', 'IGNORE_INDEX', 'parallel_map', 'progress', 'replacing'
+    'DEFAULT_WORKERS', 'IGNORE_INDEX', 'ordered_map', 'parallel_map',
+    'progress', 'replacing'
 ]

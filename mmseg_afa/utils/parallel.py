@@ -1,7 +1,9 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import os
 import sys
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any, Callable, Iterable, Iterator, Optional, Sequence
 
 from tqdm import tqdm
@@ -27,25 +29,43 @@ def progress(items: Iterable,
         dynamic_ncols=True)
 
 
-def parallel_map(function: Callable,
-                 tasks: Sequence,
-                 workers: int = DEFAULT_WORKERS,
-                 description: str = '') -> Iterator[Any]:
-    """Apply a function to each task in several threads, with progress shown.
+def ordered_map(function: Callable,
+                tasks: Iterable,
+                workers: int = DEFAULT_WORKERS) -> Iterator[Any]:
+    """Apply a function to each task in several threads.
 
     Threads, because decoding and encoding images, which is what takes the
-    time, runs outside of Python's global lock.
+    time, runs outside of Python's global lock. A few tasks ahead are taken
+    only as results are: memory does not grow with their number.
 
     Args:
         function (Callable): What to do with a task.
-        tasks (Sequence): Its arguments.
+        tasks (Iterable): Its arguments; there may be no end of them.
         workers (int): Number of threads.
-        description (str): Stands before the bar.
 
     Yields:
         The results, in the order of the tasks. What a task raises comes out
         here, and tasks that have not begun by then are dropped.
     """
+    tasks = iter(tasks)
     with ThreadPoolExecutor(workers) as pool:
-        results = pool.map(function, tasks)
-        yield from progress(results, description, len(tasks))
+        running = deque()
+        try:
+            while True:
+                for task in islice(tasks, 2 * workers - len(running)):
+                    running.append(pool.submit(function, task))
+                if not running:
+                    return
+                yield running.popleft().result()
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def parallel_map(function: Callable,
+                 tasks: Sequence,
+                 workers: int = DEFAULT_WORKERS,
+                 description: str = '') -> Iterator[Any]:
+    """:func:`ordered_map` with progress shown."""
+    results = ordered_map(function, tasks, workers)
+    yield from progress(results, description, len(tasks))

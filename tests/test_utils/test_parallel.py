@@ -1,9 +1,10 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import itertools
 import time
 
 import pytest
 
-from mmseg_afa.utils import parallel_map
+from mmseg_afa.utils import ordered_map, parallel_map
 
 
 @pytest.mark.parametrize('workers', [1, 3])
@@ -29,3 +30,13 @@ def test_an_error_arrives_and_what_has_not_begun_is_dropped():
     with pytest.raises(ValueError, match='number 0'):
         list(parallel_map(fail, range(1000), 2))
     assert len(begun) < 100
+
+
+def test_few_tasks_ahead():
+    """Of tasks without end only those are begun that are soon wanted."""
+    begun = []
+    results = ordered_map(begun.append, itertools.count(), 2)
+    for _ in range(10):
+        next(results)
+    assert len(begun) <= 14
+    results.close()

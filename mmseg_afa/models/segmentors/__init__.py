@@ -1,5 +1,9 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 from .afa import AFA
-from .tta import MultiScaleMaxTTA, multi_scale_logits
+from .score_maps import SOURCES, ScoreMaps, among
+from .tta import MultiScaleMaxTTA, multi_scale_logits, tiled_logits
 
-__all__ = ['AFA', 'MultiScaleMaxTTA', 'multi_scale_logits']
+__all__ = [
+    'AFA', 'MultiScaleMaxTTA', 'SOURCES', 'ScoreMaps', 'among',
+    'multi_scale_logits', 'tiled_logits'
+]

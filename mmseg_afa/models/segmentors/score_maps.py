@@ -63,6 +63,15 @@ class ScoreMaps(NamedTuple):
             return (scores - largest[:, None]).exp_().sum(1).reciprocal_()
         return largest / scores.sum(1).clamp_(min=1e-12)
 
+    def shares(self) -> 'ScoreMaps':
+        """As scores that add up to one where there are any."""
+        if self.logits:
+            scores = self.scores.softmax(1)
+        else:
+            total = self.scores.sum(1, keepdim=True).clamp_(min=1e-12)
+            scores = self.scores / total
+        return self._replace(scores=scores, logits=False)
+
     def at(self, size: Sequence[int]) -> Tuple[Tensor, Tensor]:
         """Resize the scores and :meth:`decide`.
 

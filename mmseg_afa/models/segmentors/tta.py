@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-from typing import Optional, Sequence
+from typing import Callable, Optional, Sequence
 
 import torch
 from mmengine.model import BaseTTAModel
@@ -46,6 +46,49 @@ def multi_scale_logits(segmentor: nn.Module,
         else:
             merged = torch.maximum(merged, resize(logits, merged.shape[-2:]))
     return merged
+
+
+def tiled_logits(forward: Callable[[Tensor], Tensor],
+                 inputs: Tensor,
+                 tile: int,
+                 overlap: int = 128) -> Tensor:
+    """Logits of an image that is too large for one pass, tile by tile.
+
+    Where tiles overlap their logits are averaged. Only the logits on the
+    network's grid are kept: those of 4000 x 3000 pixels and 21 classes are 63
+    MB there, and 1 GB at the size of the image.
+
+    Args:
+        forward (Callable): (1, 3, h, w) to logits (1, C + 1, h / 4, w / 4),
+            rounded up; see :func:`multi_scale_logits`.
+        inputs (Tensor): (1, 3, H, W), normalised.
+        tile (int): Side of a tile in pixels, larger than the overlap.
+        overlap (int): Pixels that neighbouring tiles share, at least.
+
+    Returns:
+        Tensor: (1, C + 1, H / 4, W / 4), rounded up.
+
+    Raises:
+        ValueError: If a tile is not larger than the overlap.
+    """
+    if tile <= overlap:
+        raise ValueError(f'a tile of {tile} pixels must be larger than the '
+                         f'overlap of {overlap}')
+    stride = (tile - overlap) // 4 * 4  # tiles begin at cells of the grid
+    height, width = inputs.shape[-2:]
+    total = count = None
+    for top in range(0, max(height - overlap, 1), stride):
+        for left in range(0, max(width - overlap, 1), stride):
+            logits = forward(inputs[..., top:top + tile, left:left + tile])
+            if total is None:
+                grid = (-(-height // 4), -(-width // 4))
+                total = logits.new_zeros(1, logits.shape[1], *grid)
+                count = logits.new_zeros(grid)
+            rows = slice(top // 4, top // 4 + logits.shape[2])
+            cols = slice(left // 4, left // 4 + logits.shape[3])
+            total[..., rows, cols] += logits
+            count[rows, cols] += 1
+    return total.div_(count)
 
 
 @MODELS.register_module()
