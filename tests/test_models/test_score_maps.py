@@ -16,13 +16,17 @@ CLASSES = PresentClasses.of(torch.tensor([[0., 1, 0, 1], [0, 0, 1, 0]]))
 
 def test_segmentation_among_tags():
     logits = torch.randn(2, 5, 6, 7)
-    label, share = among(logits, CLASSES).decide()
+    maps = among(logits, CLASSES)
+    label, share = maps.decide()
     allowed = torch.full((2, 5), float('-inf'))
     allowed[0, [0, 2, 4]] = 0
     allowed[1, [0, 3]] = 0
     prob, expected = (logits + allowed[:, :, None, None]).softmax(1).max(1)
     assert (label == expected).all()
     torch.testing.assert_close(share, prob)
+    label, share = maps.at((13, 9))
+    assert set(label[1].unique().tolist()) <= {0, 3}
+    assert torch.isfinite(share).all()
 
 
 def test_cam_against_background():

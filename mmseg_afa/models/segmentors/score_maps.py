@@ -135,5 +135,6 @@ def among(logits: Tensor, classes: PresentClasses) -> ScoreMaps:
     """
     index = classes.index[:, :, None, None]
     scores = logits.gather(1, index.expand(-1, -1, *logits.shape[-2:]))
-    scores.masked_fill_(~classes.valid[:, :, None, None], float('-inf'))
+    # not infinite: resizing would make that NaN
+    scores.masked_fill_(~classes.valid[:, :, None, None], -1e4)
     return ScoreMaps(scores, classes, logits=True)
