@@ -22,6 +22,9 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='SegVisualizationHook'))
 
+# Add this to see what an AFA trains on, from CAM to label and prediction:
+# custom_hooks = [dict(type='PseudoLabelVisualizationHook', interval=2000)]
+
 visualizer = dict(
     type='WeakSegLocalVisualizer',
     _delete_=True,  # the base's name: a second run in a process would share it

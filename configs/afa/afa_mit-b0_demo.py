@@ -37,3 +37,8 @@ param_scheduler = [
 ]
 train_cfg = dict(max_iters=max_iters, val_interval=300)
 default_hooks = dict(checkpoint=dict(interval=300))
+custom_hooks = [
+    # image, CAM, label and prediction of two training images, to vis_data of
+    # the work folder
+    dict(type='PseudoLabelVisualizationHook', interval=200)
+]
