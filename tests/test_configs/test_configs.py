@@ -57,6 +57,12 @@ def test_config(path):
         assert torch.isfinite(loss)
         wrapper.update_params(loss)
 
+    crops = torch.zeros(2, 3, 96, 96, dtype=torch.uint8)
+    samples = [SegDataSample(metainfo=dict(img_shape=(96, 96)))] * 2
+    data = model.data_preprocessor(
+        dict(inputs=list(crops), data_samples=samples), True)
+    assert data['inputs'].isfinite().all()
+
     for dataloader in (cfg.train_dataloader, cfg.val_dataloader):
         for transform in dataloader.dataset.get('pipeline', []):
             TRANSFORMS.build(transform)
@@ -121,6 +127,24 @@ def test_what_is_frozen(name):
         else:
             assert lr == pytest.approx(6e-4 if id(p) in heads else 6e-5)
             assert decay == 0.01
+
+
+@pytest.mark.parametrize('name', [
+    'segformer_mit-b1_pseudo-labels_voc', 'deeplabv3plus_r50_pseudo-labels_voc'
+])
+def test_second_stage_configs(name):
+    """16 images an iteration, on what tools/predict.py wrote; validated on
+    masks that people drew."""
+    cfg = load(ROOT / f'configs/afa/{name}.py')
+    assert cfg.model.type == 'EncoderDecoder'
+    assert cfg.train_dataloader.batch_size == 16
+    train = cfg.train_dataloader.dataset
+    assert train.ann_file == 'ImageSets/Segmentation/trainaug.txt'
+    assert train.data_prefix.seg_map_path == 'pseudo_labels/affinity_label'
+    val = cfg.val_dataloader.dataset
+    assert val.data_prefix.seg_map_path.startswith('SegmentationClass')
+    assert train.data_root == val.data_root
+    assert cfg.default_hooks.checkpoint.save_best == 'mIoU'
 
 
 def test_scoped_base():

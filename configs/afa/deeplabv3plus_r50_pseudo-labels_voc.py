@@ -1,0 +1,18 @@
+# Second stage: DeepLabV3+ as mmseg ships it, fully supervised by the masks
+# that tools/predict.py made of the training images and their tags.
+_base_ = [
+    'mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb4-20k_voc12aug-512x512.py'
+]
+train_dataloader = dict(
+    batch_size=16,  # images per process: mmseg's 16 in all, on one GPU
+    dataset=dict(
+        _delete_=True,
+        type='PascalVOCDataset',
+        data_root=_base_.data_root,
+        # predict.py's --out is pseudo_labels in the data root; 255 is ignored
+        data_prefix=dict(
+            img_path='JPEGImages',
+            seg_map_path='pseudo_labels/affinity_label'),
+        ann_file='ImageSets/Segmentation/trainaug.txt',
+        pipeline=_base_.train_pipeline))
+default_hooks = dict(checkpoint=dict(save_best='mIoU'))

@@ -1,0 +1,27 @@
+# Second stage: a plain SegFormer, fully supervised by the masks that
+# tools/predict.py made of the training images and their tags.
+_base_ = ['../mix/attn-mit-b0_segformer_voc.py']
+max_iters = 20000
+model = dict(
+    backbone=dict(
+        arch='b1', init_cfg=dict(checkpoint='pretrain/mit_b1.pth')),
+    decode_head=dict(in_channels=[64, 128, 320, 512]))
+train_dataloader = dict(
+    batch_size=16,  # images per process: SegFormer's 16 in all, on one GPU
+    dataset=dict(
+        # predict.py's --out is pseudo_labels in the data root; 255 is ignored
+        data_prefix=dict(seg_map_path='pseudo_labels/affinity_label')))
+# SegFormer's schedule (arXiv 2105.15203, section 4.1), shorter
+optim_wrapper = dict(
+    optimizer=dict(lr=6e-5, weight_decay=0.01),
+    paramwise_cfg=dict(
+        custom_keys=dict(
+            _delete_=True,
+            norm=dict(decay_mult=0.),  # norms learn, without decay
+            decode_head=dict(lr_mult=10.))))  # trained from scratch
+param_scheduler = [
+    dict(
+        type='LinearLR', start_factor=1e-6, end=1500, by_epoch=False),
+    dict(type='PolyLR', power=1., begin=1500, end=max_iters, by_epoch=False),
+]
+train_cfg = dict(max_iters=max_iters)

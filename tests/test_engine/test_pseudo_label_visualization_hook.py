@@ -1,0 +1,246 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import random
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS, MODELS
+from mmseg.structures import SegDataSample
+
+from mmseg_afa.engine.hooks import PseudoLabelVisualizationHook
+from mmseg_afa.engine.hooks import pseudo_label_visualization_hook as room
+from mmseg_afa.visualization import WeakSegLocalVisualizer
+from tests.test_reference.reference import ROOT
+
+DEMO = ROOT / 'configs/afa/afa_mit-b0_demo.py'
+CLASSES = ('cat', 'cow', 'dog', 'bird', 'fish')
+ITERS, CAM_ITERS, SWITCH_ITER = 6, 1, 3
+
+
+@pytest.fixture(scope='module')
+def data_root(tmp_path_factory):
+    """Noise with tags."""
+    root = tmp_path_factory.mktemp('data')
+    rng = np.random.default_rng(0)
+    for folder in ('JPEGImages', 'ImageSets/Segmentation'):
+        (root / folder).mkdir(parents=True)
+    stems = [f'{i}' for i in range(6)]
+    (root / 'ImageSets/Segmentation/trainaug.txt').write_text('\n'.join(stems))
+    for stem in stems:
+        image = rng.integers(256, size=(64, 64, 3), dtype=np.uint8)
+        cv2.imwrite(str(root / f'JPEGImages/{stem}.jpg'), image)
+    lines = [f'{stem}: {CLASSES[int(stem) % 5]}' for stem in stems]
+    (root / 'image_labels.txt').write_text('\n'.join(
+        ['# ' + ','.join(CLASSES), *lines]))
+    return root
+
+
+class Watch(Hook):
+    """Keeps what a hook must not change, from before it and from after."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def after_train_iter(self, runner, *args, **kwargs):
+        model = runner.model
+        self.seen.append((
+            random.getstate()[1],
+            np.random.get_state()[1].tolist(),
+            torch.get_rng_state().tolist(),
+            [m.training for m in model.modules()],
+            {
+                k: v.tolist()
+                for k, v in model.named_buffers()
+            },
+            [
+                p.grad.double().sum().item() for p in model.parameters()
+                if p.grad is not None
+            ],
+            runner.message_hub.get_info('iter'),
+        ))
+
+
+def train(data_root,
+          work_dir,
+          hooks=(),
+          backends=('LocalVisBackend', ),
+          watches=()):
+    """Six iterations through all three phases; the Runner."""
+    cfg = Config.fromfile(DEMO)
+    cfg.merge_from_dict({
+        'model.train_cfg.cam_iters':
+        CAM_ITERS,
+        'model.train_cfg.switch_iter':
+        SWITCH_ITER,
+        'train_cfg.max_iters':
+        ITERS,
+        'train_dataloader.dataset.data_root':
+        str(data_root),
+        'train_dataloader.batch_size':
+        3,
+        'default_hooks.checkpoint.save_best':
+        None,
+        'default_hooks.checkpoint.interval':
+        100,
+        'visualizer.vis_backends': [dict(type=name) for name in backends],
+        'custom_hooks':
+        list(hooks),
+        'work_dir':
+        str(work_dir),
+        'experiment_name':
+        work_dir.name,
+        'log_level':
+        'ERROR',
+    })
+    for part in ('dataloader', 'evaluator', 'cfg'):
+        cfg[f'val_{part}'] = cfg[f'test_{part}'] = None
+    runner = Runner.from_cfg(cfg)
+    for watch, priority in watches:
+        runner.register_hook(watch, priority)
+    runner.model = revert_sync_batchnorm(runner.model)
+    runner.train()
+    return runner
+
+
+def hook(**kwargs):
+    return dict(type='PseudoLabelVisualizationHook', interval=1, **kwargs)
+
+
+def weights(runner):
+    return torch.cat([p.flatten() for p in runner.model.state_dict().values()])
+
+
+def pictures(work_dir):
+    return {
+        int(path.stem.rpartition('_')[2]): cv2.imread(str(path))
+        for path in work_dir.glob('*/vis_data/vis_image/pseudo_labels_*.png')
+    }
+
+
+def test_training_is_not_disturbed(data_root, tmp_path):
+    """Bit for bit the same weights, and nothing else is changed between a
+    hook before and a hook after it."""
+    plain = train(data_root, tmp_path / 'plain')
+    before, after = [], []
+    drawn = train(
+        data_root,
+        tmp_path / 'drawn', [hook()],
+        watches=[(Watch(before), 'HIGH'), (Watch(after), 'NORMAL')])
+    assert torch.equal(weights(plain), weights(drawn))
+    assert len(before) == ITERS and before == after
+    assert not pictures(tmp_path / 'plain')
+    assert set(pictures(tmp_path / 'drawn')) == {1, 2, 3, 4, 5, 6}
+
+
+def test_each_phase(data_root, tmp_path, monkeypatch):
+    """The columns of the phase that the iteration was in, as the network saw
+    the images."""
+    seen = []
+    draw_sheet = WeakSegLocalVisualizer.draw_sheet
+    monkeypatch.setattr(
+        WeakSegLocalVisualizer, 'draw_sheet', lambda self, rows, captions:
+        (seen.append((rows, captions)), draw_sheet(self, rows, captions))[1])
+    train(data_root, tmp_path, [hook(num_images=2)])
+    for iteration, (rows, captions) in enumerate(seen):
+        columns = ['image', 'CAM', 'affinity CAM', 'prediction']
+        words = 'classification only'
+        if iteration > CAM_ITERS:
+            columns.insert(3, 'pseudo label')
+            label = 'affinity' if iteration > SWITCH_ITER else 'CAM'
+            words = f'under its {label} label'
+        assert len(rows) == len(captions) == 2
+        for row, caption in zip(rows, captions):
+            assert list(row) == columns
+            assert caption.endswith(f'({words})')
+            assert row['image'].shape == (96, 96, 3)
+
+
+def demo_model():
+    init_default_scope('mmseg')
+    cfg = Config.fromfile(DEMO)
+    torch.manual_seed(0)
+    return revert_sync_batchnorm(MODELS.build(cfg.model)).eval()
+
+
+@pytest.mark.parametrize('phase', ['cam', 'affinity'])
+def test_label_is_the_one_of_training(phase):
+    """In evaluation mode training makes this very label; the crop's frame is
+    ignored."""
+    model = demo_model()
+    inputs = torch.randn(1, 3, 64, 64)
+    sample = SegDataSample(metainfo=dict(img_box=(8, 64, 0, 64)))
+    sample.set_field(torch.eye(5)[2], 'image_label', dtype=None)
+    shown, = room.stages_of(model, inputs, [sample], phase)
+    labels = model.pseudo_labels(
+        inputs, room.PresentClasses.of(sample.image_label[None]),
+        torch.tensor([[8, 64, 0, 64]]), phase)
+    assert torch.equal(shown.pseudo_sem_seg.data, labels.seg)
+    assert (shown.pseudo_sem_seg.data[:, :8] == 255).all()
+    assert shown.cam.shape == (64, 64) and shown.cam.data.shape[0] == 5
+    assert shown.cam.data[2].max() > 0.99
+    assert not shown.cam.data[[0, 1, 3, 4]].any()
+    affinity_cam = shown.affinity_cam.data
+    assert affinity_cam.shape == (6, 64, 64)
+    assert not affinity_cam[[1, 2, 4, 5]].any()
+    assert set(sample.keys()) == {'image_label'}
+
+
+def test_image_is_that_of_the_network(data_root, tmp_path):
+    """In grey levels, padding in black, RGB."""
+    runner = train(data_root, tmp_path)
+    rows = []
+    runner.visualizer.draw_sheet = lambda sheet, _: rows.extend(sheet)
+    batch = next(iter(runner.train_dataloader))
+    PseudoLabelVisualizationHook(num_images=2).draw(runner, batch)
+    for row, image in zip(rows, batch['inputs']):
+        expected = image.flip(0).permute(1, 2, 0).numpy()
+        # the network's images are reproduced as published, one level too low
+        assert np.abs(row['image'].astype(int) - expected).max() <= 1
+
+
+def test_tensorboard(data_root, tmp_path):
+    pytest.importorskip('tensorboard')
+    train(data_root, tmp_path, [hook()], ['TensorboardVisBackend'])
+    from tensorboard.backend.event_processing.event_accumulator import \
+        EventAccumulator
+    folder, = tmp_path.glob('*/vis_data')
+    events = EventAccumulator(str(folder), dict(images=0)).Reload()
+    steps = [image.step for image in events.Images('pseudo_labels')]
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
+def test_main_process_only(monkeypatch):
+    """The others do not even look at the batch."""
+    monkeypatch.setattr(room, 'is_main_process', lambda: False)
+    PseudoLabelVisualizationHook(interval=1).after_train_iter(
+        SimpleNamespace(iter=0), 0)
+
+
+def test_amp(data_root, tmp_path, monkeypatch):
+    """What autocast to bfloat16 computes is drawn without a gap."""
+    runner = train(data_root, tmp_path)
+    monkeypatch.setattr(runner.optim_wrapper, 'optim_context',
+                        lambda _: torch.autocast('cpu', dtype=torch.bfloat16))
+    batch = next(iter(runner.train_dataloader))
+    sheet = PseudoLabelVisualizationHook().draw(runner, batch)
+    assert sheet.dtype == np.uint8 and sheet.shape[2] == 3
+
+
+def test_mistakes():
+    from mmseg.visualization import SegLocalVisualizer
+    model = demo_model()
+    mine = HOOKS.build(hook())
+    runner = SimpleNamespace(
+        model=model.backbone, visualizer=WeakSegLocalVisualizer())
+    with pytest.raises(TypeError, match='AttnMix.* makes no pseudo labels'):
+        mine.before_train(runner)
+    runner = SimpleNamespace(model=model, visualizer=SegLocalVisualizer())
+    with pytest.raises(TypeError, match="set visualizer.type='WeakSeg"):
+        mine.before_train(runner)
