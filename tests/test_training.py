@@ -130,7 +130,8 @@ def two(tmp_path_factory, config, options):
     work_dir = tmp_path_factory.mktemp('two')
     run('env', 'CUDA_VISIBLE_DEVICES=', 'tools/dist_run.sh',
         '../tests/train_and_test.py', 2, config, '--work-dir', work_dir,
-        '--cfg-options', *options, 'train_dataloader.batch_size=2')
+        '--cfg-options', *options, 'train_dataloader.batch_size=2',
+        'custom_hooks.0.interval=2')
     return work_dir
 
 
@@ -146,6 +147,14 @@ def test_losses_and_scores_of_two_are_those_of_one(tmp_path, config, two,
         assert spread[name] == pytest.approx(alone[name], abs=1e-4)
     for name in SCORES:
         assert spread[name] == pytest.approx(alone[name], abs=0.1)
+
+
+def test_pictures_of_two(two):
+    """The main process draws in each phase, and the other waits for it."""
+    assert {path.name
+            for path in two.glob('*/vis_data/vis_image/*')
+            } == {f'pseudo_labels_{step}.png'
+                  for step in (2, 4, 6)}
 
 
 def test_weights_agree_and_random_numbers_differ(two):
