@@ -1,4 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 from .par import PAR
+from .refine import refine_all
 
-__all__ = ['PAR']
+__all__ = ['PAR', 'refine_all']
