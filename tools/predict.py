@@ -87,13 +87,6 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def refiner_config(cfg: Config, name: str) -> Optional[dict]:
-    """The refiner of an option; for PAR, as the config's labeler has it."""
-    if name == 'par':
-        return cfg.model.get('labeler', {}).get('refiner') or dict(type='PAR')
-    return dict(type='DenseCRF') if name == 'crf' else None
-
-
 def read_options(args: argparse.Namespace) -> Tuple[AFAInferencer, dict]:
     """The inferencer, and the settings that its masks depend on."""
     launch.check_checkpoint(args.checkpoint)
@@ -102,7 +95,9 @@ def read_options(args: argparse.Namespace) -> Tuple[AFAInferencer, dict]:
     else:
         cfg = named_config(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
-    refiner = refiner_config(cfg, args.refine)
+    refiner = dict(
+        none=None, par=launch.par_config(cfg),
+        crf=dict(type='DenseCRF'))[args.refine]
     options = dict(
         sources=args.source,
         refiner=refiner,

@@ -3,13 +3,22 @@
 
 import argparse
 import inspect
-from typing import List, Optional
+from pathlib import Path
+from typing import Dict, List, Optional
 
+import mmengine
+import mmseg
+import torch
 from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner
 from mmseg.registry import METRICS
 
+import mmseg_afa
 from mmseg_afa.compat import CheckpointError
 from mmseg_afa.engine import launch
+from mmseg_afa.evaluation import WeakIoUMetric
+from mmseg_afa.evaluation.report import checkpoint_rule, rows, write_report
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
@@ -32,6 +41,11 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         help='how long --show shows an image, in seconds')
     parser.add_argument(
         '--tta', action='store_true', help='test-time augmentation')
+    parser.add_argument(
+        '--refine',
+        default='none',
+        choices=['none', 'par', 'crf'],
+        help='sharpen the segmentation along edges')
     launch.add_arguments(parser)
     return parser.parse_args(argv)
 
@@ -82,6 +96,61 @@ def set_output_dir(cfg: Config, output_dir: str) -> None:
                      'test_evaluator.')
 
 
+def refine(cfg: Config, name: str) -> None:
+    """Turn on the refinement of predictions, in place."""
+    refiner = dict(par=launch.par_config(cfg), crf=dict(type='DenseCRF'))[name]
+    cfg.custom_hooks = [
+        *cfg.get('custom_hooks', []),
+        dict(
+            type='PARRefinementHook', refiner=refiner, refine_predictions=True)
+    ]
+
+
+def report(cfg: Config, args: argparse.Namespace, runner: Runner,
+           scores: Dict[str, float]) -> None:
+    """Write the scores, and how they came about, to the work folder."""
+    metrics = runner.test_evaluator.metrics
+    metric = next((m for m in metrics if isinstance(m, WeakIoUMetric)), None)
+    if metric is None or metric.format_only or not is_main_process():
+        return
+    dataset = runner.test_dataloader.dataset
+    tta = cfg.get('tta_model')
+    labeler = cfg.model.get('module', cfg.model).get('labeler', {})
+    about = {
+        'config':
+        args.config,
+        'checkpoint':
+        Path(args.checkpoint).name,
+        'chosen by':
+        checkpoint_rule(args.checkpoint),
+        'split':
+        f'{cfg.test_dataloader.dataset.get("ann_file") or "folder"}'
+        f', {len(dataset)} images',
+        'test-time augmentation':
+        'none' if not args.tta else
+        f'scales {tuple(tta.scales)}{", flip" * tta.flip}, maximum of logits',
+        'refinement of the segmentation':
+        args.refine,
+        'background score of CAMs':
+        labeler.get('bkg_score', 0.45),
+        'versions':
+        ', '.join(f'{module.__name__} {module.__version__}'
+                  for module in (mmseg_afa, torch, mmengine, mmseg)),
+    }
+    image_labels = {
+        key.partition('/')[2]: value
+        for key, value in scores.items() if key.startswith('image_label/')
+    }
+    write_report(
+        Path(cfg.work_dir),
+        dict(
+            about=about,
+            rows=rows(metric.report),
+            image_labels=image_labels,
+            sweeps=metric.sweeps), about['background score of CAMs'])
+    print(Path(cfg.work_dir) / 'report.md')
+
+
 def main(argv: Optional[List[str]] = None) -> None:
     """Test what the command line names."""
     args = parse_args(argv)
@@ -91,13 +160,19 @@ def main(argv: Optional[List[str]] = None) -> None:
     cfg.resume = False
     if args.show or args.show_dir:
         draw_predictions(cfg, args)
+    if cfg.model.type == 'AFA':
+        cfg.model.test_cfg.setdefault('with_pseudo_labels', True)
+    if args.refine != 'none':
+        refine(cfg, args.refine)
     if args.tta:
         augment(cfg)
     if args.out is not None:
         set_output_dir(cfg, args.out)
     try:
-        launch.build_runner(cfg).test()
-    except CheckpointError as error:
+        runner = launch.build_runner(cfg)
+        launch.check_weights(runner, args.checkpoint)
+        report(cfg, args, runner, runner.test())
+    except (CheckpointError, ImportError) as error:
         raise SystemExit(str(error))
 
 

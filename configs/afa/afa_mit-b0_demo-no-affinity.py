@@ -3,5 +3,3 @@
 # baseline.
 _base_ = ['./afa_mit-b0_demo.py']
 model = dict(affinity_head=None, labeler=dict(refiner=None))
-val_evaluator = _base_.scores_without_affinity
-test_evaluator = val_evaluator

@@ -14,5 +14,3 @@ model = dict(
             type='Pretrained', checkpoint='open-mmlab://resnet50_v1c')),
     decode_head=dict(in_channels=[256, 512, 1024, 2048]),
     affinity_head=None)
-val_evaluator = _base_.scores_without_affinity
-test_evaluator = val_evaluator

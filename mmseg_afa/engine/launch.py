@@ -8,9 +8,11 @@ from typing import Optional
 
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.runner import CheckpointLoader, Runner
 
+from .. import compat
 from .cpu_distributed import prepare_for_cpu
 
 
@@ -73,6 +75,23 @@ def check_checkpoint(path: str) -> None:
     if '://' not in path and not osp.isfile(path):
         raise SystemExit(f'{path}: no such checkpoint file. Training writes '
                          'its checkpoints to work_dirs/NAME_OF_THE_CONFIG.')
+
+
+def check_weights(runner: Runner, path: str) -> None:
+    """Refuse a checkpoint that is not of the Runner's model; see
+    :func:`mmseg_afa.compat.check_weights`."""
+    model = runner.model
+    if is_model_wrapper(model):
+        model = model.module
+    if isinstance(model, BaseTTAModel):
+        model = model.module
+    compat.check_weights(model, CheckpointLoader.load_checkpoint(path, 'cpu'),
+                         path)
+
+
+def par_config(cfg: Config) -> dict:
+    """The refiner of a config's labeler, or PAR as it is by default."""
+    return cfg.model.get('labeler', {}).get('refiner') or dict(type='PAR')
 
 
 def enable_amp(cfg: Config, dtype: str = 'bfloat16') -> None:

@@ -54,14 +54,9 @@ val_dataloader = dict(
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-scores_without_affinity = [
-    dict(type='IoUMetric', iou_metrics=['mIoU']),
-    dict(type='ImageLabelMetric'),
-    # given the true image labels, as its name says
-    dict(type='CAMIoUMetric', field='cam_label'),
-]
 val_evaluator = [
-    *scores_without_affinity,
-    dict(type='CAMIoUMetric', field='affinity_cam_label'),
+    # the segmentation and, by their own names, label maps made of CAMs
+    dict(type='WeakIoUMetric', iou_metrics=['mIoU']),
+    dict(type='ImageLabelMetric'),
 ]
 test_evaluator = val_evaluator

@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-from .cam_iou_metric import CAMIoUMetric
 from .image_label_metric import ImageLabelMetric
+from .weak_iou_metric import WeakIoUMetric
 
-__all__ = ['CAMIoUMetric', 'ImageLabelMetric']
+__all__ = ['ImageLabelMetric', 'WeakIoUMetric']

@@ -1,0 +1,56 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""The mIoU of a CAM at many background scores, from one pass."""
+from typing import Dict
+
+import torch
+from torch import Tensor
+
+BKG_SCORES = tuple(i / 20 for i in range(20))
+
+
+def predicted_tags(sample: dict) -> Tensor:
+    """The classes (C, ) that the classifier sees."""
+    return sample['pred_image_scores'] > 0.5
+
+
+# The image label of each sweep; None where a sample has none.
+SWEEPS = dict(
+    cam_given_tags=lambda sample: sample.get('image_label'),
+    cam_predicted_tags=predicted_tags)
+
+
+def count_by_score(cam: Tensor, image_label: Tensor, label: Tensor,
+                   num_classes: int) -> Tensor:
+    """Count pixels by score of the CAM, its strongest class, and true class.
+
+    Args:
+        cam (Tensor): (C, P) in [0, 1].
+        image_label (Tensor): (C, ) multi-hot; the other classes are 0.
+        label (Tensor): (P, ) int64 in 0..C.
+        num_classes (int): C + 1.
+
+    Returns:
+        Tensor: (21, C, C + 1) int64; the first axis is the number of
+        :data:`BKG_SCORES` that the pixel beats.
+    """
+    value, strongest = (cam * image_label.to(cam)[:, None]).max(0)
+    beaten = torch.bucketize(value, value.new_tensor(BKG_SCORES))
+    shape = (len(BKG_SCORES) + 1, num_classes - 1, num_classes)
+    index = (beaten * shape[1] + strongest) * shape[2] + label
+    return index.bincount(minlength=shape[0] * shape[1] * shape[2]).view(shape)
+
+
+def sweep(counts: Tensor) -> Dict[float, float]:
+    """mIoU in percent at each of the background scores.
+
+    Args:
+        counts (Tensor): (21, C, C + 1) of :func:`count_by_score`, summed.
+    """
+    # pixels that beat a score are of their strongest class, others background
+    foreground = counts.flip(0).cumsum(0).flip(0)[1:].double()  # (20, C, C+1)
+    label = counts.sum((0, 1)).double()
+    background = label - foreground.sum(1)
+    pred = torch.cat([background[:, None], foreground], 1)  # (20, C+1, C+1)
+    hits = pred.diagonal(dim1=1, dim2=2)
+    iou = 100 * hits / (pred.sum(2) + label - hits)
+    return dict(zip(BKG_SCORES, iou.nanmean(1).tolist()))

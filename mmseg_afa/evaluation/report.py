@@ -1,0 +1,146 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""Scores with all that is needed to compare them: report.json, report.md."""
+import json
+import re
+from io import BytesIO
+from pathlib import Path
+from typing import Dict, List, Optional
+
+import mmcv
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ..utils import replacing
+from ..visualization import save_picture
+
+ROWS = dict(  # field: what it is, which tags it was given
+    pred_sem_seg=('segmentation', 'none'),
+    cam_predicted_tags=('CAM', 'predicted'),
+    affinity_cam_predicted_tags=('affinity CAM', 'predicted'),
+    cam_given_tags=('CAM', 'given'),
+    affinity_cam_given_tags=('affinity CAM', 'given'),
+    cam_label_given_tags=('CAM label', 'given'),
+    affinity_label_given_tags=('affinity label', 'given'))
+
+TAGS_NOTE = ('Rows with given tags know which classes each image shows, as '
+             'training does: they measure pseudo labels. Only rows with no or '
+             'predicted tags compare with one another as segmentations.')
+SWEEP_NOTE = ('Choosing a background score by this curve uses the validation '
+              'masks: a figure for it is not one of image labels alone.')
+
+
+def checkpoint_rule(path: str) -> str:
+    """How a checkpoint was chosen, by the name that mmengine gave it."""
+    name = Path(path).name
+    best = re.match(r'best_(.+)_(?:iter|epoch)_\d+', name)
+    if best:
+        return f'best validation {best[1]}, chosen with masks'
+    fixed = re.match(r'(iter|epoch)_(\d+)', name)
+    if fixed:
+        return f'fixed: {fixed[1]} {fixed[2]}'
+    return 'unknown'
+
+
+def rows(report: Dict[str, dict]) -> List[dict]:
+    """The table's rows from `WeakIoUMetric.report`."""
+    return [
+        dict(score=name, tags=tags, **report[field])
+        for field, (name, tags) in ROWS.items() if field in report
+    ]
+
+
+def to_markdown(report: dict) -> str:
+    """A report as a page to read.
+
+    Args:
+        report (dict): 'about', what was scored how, by name; 'rows', see
+            :func:`rows`; 'image_labels', scores by name; 'sweeps', mIoU by
+            background score of each CAM.
+    """
+    lines = ['# Scores', '', '| | |', '| --- | --- |']
+    lines += [f'| {key} | {value} |' for key, value in report['about'].items()]
+    lines += [
+        '', '| mIoU, % | tags | mIoU | ignored |', '| --- | --- | --- '
+        '| --- |'
+    ]
+    for row in report['rows']:
+        ignored = row['ignored'] if row['score'].endswith('label') else ''
+        lines.append(f'| {row["score"]} | {row["tags"]} | '
+                     f'{_number(row["mIoU"])} | {ignored} |')
+    lines += ['', TAGS_NOTE]
+    if report['image_labels']:
+        lines += ['', '| image labels, % | |', '| --- | --- |']
+        lines += [
+            f'| {k} | {v:.2f} |' for k, v in report['image_labels'].items()
+        ]
+    lines += [
+        '', '| IoU, % | ' + ' | '.join(f'{row["score"]} ({row["tags"]})'
+                                       for row in report['rows']) + ' |'
+    ]
+    lines += ['| --- ' * (len(report['rows']) + 1) + '|']
+    for name in report['rows'][0]['IoU']:
+        cells = [_number(row['IoU'][name]) for row in report['rows']]
+        lines.append(f'| {name} | ' + ' | '.join(cells) + ' |')
+    for name, curve in report['sweeps'].items():
+        title = ', tags '.join(ROWS[name])
+        lines += [
+            '', f'| background score | mIoU of {title} |', '| --- | --- |'
+        ]
+        lines += [f'| {t:.2f} | {_number(v)} |' for t, v in curve.items()]
+    if report['sweeps']:
+        lines += ['', SWEEP_NOTE]
+    return '\n'.join(lines) + '\n'
+
+
+def _number(value: Optional[float]) -> str:
+    return '–' if value is None else f'{value:.2f}'
+
+
+def draw_sweeps(sweeps: Dict[str, Dict[float, float]],
+                bkg_score: Optional[float] = None) -> np.ndarray:
+    """Draw the curves of mIoU over background score, RGB uint8 (H, W, 3).
+
+    Args:
+        sweeps (dict): As in a report.
+        bkg_score (float, optional): The model's own, to mark.
+    """
+    figure = Figure((6, 4), dpi=120)
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for name, curve in sweeps.items():
+        axes.plot(
+            list(curve),
+            list(curve.values()),
+            marker='.',
+            label=', tags '.join(ROWS[name]))
+    if bkg_score is not None:
+        axes.axvline(bkg_score, color='grey', ls=':', label='as evaluated')
+    axes.set_xlabel('background score')
+    axes.set_ylabel('mIoU, %')
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    axes.set_title(
+        'To choose by it uses the validation masks', fontsize='medium')
+    figure.tight_layout()
+    file = BytesIO()
+    figure.savefig(file)
+    return mmcv.imfrombytes(file.getvalue(), channel_order='rgb')
+
+
+def write_report(folder: Path,
+                 report: dict,
+                 bkg_score: Optional[float] = None) -> None:
+    """Write report.json, report.md and, if there are sweeps,
+    background_sweep.png."""
+    texts = {
+        'report.json': json.dumps(report, indent=2, ensure_ascii=False) + '\n',
+        'report.md': to_markdown(report)
+    }
+    for name, text in texts.items():
+        with replacing(folder / name) as unfinished:
+            unfinished.write_text(text, encoding='utf-8')
+    if report['sweeps']:
+        save_picture(folder / 'background_sweep.png',
+                     draw_sweeps(report['sweeps'], bkg_score))
