@@ -48,8 +48,8 @@ setup(
         requirements('lite'),
         'mim':
         requirements('mminstall'),
-        'optional':
-        requirements('optional'),
+        'crf':
+        requirements('crf'),
         'mmpretrain':
         requirements('mmpretrain'),
         'data':
