@@ -1,5 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-from typing import List
+from functools import partial
+from typing import Callable
 
 import torch
 from mmengine.hooks import Hook
@@ -7,19 +8,21 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from mmseg.registry import HOOKS, MODELS
-from mmseg.structures import SegDataSample
-from mmseg.utils import ConfigType
-from torch import nn
+from mmseg.utils import ConfigType, SampleList
+from torch import Tensor, nn
 
-from mmseg_afa.models.utils import denormalize, to_original
+from mmseg_afa.models import MultiScaleMaxTTA, refine_all
+from mmseg_afa.models.utils import to_original
 
 
 @HOOKS.register_module()
 class PARRefinementHook(Hook):
-    """Refines what a segmentor predicts by pixel-adaptive refinement (PAR).
+    """Refines what a segmentor predicts, by pixel-adaptive refinement (PAR)
+    or another refiner such as DenseCRF.
 
     With `refine_predictions` it does so at validation and test time, for any
-    mmseg segmentor. Without, it gives a segmentor that makes pseudo labels
+    mmseg segmentor, also under MultiScaleMaxTTA; the images of a batch are
+    refined together. Without, it gives a segmentor that makes pseudo labels
     the refiner for these; `model.labeler.refiner` in the config does the
     same and is not lost when a child config replaces the list of hooks.
 
@@ -33,7 +36,7 @@ class PARRefinementHook(Hook):
     Raises:
         TypeError: If there is nothing to do: the model has no labeler and
             predictions are not to be refined; or if predictions under
-            test-time augmentation are to be refined.
+            mmseg's own test-time augmentation are to be refined.
     """
 
     priority = 'VERY_HIGH'
@@ -65,43 +68,72 @@ class PARRefinementHook(Hook):
 
     def before_val(self, runner: Runner) -> None:
         """Start refining predictions."""
-        if not self.refine_predictions:
-            return
-        model = unwrap(runner.model)
-        if isinstance(model, BaseTTAModel):
-            raise TypeError(
-                'PARRefinementHook: refine_predictions does not work with '
-                'test-time augmentation; leave out --tta, or the hook')
-        # Metrics see the predictions before any hook's after_*_iter: the
-        # only place in between is the model's own output.
-        self._handle = model.register_forward_hook(
-            self._refine, with_kwargs=True)
+        self._start(runner, 'val_step')
 
     def after_val(self, runner: Runner) -> None:
         """Stop refining predictions."""
-        if self.refine_predictions:
-            self._handle.remove()
+        self._stop(runner, 'val_step')
 
-    before_test, after_test = before_val, after_val
+    def before_test(self, runner: Runner) -> None:
+        """Start refining predictions."""
+        self._start(runner, 'test_step')
 
-    def _refine(self, model: nn.Module, args: tuple, kwargs: dict,
-                data_samples: List[SegDataSample]) -> None:
-        """Replace `pred_sem_seg` in what a model returned.
+    def after_test(self, runner: Runner) -> None:
+        """Stop refining predictions."""
+        self._stop(runner, 'test_step')
 
-        `seg_logits` are (C, H0, W0) at the original size; one channel is the
-        probability of the foreground.
-        """
-        if kwargs.get('mode') != 'predict':
+    def _start(self, runner: Runner, name: str) -> None:
+        if not self.refine_predictions:
             return
-        images = denormalize(kwargs['inputs'], model.data_preprocessor)
-        for image, sample in zip(images, data_samples):
-            logits = sample.seg_logits.data[None].float()
-            prob = logits.softmax(1) if logits.shape[1] > 1 else torch.cat(
-                [1 - logits, logits], 1)
-            image = to_original(
-                image[None], dict(sample.metainfo, ori_shape=prob.shape[-2:]))
-            prob = self.refiner(image, prob)
-            sample.set_data(dict(pred_sem_seg=PixelData(data=prob.argmax(1))))
+        model = unwrap(runner.model)
+        if isinstance(model, BaseTTAModel) and not isinstance(
+                model, MultiScaleMaxTTA):
+            raise TypeError(
+                'PARRefinementHook: refine_predictions does not work with '
+                f'{type(model).__name__}, which keeps no merged logits; take '
+                "tta_model = dict(type='MultiScaleMaxTTA') with a plain "
+                'tta_pipeline, or leave out --tta or the hook')
+        # Metrics see the predictions before any hook's after_*_iter: the
+        # only place in between is what the model's own step returns.
+        setattr(model, name, partial(self._step, getattr(model, name)))
+
+    def _stop(self, runner: Runner, name: str) -> None:
+        if self.refine_predictions:
+            delattr(unwrap(runner.model), name)  # back to the class's own
+
+    def _step(self, step: Callable[[dict], SampleList],
+              data: dict) -> SampleList:
+        """Predict a batch and refine `pred_sem_seg` of all samples together,
+        at the original size; `seg_logits` stay.
+
+        Args:
+            step (Callable): The model's own step.
+            data (dict): 'inputs', images (3, H, W) in grey levels, and their
+                'data_samples'.
+        """
+        # As the pipeline left them: padding that the data preprocessor adds
+        # and notes is not in these images.
+        metas = [sample.metainfo for sample in data['data_samples']]
+        samples = step(data)
+        images, masks = [], []
+        for image, meta, sample in zip(data['inputs'], metas, samples):
+            masks.append(probabilities(sample.seg_logits.data))
+            meta = dict(meta, ori_shape=masks[-1].shape[-2:])
+            image = to_original(image[None].to(masks[-1]) / 255, meta)
+            images.append(image[0])
+        refined = refine_all(self.refiner, images, masks)
+        for sample, mask in zip(samples, refined):
+            sample.pred_sem_seg = PixelData(data=mask.argmax(0, True))
+        return samples
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """Of two or more classes, (C, H, W) float32, from `seg_logits`: one
+    channel of these is the probability of the foreground."""
+    logits = logits.float()
+    if len(logits) == 1:
+        return torch.cat([1 - logits, logits])
+    return logits.softmax(0)
 
 
 def unwrap(model: nn.Module) -> nn.Module:
