@@ -8,7 +8,7 @@ from mmseg.utils import SampleList
 from torch import Tensor, nn
 
 from ..utils import by_size, resize
-from .afa import EXTRA_OUTPUTS
+from .prediction import EXTRA_OUTPUTS
 
 
 @torch.no_grad()
