@@ -70,10 +70,9 @@ def test_conventions_of_mmseg(infer, checkpoint, photos, tmp_path):
 def test_only_among_tags(infer, photos):
     tags = dict(zip(paths(photos), (['b'], [], ['a', 'e'], ['c'])))
     for sample in infer.stream(paths(photos), tags.get):
-        allowed = {0, 255} | {
-            CLASSES.index(name)
-            for name in tags[sample.img_path]
-        }
+        allowed = {0, 255
+                   } | {CLASSES.index(name)
+                        for name in tags[sample.img_path]}
         for source in SOURCES:
             assert set(np.unique(mask_of(sample, source))) <= allowed
 
@@ -206,8 +205,10 @@ def test_checkpoints_that_do_not_fit(checkpoint, tmp_path):
     weights = torch.load(checkpoint, weights_only=True)
     cfg = Config.fromfile(DEMO)
     cfg.model.decode_head.num_classes = 21
-    with pytest.raises(CheckpointError, match='iter_1.pth: is of another '
-                       'number of classes, 6 in place of 21'):
+    with pytest.raises(
+            CheckpointError,
+            match='iter_1.pth: is of another '
+            'number of classes, 6 in place of 21'):
         AFAInferencer(cfg, checkpoint, device='cpu')
     state = weights['state_dict']
     del state['decode_head.fusion_conv.conv.weight']
@@ -245,8 +246,8 @@ def test_other_models(tmp_path, photos):
             state_dict=model.state_dict(),
             meta=dict(
                 dataset_meta=dict(
-                    classes=('ground', 'thing', 'other'),
-                    palette=PALETTE[:3]))), path)
+                    classes=('ground', 'thing',
+                             'other'), palette=PALETTE[:3]))), path)
     infer = AFAInferencer(str(file), path, device='cpu')
     model = init_model(cfg, path, device='cpu')
     for sample in infer.stream(paths(photos)):

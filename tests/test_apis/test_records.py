@@ -29,20 +29,25 @@ def test_areas_add_up(values):
     assert all(x['confidence'] == 1 for x in found.values())
 
 
-@pytest.mark.parametrize('shown, scores, tags, expected', [
-    (['cat'], dict(cat=.9, dog=.1), ['cat'], {}),
-    (['cat'], dict(cat=.9, dog=.1), None, {}),
-    ([], dict(cat=.9, dog=.1), None, dict(cat='predicted, empty mask')),
-    ([], dict(cat=.9, dog=.1), ['cat'], dict(cat='tag with an empty mask')),
-    (['cat'], dict(cat=.2, dog=.8), ['cat'],
-     dict(
-         cat='tag that the classifier contradicts',
-         dog='predicted, but no tag')),
-    ([], dict(cat=.2, dog=.1), ['cat'],
-     dict(cat='tag with an empty mask; tag that the classifier contradicts')),
-    ([], {}, ['cat'], dict(cat='tag with an empty mask')),  # no classifier
-    (['cat'], {}, None, {}),
-])
+@pytest.mark.parametrize(
+    'shown, scores, tags, expected',
+    [
+        (['cat'], dict(cat=.9, dog=.1), ['cat'], {}),
+        (['cat'], dict(cat=.9, dog=.1), None, {}),
+        ([], dict(cat=.9, dog=.1), None, dict(cat='predicted, empty mask')),
+        ([], dict(cat=.9, dog=.1), ['cat'
+                                    ], dict(cat='tag with an empty mask')),
+        (['cat'], dict(cat=.2, dog=.8), ['cat'],
+         dict(
+             cat='tag that the classifier contradicts',
+             dog='predicted, but no tag')),
+        ([], dict(cat=.2, dog=.1), ['cat'],
+         dict(
+             cat='tag with an empty mask; tag that the classifier contradicts')
+         ),
+        ([], {}, ['cat'], dict(cat='tag with an empty mask')),  # no classifier
+        (['cat'], {}, None, {}),
+    ])
 def test_remarks(shown, scores, tags, expected):
     assert remarks(shown, scores, tags) == expected
 
@@ -62,8 +67,7 @@ def test_the_worst_come_first():
         record('odd', .99, cat='predicted, empty mask'),
         record('doubtful', .2)
     ]
-    assert [doubt(r, 'seg') for r in records
-            ] == pytest.approx([.1, 1.01, .8])
+    assert [doubt(r, 'seg') for r in records] == pytest.approx([.1, 1.01, .8])
     worst = most_doubtful(iter(records), 'seg', 2)
     assert [r['photo'] for r in worst] == ['odd', 'doubtful']
 
@@ -79,7 +83,9 @@ def test_table(tmp_path):
     assert rows == [
         list(COLUMNS),
         ['a, "b"', 'seg', 'background', '1.0', '0.5', '', '', ''],
-        ['a, "b"', 'seg', 'cat', '0', '', '0.9', 'yes',
-         'tag with an empty mask'],
+        [
+            'a, "b"', 'seg', 'cat', '0', '', '0.9', 'yes',
+            'tag with an empty mask'
+        ],
         ['ü', 'seg', 'background', '1.0', '1.0', '', '', ''],
     ]

@@ -63,8 +63,8 @@ def test_masks_table_and_sheet(checkpoint, photos, tmp_path):  # noqa: F811
     assert Image.open(out / 'review.png').width > 300
 
 
-def test_pseudo_labels_of_training_images(
-        checkpoint, photos, tmp_path):  # noqa: F811
+def test_pseudo_labels_of_training_images(checkpoint, photos,
+                                          tmp_path):  # noqa: F811
     tags = tmp_path / 'labels.txt'
     tags.write_text('# a,b,c,d,e\na: b\nsub dir/c: a, e\nb:\n')
     names = tmp_path / 'train.txt'
@@ -131,8 +131,7 @@ def test_killed_and_started_again(checkpoint, tmp_path):  # noqa: F811
     assert files(out) == files(expected)
 
 
-def test_full_disk(
-        checkpoint, photos, tmp_path, monkeypatch):  # noqa: F811
+def test_full_disk(checkpoint, photos, tmp_path, monkeypatch):  # noqa: F811
     out = tmp_path / 'out'
     add = MaskFolder.add
 
@@ -154,8 +153,8 @@ def test_full_disk(
     (['{photos}', '--tile', '100'], 'larger than the overlap'),
     (['{photos}', '--source', 'cam', '--tile', '512'], 'in tiles has seg'),
 ])
-def test_bad_arguments(
-        checkpoint, photos, tmp_path, arguments, message):  # noqa: F811
+def test_bad_arguments(checkpoint, photos, tmp_path, arguments,
+                       message):  # noqa: F811
     arguments = [a.format(photos=photos) for a in arguments]
     with pytest.raises(SystemExit, match=message):
         predict(checkpoint, tmp_path / 'out', *arguments)

@@ -78,6 +78,7 @@ def write_coco(photos: Sequence[PhotoMask],
                 for part in parts(mask == i, instances):
                     run_lengths = coco_mask.encode(
                         np.asfortranarray(part, np.uint8))
+                    # no bbox: loadRes would take it for a detection
                     write(
                         dict(
                             image_id=number,
@@ -85,8 +86,6 @@ def write_coco(photos: Sequence[PhotoMask],
                             segmentation=dict(
                                 size=list(mask.shape),
                                 counts=run_lengths['counts'].decode()),
-                            area=int(part.sum()),
-                            bbox=coco_mask.toBbox(run_lengths).tolist(),
                             score=photo.confidence[classes[i]]))
     with replacing(path.with_name('images.json')) as unfinished:
         unfinished.write_text(

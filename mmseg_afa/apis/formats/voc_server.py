@@ -35,12 +35,11 @@ def write_voc_server(photos: Sequence[PhotoMask], classes: Sequence[str],
     names = [photo.name for photo in photos]
     odd = [name for name in names if not is_voc_name(name)]
     if odd or len(names) != NUM_TEST:
+        example = f', such as {odd[0]!r}, which is none' if odd else ''
         raise ValueError(
             f'--format voc-server: the server takes the {NUM_TEST} images of '
-            f"VOC's test set, found {len(names)}"
-            f'{f", such as {odd[0]!r}, which is no name of VOC" if odd else ""}'
-            '. Name the folder JPEGImages and, with --list, '
-            'ImageSets/Segmentation/test.txt.')
+            f"VOC's test set, found {len(names)}{example}. Name the folder "
+            'JPEGImages and, with --list, ImageSets/Segmentation/test.txt.')
     path = out / 'voc-server.tgz'
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished, tarfile.open(unfinished,
