@@ -71,7 +71,7 @@ def test_coco(photos, masks, tmp_path, instances, count):
             assert one['area'] == part.sum()
             assert one['score'] == .25 * (one['category_id'] + 1)
             x, y, w, h = cv2.boundingRect(part)
-            assert one['bbox'] == [x, y, w, h]
+            assert list(one['bbox']) == [x, y, w, h]
         assert (label == np.where(mask == 255, 0, mask)).all()
 
 
