@@ -1,9 +1,52 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import cv2
+import numpy as np
+import pytest
+import torch
 from hypothesis import settings
+from mmengine.runner import save_checkpoint
 
 # before mmseg, which cannot be imported with mmcv-lite otherwise
 import mmseg_afa  # noqa: F401
+from tests.test_reference.reference import ROOT
+
+from mmseg.apis import init_model  # isort: skip
 
 # Busy machines are slow for reasons that are none of a test's.
 settings.register_profile('patient', deadline=None)
 settings.load_profile('patient')
+
+DEMO = ROOT / 'configs/afa/afa_mit-b0_demo.py'
+CLASSES = ('background', 'a', 'b', 'c', 'd', 'e')
+PALETTE = [[10 * i, 0, 200] for i in range(6)]
+
+
+@pytest.fixture(scope='session')
+def checkpoint(tmp_path_factory):
+    """Of the demo's config, as training writes it; untrained, but with
+    classifier and segmentation sure enough to show several classes."""
+    torch.manual_seed(0)
+    model = init_model(str(DEMO), device='cpu')
+    with torch.no_grad():
+        model.decode_head.classifier.weight.mul_(20)
+        model.decode_head.conv_seg.weight.mul_(20)
+    path = str(tmp_path_factory.mktemp('weights') / 'iter_1.pth')
+    meta = dict(dataset_meta=dict(classes=CLASSES, palette=PALETTE))
+    save_checkpoint(dict(meta=meta, state_dict=model.state_dict()), path)
+    return path
+
+
+@pytest.fixture(scope='session')
+def photos(tmp_path_factory):
+    """A folder of photos of several sizes, in folders."""
+    folder = tmp_path_factory.mktemp('photos')
+    rng = np.random.default_rng(0)
+    sizes = [(48, 80), (64, 64), (48, 80), (33, 70)]
+    names = ['a.jpg', 'b.png', 'sub dir/c.jpg', 'sub dir/häuser.jpeg']
+    for name, (height, width) in zip(names, sizes):
+        small = rng.integers(0, 256, (6, 8, 3), np.uint8)
+        image = cv2.resize(small, (width, height))
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
+    return folder

@@ -212,7 +212,7 @@ def run(args: argparse.Namespace) -> List[str]:
         save_picture(sheet, review_sheet(folder, worst, args.source[0]))
         print(sheet)
     for name in args.format:
-        if name != 'png':
+        if name != 'png' and len(photos) > len(problems):
             export(folder, photos, name, args)
     print(f'{len(photos) - len(problems)} photos -> {args.out}')
     return problems

@@ -16,7 +16,7 @@ from mmseg_afa.apis.inferencer import limit
 from mmseg_afa.compat import CheckpointError
 from mmseg_afa.datasets.transforms.load_image import BrokenImageError
 from mmseg_afa.models import PAR, SOURCES
-from .conftest import CLASSES, DEMO, PALETTE
+from tests.conftest import CLASSES, DEMO, PALETTE
 
 
 @pytest.fixture(scope='module')

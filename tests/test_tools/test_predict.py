@@ -14,14 +14,12 @@ import pytest
 from PIL import Image
 
 from mmseg_afa.apis import MaskFolder
-from tests.test_apis.conftest import (  # noqa: F401
-    CLASSES, DEMO, checkpoint, photos)
+from tests.conftest import DEMO
 from tools.predict import main
-
 from .run_tool import ROOT
 
 
-def predict(checkpoint, out, *arguments):  # noqa: F811
+def predict(checkpoint, out, *arguments):
     main([
         str(DEMO), checkpoint, '--out',
         str(out), '--device', 'cpu', *map(str, arguments)
@@ -37,7 +35,7 @@ def files(folder):
     }
 
 
-def test_masks_table_and_sheet(checkpoint, photos, tmp_path):  # noqa: F811
+def test_masks_table_and_sheet(checkpoint, photos, tmp_path):
     out = tmp_path / 'out'
     sources = ['seg', 'affinity_label']
     predict(checkpoint, out, photos, '--source', *sources, '--confidence',
@@ -63,8 +61,7 @@ def test_masks_table_and_sheet(checkpoint, photos, tmp_path):  # noqa: F811
     assert Image.open(out / 'review.png').width > 300
 
 
-def test_pseudo_labels_of_training_images(checkpoint, photos,
-                                          tmp_path):  # noqa: F811
+def test_pseudo_labels_of_training_images(checkpoint, photos, tmp_path):
     tags = tmp_path / 'labels.txt'
     tags.write_text('# a,b,c,d,e\na: b\nsub dir/c: a, e\nb:\n')
     names = tmp_path / 'train.txt'
@@ -79,7 +76,7 @@ def test_pseudo_labels_of_training_images(checkpoint, photos,
         predict(checkpoint, tmp_path / 'other', photos, '--tags', tags)
 
 
-def test_broken_photo(checkpoint, photos, tmp_path):  # noqa: F811
+def test_broken_photo(checkpoint, photos, tmp_path):
     folder = tmp_path / 'photos'
     folder.mkdir()
     whole = (photos / 'a.jpg').read_bytes()
@@ -99,7 +96,7 @@ def test_broken_photo(checkpoint, photos, tmp_path):  # noqa: F811
     assert (np.array(a) == np.array(b)).all()
 
 
-def test_killed_and_started_again(checkpoint, tmp_path):  # noqa: F811
+def test_killed_and_started_again(checkpoint, tmp_path):
     """A killed process leaves whole files, and what follows makes the same
     ones as a run that was not killed."""
     rng = np.random.default_rng(0)
@@ -131,7 +128,7 @@ def test_killed_and_started_again(checkpoint, tmp_path):  # noqa: F811
     assert files(out) == files(expected)
 
 
-def test_full_disk(checkpoint, photos, tmp_path, monkeypatch):  # noqa: F811
+def test_full_disk(checkpoint, photos, tmp_path, monkeypatch):
     out = tmp_path / 'out'
     add = MaskFolder.add
 
@@ -153,14 +150,13 @@ def test_full_disk(checkpoint, photos, tmp_path, monkeypatch):  # noqa: F811
     (['{photos}', '--tile', '100'], 'larger than the overlap'),
     (['{photos}', '--source', 'cam', '--tile', '512'], 'in tiles has seg'),
 ])
-def test_bad_arguments(checkpoint, photos, tmp_path, arguments,
-                       message):  # noqa: F811
+def test_bad_arguments(checkpoint, photos, tmp_path, arguments, message):
     arguments = [a.format(photos=photos) for a in arguments]
     with pytest.raises(SystemExit, match=message):
         predict(checkpoint, tmp_path / 'out', *arguments)
 
 
-def test_another_run(checkpoint, photos, tmp_path):  # noqa: F811
+def test_another_run(checkpoint, photos, tmp_path):
     predict(checkpoint, tmp_path, photos / 'a.jpg')
     before = files(tmp_path)
     with pytest.raises(SystemExit, match='another run: unsure was 0.0'):

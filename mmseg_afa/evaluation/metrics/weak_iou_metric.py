@@ -31,8 +31,8 @@ class WeakIoUMetric(IoUMetric):
     their share is `.../ignored`, in percent.
 
     After :meth:`evaluate`, `report` has for each field its mIoU and the IoU of
-    each class in percent, and `sweeps` the mIoU of the CAM at 20 background
-    scores.
+    each class in percent and its confusion matrix, see :func:`confusion`, and
+    `sweeps` the mIoU of the CAM at 20 background scores.
 
     Args:
         **kwargs: Of IoUMetric.
@@ -122,6 +122,7 @@ class WeakIoUMetric(IoUMetric):
         self.report[field] = dict(
             mIoU=float(scores['mIoU']) if 'mIoU' in scores else None,
             ignored=round(ignored, 2),
+            confusion=matrix.tolist(),
             IoU={
                 name: None if value != value else round(value, 2)
                 for name, value in zip(self.dataset_meta['classes'], iou)
