@@ -5,6 +5,7 @@ import json
 import tarfile
 import zipfile
 from io import BytesIO
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import cv2
@@ -23,16 +24,20 @@ from mmseg_afa.datasets.mask_file import encode_mask
 
 CLASSES = ('background', 'cat & mouse', 'dog')
 PALETTE = [[0, 0, 0], [10, 20, 30], [200, 0, 1]]
-NAMES = ('a 1', 'sub/ü', 'empty')
+NAMES = ('a 1', 'sub/ü', 'images/empty')
 
 
 @pytest.fixture
 def masks():
     """Two cats and a dog beside unsure pixels; only a dog; nothing."""
-    first = np.zeros((7, 9), np.uint8)
+    first = np.zeros((11, 19), np.uint8)
     first[1:3, 1:4] = first[5:, 6:] = 1
     first[4, :3], first[:, 5] = 2, 255
-    return [first, np.full((5, 4), 2, np.uint8), np.zeros((3, 2), np.uint8)]
+    return [
+        first,
+        np.full((12, 10), 2, np.uint8),
+        np.zeros((10, 15), np.uint8)
+    ]
 
 
 @pytest.fixture
@@ -62,7 +67,8 @@ def test_coco(photos, masks, tmp_path, instances, count):
     found = truth.loadRes(str(path))
     assert len(found.anns) == count
     assert [c['name'] for c in found.cats.values()] == list(CLASSES[1:])
-    for (number, image), mask in zip(truth.imgs.items(), masks):
+    for (number, image), mask, name in zip(truth.imgs.items(), masks, NAMES):
+        assert image['file_name'] == f'{name}.JPG'
         assert (image['height'], image['width']) == mask.shape
         label = np.zeros_like(mask)
         for one in found.imgToAnns[number]:
@@ -118,8 +124,9 @@ def test_run_lengths_of_label_studio(runs, long):
 def test_labelstudio(photos, masks, tmp_path):
     path = FORMATS['labelstudio'](photos, CLASSES, tmp_path)
     tasks = json.loads(path.read_text(encoding='utf-8'))
-    assert [task['data']['image'] for task in tasks
-            ] == [f'/data/local-files/?d={name}.JPG' for name in NAMES]
+    assert [unquote(task['data']['image']) for task in tasks
+            ] == [f'/data/local-files/?d=in/{name}.JPG' for name in NAMES]
+    assert tasks[0]['data']['image'].endswith('=in/a%201.JPG')
     for task, mask in zip(tasks, masks):
         prediction, = task['predictions']
         label = np.zeros_like(mask)
@@ -130,7 +137,7 @@ def test_labelstudio(photos, masks, tmp_path):
             label[part[...,
                        3] > 0] = CLASSES.index(one['value']['brushlabels'][0])
         assert (label == np.where(mask == 255, 0, mask)).all()
-    assert [t['predictions'][0]['score'] for t in tasks] == [.5, .75, 1]
+    assert [t['predictions'][0]['score'] for t in tasks] == [.5, .75, .25]
     config = ElementTree.parse(path.with_name('config.xml'))
     labels = config.findall('BrushLabels/Label')
     assert [label.get('value') for label in labels] == list(CLASSES[1:])
@@ -169,18 +176,35 @@ def test_cvat(photos, masks, tmp_path):
                 Image.open(
                     BytesIO(archive.read(f'SegmentationObject/{name}.png'))))
             count = len(np.unique(parts.reshape(-1, 3), axis=0))
-            assert count == {'a 1': 4, 'sub/ü': 1, 'empty': 1}[name]
+            assert count == {'a 1': 4, 'sub/ü': 1, 'images/empty': 1}[name]
 
 
 def test_many_objects_of_cvat():
     mask = np.zeros((40, 60), np.uint8)
     mask[::2, ::2] = 1  # 600 parts
-    mask[:4, :4] = 1  # the largest
-    picture = objects(mask, 2)
-    shown = picture.any(2)
-    assert shown[:4, :4].all()
-    assert len(np.unique(picture[shown], axis=0)) == 255
-    assert not shown[mask == 0].any()
+    mask[1, 1] = 2
+    picture = objects(mask, 3)
+    assert len(np.unique(picture[mask == 1], axis=0)) == 1
+    assert (picture.any(2) == (mask > 0)).all()
+    assert (picture[1, 1] != picture[0, 0]).any()
+
+
+def test_cvat_by_its_own_library(photos, masks, tmp_path):
+    datumaro = pytest.importorskip('datumaro')
+    path = FORMATS['cvat'](photos, CLASSES, tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path / 'unpacked')
+    dataset = datumaro.Dataset.import_from(
+        str(tmp_path / 'unpacked'), 'voc_segmentation')
+    labels = dataset.categories()[datumaro.AnnotationType.label]
+    assert [label.name for label in labels] == list(CLASSES)
+    assert [item.id for item in dataset] == list(NAMES)
+    for item, mask, count in zip(dataset, masks, (3, 1, 0)):
+        assert len(item.annotations) == count
+        found = np.zeros_like(mask)
+        for one in item.annotations:
+            found[one.image > 0] = one.label
+        assert (found == np.where(mask == 255, 0, mask)).all()
 
 
 def test_yolo(photos, masks, tmp_path):
@@ -188,24 +212,44 @@ def test_yolo(photos, masks, tmp_path):
     FORMATS['yolo'](photos, CLASSES, tmp_path)  # again, over the same
     data = yaml.safe_load(path.read_text(encoding='utf-8'))
     assert data['names'] == dict(enumerate(CLASSES))
-    images = path.parent / data['train']
-    found = sorted(images.rglob('*.JPG'))
-    assert len(found) == 3
-    for image in found:
-        # how Ultralytics finds the mask: the folder's name is replaced
-        name = image.relative_to(path.parent / 'images').with_suffix('.png')
-        mask = np.array(Image.open(path.parent / data['masks_dir'] / name))
-        number = NAMES.index(
-            image.relative_to(images).with_suffix('').as_posix())
+    images = sorted((path.parent / data['train']).rglob('*.JPG'))
+    for image, number in zip(images, (0, 2, 1)):
+        # how Ultralytics finds the mask: the last such folder is replaced
+        folder, name = str(image.with_suffix('.png')).rsplit('/images/', 1)
+        mask = np.array(Image.open(f'{folder}/{data["masks_dir"]}/{name}'))
         assert (mask == masks[number]).all()
+        assert Image.open(image).size == masks[number].shape[::-1]
+
+
+def test_yolo_from_symbolic_links(photos, tmp_path):
+    link = tmp_path / 'link.JPG'
+    link.symlink_to('in/a 1.JPG')
+    path = FORMATS['yolo']([photos[0]._replace(photo=str(link))], CLASSES,
+                           tmp_path)
+    image = path.parent / 'images/train/a 1.JPG'
+    assert not image.is_symlink()
+    assert image.read_bytes() == link.read_bytes()
+
+
+def test_yolo_by_its_own_library(photos, masks, tmp_path):
+    data = pytest.importorskip('ultralytics.data')
+    path = FORMATS['yolo'](photos, CLASSES, tmp_path)
+    settings = data.utils.check_det_dataset(str(path))
+    assert settings['names'] == dict(enumerate(CLASSES))
+    dataset = data.dataset.SemanticDataset(
+        img_path=settings['train'], data=settings)
+    assert len(dataset) == 3
+    for i, number in enumerate((0, 2, 1)):
+        assert (dataset.load_mask(i) == masks[number]).all()
 
 
 def test_voc_server(photos, tmp_path, monkeypatch):
     names = [f'2008_00000{i}' for i in range(3)]
     renamed = [p._replace(name=name) for p, name in zip(photos, names)]
-    classes = tuple(map(str, range(21)))
+    classes = voc_server.CLASSES
     write = FORMATS['voc-server']
-    with pytest.raises(ValueError, match='has 3 classes, VOC 21'):
+    with pytest.raises(
+            ValueError, match='found background, cat & mouse, dog, exp'):
         write(renamed, CLASSES, tmp_path)
     with pytest.raises(ValueError, match='the 1456 images .* found 3'):
         write(renamed, classes, tmp_path)
@@ -221,7 +265,7 @@ def test_voc_server(photos, tmp_path, monkeypatch):
         assert archive.getnames() == [f'{folder}/{n}.png' for n in names]
         file = archive.extractfile(f'{folder}/2008_000001.png')
         assert np.array(Image.open(BytesIO(
-            file.read()))).tolist() == [[2] * 4] * 5
+            file.read()))).tolist() == [[2] * 10] * 12
 
 
 def test_without_pycocotools(photos, tmp_path, monkeypatch):

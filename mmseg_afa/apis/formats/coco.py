@@ -62,7 +62,7 @@ def write_coco(photos: Sequence[PhotoMask],
         images=[
             dict(
                 id=number,
-                file_name=Path(photo.photo).name,
+                file_name=photo.name + Path(photo.photo).suffix,
                 height=photo.size[0],
                 width=photo.size[1]) for number, photo in zip(ids, photos)
         ],

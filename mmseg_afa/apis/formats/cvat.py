@@ -18,8 +18,9 @@ def write_cvat(photos: Sequence[PhotoMask], classes: Sequence[str],
                out: Path) -> Path:
     """Write ``out/cvat.zip``, to import as annotations of a task.
 
-    Connected parts of a class become objects. Where nothing is said (255)
-    there is background: CVAT knows nothing else.
+    Connected parts of a class become objects; the whole class does in a mask
+    of more parts than there are colours. Where nothing is said (255) there is
+    background: CVAT knows nothing else.
 
     Args:
         photos (Sequence[PhotoMask]): The photos.
@@ -52,19 +53,15 @@ def write_cvat(photos: Sequence[PhotoMask], classes: Sequence[str],
 
 
 def objects(mask: np.ndarray, num_classes: int) -> np.ndarray:
-    """A colour for each connected part of a class, uint8 (H, W, 3); the
-    smallest of more than 255 parts are left out."""
-    found, sizes, total = np.zeros(mask.shape, np.int64), [0], 0
+    """A colour for each connected part of a class, or, of more than 255
+    parts, for each class: uint8 (H, W, 3)."""
+    found, total = np.zeros(mask.shape, np.int32), 0
     for i in classes_in(mask, num_classes):
-        count, parts, stats, _ = cv2.connectedComponentsWithStats(
-            (mask == i).astype(np.uint8))
+        count, parts = cv2.connectedComponents((mask == i).astype(np.uint8))
         found = np.where(parts > 0, parts + total, found)
-        sizes += stats[1:, cv2.CC_STAT_AREA].tolist()
         total += count - 1
-    largest = np.argsort(-np.array(sizes[1:]), kind='stable')[:255] + 1
-    number = np.zeros(total + 1, np.int64)
-    number[np.sort(largest)] = np.arange(1, len(largest) + 1)
-    return np.array(PALETTE, np.uint8).reshape(-1, 3)[number[found]]
+    colours = np.array(PALETTE, np.uint8).reshape(-1, 3)
+    return colours[found if total <= 255 else mask]
 
 
 def _png(picture: np.ndarray) -> bytes:

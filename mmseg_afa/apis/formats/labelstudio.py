@@ -1,7 +1,9 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Label Studio's predictions: brush masks in run lengths of its own."""
+import os
 from pathlib import Path
 from typing import List, Sequence
+from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -55,13 +57,25 @@ def label_config(classes: Sequence[str], colours: np.ndarray) -> str:
     ]) + '\n'
 
 
+def local_address(photo: PhotoMask) -> str:
+    """Where Label Studio serves a photo, if the folder that names start in
+    lies in its LOCAL_FILES_DOCUMENT_ROOT."""
+    depth = photo.name.count('/') + 2
+    parts = Path(os.path.abspath(photo.photo)).parts[-depth:]
+    return f'/data/local-files/?d={quote("/".join(parts))}'
+
+
 def write_labelstudio(photos: Sequence[PhotoMask], classes: Sequence[str],
                       out: Path) -> Path:
     """Write ``out/labelstudio/tasks.json``, to import, and ``config.xml``,
     the labelling interface.
 
-    Photos are named as files that Label Studio serves from a local folder
-    (its 'local storage'), the one that their names start in.
+    Label Studio serves the photos where they are, if it is started with
+    LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and
+    LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT, the folder above that of the
+    photos, and the project has the photos' folder as a local source storage
+    (not synchronised: that would add a task for each photo again). A task's
+    score is the lowest of its classes.
 
     Args:
         photos (Sequence[PhotoMask]): The photos.
@@ -92,11 +106,11 @@ def write_labelstudio(photos: Sequence[PhotoMask], classes: Sequence[str],
                         brushlabels=[classes[i]]))
                 for i in classes_in(mask, len(classes))
             ]
-            score = min((one['score'] for one in found), default=1.)
-            file = photo.name + Path(photo.photo).suffix
+            score = min((one['score'] for one in found),
+                        default=photo.confidence.get(classes[0], 0.))
             write(
                 dict(
-                    data=dict(image=f'/data/local-files/?d={file}'),
+                    data=dict(image=local_address(photo)),
                     predictions=[
                         dict(
                             model_version='mmseg_afa',

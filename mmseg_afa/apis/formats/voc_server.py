@@ -4,13 +4,15 @@ import tarfile
 from pathlib import Path
 from typing import Sequence
 
+from mmseg.datasets import PascalVOCDataset
+
 from ...utils import IGNORE_INDEX, progress, replacing
 from .photo_mask import PhotoMask
 
 # Competition 6: any training data; ImageNet weights are more than VOC's own.
 FOLDER = 'results/VOC2012/Segmentation/comp6_test_cls'
 NUM_TEST = 1456  # images of the test set
-NUM_CLASSES = 21
+CLASSES = PascalVOCDataset.METAINFO['classes']
 
 
 def write_voc_server(photos: Sequence[PhotoMask], classes: Sequence[str],
@@ -19,7 +21,7 @@ def write_voc_server(photos: Sequence[PhotoMask], classes: Sequence[str],
 
     Args:
         photos (Sequence[PhotoMask]): The photos, of VOC's test set.
-        classes (Sequence[str]): VOC's 21.
+        classes (Sequence[str]): VOC's 21, in its order.
         out (Path): A folder.
 
     Returns:
@@ -29,9 +31,10 @@ def write_voc_server(photos: Sequence[PhotoMask], classes: Sequence[str],
         ValueError: If these are not VOC's classes or test images, or a mask
             has pixels of no class.
     """
-    if len(classes) != NUM_CLASSES:
-        raise ValueError(f'--format voc-server: the model has {len(classes)} '
-                         f'classes, VOC {NUM_CLASSES}.')
+    if tuple(classes) != CLASSES:
+        raise ValueError(
+            "--format voc-server: the model's classes are not VOC's: found "
+            f'{", ".join(classes)}, expected {", ".join(CLASSES)}.')
     names = [photo.name for photo in photos]
     odd = [name for name in names if not is_voc_name(name)]
     if odd or len(names) != NUM_TEST:

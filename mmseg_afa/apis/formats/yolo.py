@@ -1,6 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Ultralytics' folder for semantic segmentation."""
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Sequence
@@ -17,7 +18,9 @@ def write_yolo(photos: Sequence[PhotoMask], classes: Sequence[str],
 
     Photos and masks are hard links where the disk allows it, else copies.
     Pixels are numbers of classes, 255 is ignored:
-    https://docs.ultralytics.com/datasets/semantic
+    https://docs.ultralytics.com/datasets/semantic. In the path of a photo the
+    last folder called 'images' becomes 'masks', so that another one, in a
+    photo's name, is called 'images_'.
 
     Args:
         photos (Sequence[PhotoMask]): The photos.
@@ -29,9 +32,10 @@ def write_yolo(photos: Sequence[PhotoMask], classes: Sequence[str],
     """
     folder = out / 'yolo'
     for photo in progress(photos, 'yolo'):
+        name = re.sub('(^|/)images(?=/)', r'\1images_', photo.name)
         suffix = Path(photo.photo).suffix
-        place(photo.photo, folder / 'images/train' / (photo.name + suffix))
-        place(photo.mask, folder / 'masks/train' / f'{photo.name}.png')
+        place(photo.photo, folder / 'images/train' / (name + suffix))
+        place(photo.mask, folder / 'masks/train' / f'{name}.png')
     data = dict(
         train='images/train',
         val='images/train',
@@ -48,6 +52,7 @@ def place(source: os.PathLike, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
         try:
-            os.link(source, unfinished)
+            # what a symbolic link names: the link alone would lead astray
+            os.link(os.path.realpath(source), unfinished)
         except OSError:  # another disk, or one without links
             shutil.copyfile(source, unfinished)
