@@ -173,19 +173,24 @@ def wrapper(monkeypatch):
     return Wrapper
 
 
-@pytest.mark.parametrize('has, refine_predictions, iterations', [
-    (None, False, 15),
-    (None, True, 15),
-    (10, False, 15),
-    (10, True, 10),
+@pytest.mark.parametrize('has, refine_predictions, tested, trained', [
+    (None, False, 15, 15),
+    (None, True, None, 15),
+    (10, False, 15, 15),
+    (10, True, 10, 10),
 ])
-def test_refiner_of_the_labeler(wrapper, has, refine_predictions, iterations):
-    """Old configs, whose hook brings the refiner, train as before."""
+def test_refiner_of_the_labeler(wrapper, has, refine_predictions, tested,
+                                trained):
+    """Old configs, whose hook brings the refiner, train as before; to refine
+    what is predicted does not change the pseudo labels that are scored."""
     model = nn.Module()
     model.labeler = PseudoLabeler(refiner=has and PAR(num_iter=has))
     hook = PARRefinementHook(dict(type='PAR', num_iter=15), refine_predictions)
-    hook.before_run(SimpleNamespace(model=wrapper(model)))
-    assert model.labeler.refiner.num_iter == iterations
+    runner = SimpleNamespace(model=wrapper(model))
+    hook.before_run(runner)
+    assert getattr(model.labeler.refiner, 'num_iter', None) == tested
+    hook.before_train(runner)
+    assert model.labeler.refiner.num_iter == trained
 
 
 @pytest.mark.parametrize('distributed', [False, True])

@@ -27,9 +27,9 @@ class PARRefinementHook(Hook):
     same and is not lost when a child config replaces the list of hooks.
 
     Args:
-        refiner (dict): Config of the refiner. A labeler that has none gets
-            this one; one that has another keeps it with `refine_predictions`
-            and changes to this one without.
+        refiner (dict): Config of the refiner. With `refine_predictions` a
+            labeler that trains and has none gets this one; without, every
+            labeler does. A test leaves labelers as they are trained.
         refine_predictions (bool): Refine `pred_sem_seg`. `seg_logits` keep
             the network's own output.
 
@@ -48,23 +48,30 @@ class PARRefinementHook(Hook):
         self.refine_predictions = refine_predictions
 
     def before_run(self, runner: Runner) -> None:
-        """Give the refiner to the labeler, if there is one."""
-        model = unwrap(runner.model)
-        if isinstance(model, BaseTTAModel):
-            model = model.module
-        labeler = getattr(model, 'labeler', None)
-        if labeler is not None and (labeler.refiner is None
-                                    or not self.refine_predictions):
-            labeler.refiner = self.refiner
+        """Give the refiner to the labeler, if it is for that."""
+        if not self.refine_predictions:
+            self._give(runner, replace=True)
 
     def before_train(self, runner: Runner) -> None:
-        """Check that there is something to refine."""
+        """Give the refiner to a labeler that has none, and check that there
+        is something to refine."""
+        if self.refine_predictions:
+            self._give(runner, replace=False)
+            return
         model = unwrap(runner.model)
-        if not hasattr(model, 'labeler') and not self.refine_predictions:
+        if not hasattr(model, 'labeler'):
             raise TypeError(
                 f'PARRefinementHook: {type(model).__name__} makes no pseudo '
                 'labels (it has no `labeler`); set refine_predictions=True '
                 'to refine what it predicts')
+
+    def _give(self, runner: Runner, replace: bool) -> None:
+        model = unwrap(runner.model)
+        if isinstance(model, BaseTTAModel):
+            model = model.module
+        labeler = getattr(model, 'labeler', None)
+        if labeler is not None and (replace or labeler.refiner is None):
+            labeler.refiner = self.refiner
 
     def before_val(self, runner: Runner) -> None:
         """Start refining predictions."""
