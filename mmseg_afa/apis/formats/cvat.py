@@ -1,15 +1,13 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """CVAT's "Segmentation mask 1.1"."""
 import zipfile
-from io import BytesIO
 from pathlib import Path
 from typing import Sequence
 
 import cv2
 import numpy as np
-from PIL import Image
 
-from ...datasets.mask_file import PALETTE
+from ...datasets.mask_file import encode_mask
 from ...utils import progress, replacing
 from .photo_mask import PhotoMask, classes_in
 
@@ -46,25 +44,18 @@ def write_cvat(photos: Sequence[PhotoMask], classes: Sequence[str],
             mask = photo.read()
             mask[mask >= len(classes)] = 0
             archive.writestr(f'SegmentationClass/{photo.name}.png',
-                             _png(colours[mask]))
+                             encode_mask(mask, colours))
             archive.writestr(f'SegmentationObject/{photo.name}.png',
-                             _png(objects(mask, len(classes))))
+                             encode_mask(objects(mask, len(classes))))
     return path
 
 
 def objects(mask: np.ndarray, num_classes: int) -> np.ndarray:
-    """A colour for each connected part of a class, or, of more than 255
-    parts, for each class: uint8 (H, W, 3)."""
+    """The connected parts of the classes numbered, uint8 (H, W); the classes
+    themselves where there are more than 255 parts."""
     found, total = np.zeros(mask.shape, np.int32), 0
     for i in classes_in(mask, num_classes):
         count, parts = cv2.connectedComponents((mask == i).astype(np.uint8))
         found = np.where(parts > 0, parts + total, found)
         total += count - 1
-    colours = np.array(PALETTE, np.uint8).reshape(-1, 3)
-    return colours[found if total <= 255 else mask]
-
-
-def _png(picture: np.ndarray) -> bytes:
-    file = BytesIO()
-    Image.fromarray(picture).save(file, 'PNG', compress_level=3)
-    return file.getvalue()
+    return found.astype(np.uint8) if total <= 255 else mask
