@@ -14,10 +14,11 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 from PIL import Image
 
 from mmseg_afa.apis.formats import FORMATS, PhotoMask, voc_server
-from mmseg_afa.apis.formats.coco import image_ids
+from mmseg_afa.apis.formats.coco import image_ids, run_lengths
 from mmseg_afa.apis.formats.cvat import objects
 from mmseg_afa.apis.formats.labelstudio import encode_rle
 from mmseg_afa.datasets.mask_file import encode_mask
@@ -79,6 +80,22 @@ def test_coco(photos, masks, tmp_path, instances, count):
             x, y, w, h = cv2.boundingRect(part)
             assert list(one['bbox']) == [x, y, w, h]
         assert (label == np.where(mask == 255, 0, mask)).all()
+
+
+@given(
+    npst.arrays(
+        np.uint8,
+        npst.array_shapes(min_dims=2, max_dims=2),
+        elements=st.integers(0, 3)))
+def test_run_lengths_of_coco(labels):
+    coco_mask = pytest.importorskip('pycocotools.mask')
+    numbers = set(labels.flat) - {0}
+    if numbers:
+        for number, counts in zip(sorted(numbers), run_lengths(labels)):
+            ours = coco_mask.frPyObjects(
+                dict(size=list(labels.shape), counts=counts), *labels.shape)
+            assert ours == coco_mask.encode(
+                np.asfortranarray(labels == number, np.uint8))
 
 
 def test_coco_numbers():
@@ -146,8 +163,15 @@ def test_labelstudio(photos, masks, tmp_path):
 
 def test_labelstudio_by_its_own_library(photos, masks, tmp_path):
     brush = pytest.importorskip('label_studio_sdk.converter.brush')
+    from label_studio_sdk.label_interface import LabelInterface
     path = FORMATS['labelstudio'](photos, CLASSES, tmp_path)
-    task = json.loads(path.read_text(encoding='utf-8'))[0]
+    interface = LabelInterface(path.with_name('config.xml').read_text())
+    tasks = json.loads(path.read_text(encoding='utf-8'))
+    for task in tasks:
+        prediction, = task['predictions']
+        assert not interface.validate_prediction(
+            prediction, return_errors=True)
+    task = tasks[0]
     for one in task['predictions'][0]['result']:
         part = brush.decode_rle(one['value']['rle'])
         part = part.reshape(*masks[0].shape, 4)[..., 3]
