@@ -72,14 +72,14 @@ class MaskFolder:
         """Where the record of each photo begins. What a killed process left
         of a line is cut off."""
         journal, offsets, offset = self.path / JOURNAL, {}, 0
-        if journal.exists():
-            with open(journal, 'rb+') as file:
-                for line in file:
-                    if not line.endswith(b'\n'):
-                        file.truncate(offset)
-                        break
-                    offsets[json.loads(line)['photo']] = offset
-                    offset += len(line)
+        journal.touch()
+        with open(journal, 'rb+') as file:
+            for line in file:
+                if not line.endswith(b'\n'):
+                    file.truncate(offset)
+                    break
+                offsets[json.loads(line)['photo']] = offset
+                offset += len(line)
         return offsets
 
     def has(self, photo: Photo) -> bool:

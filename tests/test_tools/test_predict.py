@@ -96,6 +96,15 @@ def test_broken_photo(checkpoint, photos, tmp_path):
     assert (np.array(a) == np.array(b)).all()
 
 
+def test_nothing_but_broken_photos(checkpoint, tmp_path):
+    photo = tmp_path / 'a.jpg'
+    photo.write_bytes(b'no photo')
+    with pytest.raises(SystemExit, match='1 photos could not be read'):
+        predict(checkpoint, tmp_path / 'out', photo, '--format', 'cvat')
+    table = (tmp_path / 'out/images.csv').read_text()
+    assert len(table.splitlines()) == 1
+
+
 def test_killed_and_started_again(checkpoint, tmp_path):
     """A killed process leaves whole files, and what follows makes the same
     ones as a run that was not killed."""
