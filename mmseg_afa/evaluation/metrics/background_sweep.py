@@ -1,6 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """The mIoU of a CAM at many background scores, from one pass."""
-from typing import Dict
+from typing import Dict, Tuple
 
 import torch
 from torch import Tensor
@@ -19,13 +19,30 @@ SWEEPS = dict(
     cam_predicted_tags=predicted_tags)
 
 
-def count_by_score(cam: Tensor, image_label: Tensor, label: Tensor,
+def strongest_class(cam: Tensor, image_label: Tensor) -> Tuple[Tensor, Tensor]:
+    """The highest score of each pixel among the classes of an image.
+
+    Args:
+        cam (Tensor): (C, H, W) in [0, 1].
+        image_label (Tensor): (C, ) multi-hot.
+
+    Returns:
+        tuple[Tensor, Tensor]: The score and its class, 0..C - 1, both
+        (H, W). Where the score is 0 the class means nothing.
+    """
+    present = image_label.nonzero()[:, 0]
+    # 0, so that there is a map where there is no class
+    value, index = torch.cat([torch.zeros_like(cam[:1]), cam[present]]).max(0)
+    return value, torch.cat([present.new_zeros(1), present])[index]
+
+
+def count_by_score(value: Tensor, strongest: Tensor, label: Tensor,
                    num_classes: int) -> Tensor:
     """Count pixels by score of the CAM, its strongest class, and true class.
 
     Args:
-        cam (Tensor): (C, P) in [0, 1].
-        image_label (Tensor): (C, ) multi-hot; the other classes are 0.
+        value (Tensor): (P, ), and
+        strongest (Tensor): (P, ), of :func:`strongest_class`.
         label (Tensor): (P, ) int64 in 0..C.
         num_classes (int): C + 1.
 
@@ -33,7 +50,6 @@ def count_by_score(cam: Tensor, image_label: Tensor, label: Tensor,
         Tensor: (21, C, C + 1) int64; the first axis is the number of
         :data:`BKG_SCORES` that the pixel beats.
     """
-    value, strongest = (cam * image_label.to(cam)[:, None]).max(0)
     beaten = torch.bucketize(value, value.new_tensor(BKG_SCORES))
     shape = (len(BKG_SCORES) + 1, num_classes - 1, num_classes)
     index = (beaten * shape[1] + strongest) * shape[2] + label

@@ -1,13 +1,14 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 from typing import Dict, Sequence
 
+import torch
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.logging import print_log
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
-from .background_sweep import SWEEPS, count_by_score, sweep
+from .background_sweep import SWEEPS, count_by_score, strongest_class, sweep
 
 # What is scored where samples carry it. Of `..._given_tags` the true image
 # labels were given, so these are no segmentation scores: they measure pseudo
@@ -72,14 +73,15 @@ class WeakIoUMetric(IoUMetric):
         }
         for name, tags in SWEEPS.items():
             if 'cam' in sample and tags(sample) is not None:
+                value, strongest = strongest_class(sample['cam']['data'],
+                                                   tags(sample))
                 counts[f'sweep {name}'] = count_by_score(
-                    sample['cam']['data'][:, known], tags(sample), label,
-                    num_classes)
+                    value[known], strongest[known], label, num_classes)
         return {name: count.cpu() for name, count in counts.items()}
 
     def _add(self, counts: Dict[str, Tensor]) -> None:
         for name, count in counts.items():
-            self._totals[name] = self._totals.get(name, 0) + count
+            self._totals.setdefault(name, torch.zeros_like(count)).add_(count)
 
     def evaluate(self, size: int) -> Dict[str, float]:
         """Scores over the images of all processes.

@@ -1,10 +1,10 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-from .cam import cam_to_label, cam_to_train_label, multi_scale_cam
+from .cam import cam_to_train_label, multi_scale_cam
 from .labeler import PseudoLabeler
 from .present_classes import PresentClasses
 from .random_walk import pair_label, radius_mask, random_walk
 
 __all__ = [
-    'PresentClasses', 'PseudoLabeler', 'cam_to_label', 'cam_to_train_label',
-    'multi_scale_cam', 'pair_label', 'radius_mask', 'random_walk'
+    'PresentClasses', 'PseudoLabeler', 'cam_to_train_label', 'multi_scale_cam',
+    'pair_label', 'radius_mask', 'random_walk'
 ]

@@ -76,23 +76,6 @@ def present_cam(cam: Tensor, image_label: Tensor) -> Tensor:
     return cam * image_label[:, :, None, None]
 
 
-def cam_to_label(cam: Tensor,
-                 image_label: Tensor,
-                 bkg_score: float = 0.45) -> Tensor:
-    """Evaluation label: the strongest present class, if it beats background.
-
-    Args:
-        cam (Tensor): (B, C, H, W) in [0, 1].
-        image_label (Tensor): (B, C) multi-hot.
-        bkg_score (float): At or below this a pixel is background.
-
-    Returns:
-        Tensor: (B, H, W) int64 in 0..C.
-    """
-    value, label = present_cam(cam, image_label).max(1)
-    return (label + 1).masked_fill_(value <= bkg_score, 0)
-
-
 def cam_to_train_label(cam: Tensor,
                        image_label: Tensor,
                        boxes: Tensor,

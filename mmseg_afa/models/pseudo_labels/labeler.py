@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ...utils import IGNORE_INDEX
 from ..utils import resize
 from .boxes import box_mask, boxes_to_half, half_sizes, half_to_boxes
-from .cam import cam_to_label, cam_to_train_label
+from .cam import cam_to_train_label
 from .present_classes import PresentClasses
 from .random_walk import pair_label, random_walk
 
@@ -149,25 +149,6 @@ class PseudoLabeler(nn.Module):
             [classes.scores(cam, score) for score in bkg_scores], 1)
         return random_walk(scores, affinity, self.radius)
 
-    def propagate(self, cam: Tensor, image_label: Tensor, affinity: Tensor,
-                  grid: Tuple[int, int], bkg_score: float) -> Tensor:
-        """The affinity CAM; :meth:`walk` from and to maps of all classes.
-
-        Args:
-            cam (Tensor): (B, C, H, W) in [0, 1].
-            image_label (Tensor): (B, C) multi-hot.
-            affinity (Tensor): (B, N, N) in [0, 1].
-            grid (tuple[int, int]): Rows and columns of the affinity's grid.
-            bkg_score (float): Score of the constant background map.
-
-        Returns:
-            Tensor: (B, C + 1, h, w), background first, absent classes 0.
-        """
-        classes = PresentClasses.of(image_label)
-        walked = self.walk(
-            classes.select(cam), classes, affinity, grid, (bkg_score, ))
-        return classes.scatter(walked, cam.shape[1] + 1)
-
     @torch.no_grad()
     def refined_affinity_scores(self, cam: Tensor, classes: PresentClasses,
                                 boxes: Tensor, image: Tensor, affinity: Tensor,
@@ -217,7 +198,3 @@ class PseudoLabeler(nn.Module):
         """Which pairs of grid cells show the same class; see
         :func:`random_walk.pair_label`."""
         return pair_label(label, grid, self.radius, self.ignore_index)
-
-    def eval_label(self, cam: Tensor, image_label: Tensor) -> Tensor:
-        """Evaluation label of a CAM; see :func:`cam.cam_to_label`."""
-        return cam_to_label(cam, image_label, self.bkg_score)
