@@ -55,6 +55,7 @@ def test_image_label_metric(monkeypatch):
             pred_image_scores=torch.tensor([.4, .6]),
             image_label=torch.tensor([1., 1])),
     ])
+    assert [len(row) for row in metric.results[0]] == [2 * 4, 2]
     assert metric.evaluate(2) == {
         'image_label/F1': pytest.approx(100 * (1 + 2 / 3) / 2, abs=0.01),
         'image_label/mAP': 100.

@@ -1,7 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 from typing import Dict, List, Sequence, Tuple
 
-import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
@@ -31,10 +30,9 @@ class ImageLabelMetric(BaseMetric):
                 if field not in sample:
                     raise KeyError(f'ImageLabelMetric: predictions carry no '
                                    f'`{field}`; {remedy}')
-            # 5 bytes a class and image: 16 MB for COCO's 40,137. As bytes,
-            # which Python keeps apart: tensors and arrays would lie between
-            # the large ones of each image, so that these leave holes, and the
-            # process grows by a megabyte an image.
+            # 5 bytes a class and image: 16 MB for COCO's 40,137. Bytes, which
+            # Python keeps apart from large blocks: tensors kept between those
+            # of each image left holes, a megabyte an image.
             self.results.append(
                 (sample['pred_image_scores'].cpu().float().numpy().tobytes(),
                  sample['image_label'].cpu().bool().numpy().tobytes()))
@@ -43,9 +41,9 @@ class ImageLabelMetric(BaseMetric):
             self, results: List[Tuple[bytes, bytes]]) -> Dict[str, float]:
         """F1 and mAP over all images, in percent."""
         scores, labels = (
-            torch.from_numpy(
-                np.frombuffer(b''.join(rows), dtype).reshape(len(rows), -1))
-            for rows, dtype in zip(zip(*results), (np.float32, np.bool_)))
+            torch.frombuffer(bytearray().join(rows),
+                             dtype=dtype).view(len(rows), -1)
+            for rows, dtype in zip(zip(*results), (torch.float32, torch.bool)))
         return dict(
             F1=round(100 * image_f1(scores > 0.5, labels), 2),
             mAP=round(mean_average_precision(scores, labels.float()), 2))
