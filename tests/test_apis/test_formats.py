@@ -230,11 +230,13 @@ def test_cvat_by_its_own_library(photos, masks, tmp_path):
 
 
 def test_yolo(photos, masks, tmp_path):
-    path = FORMATS['yolo'](photos, CLASSES, tmp_path)
-    FORMATS['yolo'](photos, CLASSES, tmp_path)  # again, over the same
+    FORMATS['yolo']([photos[0]._replace(name='old'), *photos], CLASSES,
+                    tmp_path)
+    path = FORMATS['yolo'](photos, CLASSES, tmp_path)  # 'old' is gone
     data = yaml.safe_load(path.read_text(encoding='utf-8'))
     assert data['names'] == dict(enumerate(CLASSES))
     images = sorted((path.parent / data['train']).rglob('*.JPG'))
+    assert len(images) == 3
     for image, number in zip(images, (0, 2, 1)):
         # how Ultralytics finds the mask: the last such folder is replaced
         folder, name = str(image.with_suffix('.png')).rsplit('/images/', 1)

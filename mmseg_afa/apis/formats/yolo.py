@@ -1,14 +1,14 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Ultralytics' folder for semantic segmentation."""
-import os
 import re
 import shutil
+from os import PathLike
 from pathlib import Path
 from typing import Sequence
 
 import mmengine
 
-from ...utils import progress, replacing
+from ...utils import progress
 from .photo_mask import PhotoMask
 
 
@@ -16,11 +16,11 @@ def write_yolo(photos: Sequence[PhotoMask], classes: Sequence[str],
                out: Path) -> Path:
     """Write ``out/yolo``: images/train, masks/train and data.yaml.
 
-    Photos and masks are hard links where the disk allows it, else copies.
-    Pixels are numbers of classes, 255 is ignored:
-    https://docs.ultralytics.com/datasets/semantic. In the path of a photo the
-    last folder called 'images' becomes 'masks', so that another one, in a
-    photo's name, is called 'images_'.
+    Photos and masks are copies, for Ultralytics mends JPEG files in place; a
+    folder of an earlier export is replaced. Pixels are numbers of classes,
+    255 is ignored: https://docs.ultralytics.com/datasets/semantic. In the path
+    of a photo the last folder called 'images' becomes 'masks', so that another
+    one, in a photo's name, is called 'images_'.
 
     Args:
         photos (Sequence[PhotoMask]): The photos.
@@ -30,29 +30,26 @@ def write_yolo(photos: Sequence[PhotoMask], classes: Sequence[str],
     Returns:
         Path: data.yaml.
     """
-    folder = out / 'yolo'
+    folder, unfinished = out / 'yolo', out / '.yolo.tmp'
+    shutil.rmtree(unfinished, ignore_errors=True)
     for photo in progress(photos, 'yolo'):
         name = re.sub('(^|/)images(?=/)', r'\1images_', photo.name)
         suffix = Path(photo.photo).suffix
-        place(photo.photo, folder / 'images/train' / (name + suffix))
-        place(photo.mask, folder / 'masks/train' / f'{name}.png')
+        copy(photo.photo, unfinished / 'images/train' / (name + suffix))
+        copy(photo.mask, unfinished / 'masks/train' / f'{name}.png')
     data = dict(
         train='images/train',
         val='images/train',
         masks_dir='masks',
         names=dict(enumerate(classes)))
-    path = folder / 'data.yaml'
-    with replacing(path) as unfinished:
-        mmengine.dump(data, unfinished, allow_unicode=True, sort_keys=False)
-    return path
+    mmengine.dump(
+        data, unfinished / 'data.yaml', allow_unicode=True, sort_keys=False)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+    return folder / 'data.yaml'
 
 
-def place(source: os.PathLike, path: Path) -> None:
-    """Link or copy a file; one that is there is replaced."""
+def copy(source: PathLike, path: Path) -> None:
+    """Copy a file to a folder that may be missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as unfinished:
-        try:
-            # what a symbolic link names: the link alone would lead astray
-            os.link(os.path.realpath(source), unfinished)
-        except OSError:  # another disk, or one without links
-            shutil.copyfile(source, unfinished)
+    shutil.copyfile(source, path)
