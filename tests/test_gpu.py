@@ -5,9 +5,11 @@ from unittest import mock
 import pytest
 import torch
 
-from mmseg_afa.models import PAR
+from mmseg_afa.apis import AFAInferencer
+from mmseg_afa.models import PAR, SOURCES
 from mmseg_afa.models.refiners import par as par_module
 from mmseg_afa.models.segmentors import afa as module
+from tests.conftest import DEMO
 from tests.test_models.test_afa import batch, build
 
 pytestmark = pytest.mark.skipif(
@@ -80,3 +82,21 @@ def test_same_losses_as_on_the_cpu():
     for key, value in losses[0].items():
         torch.testing.assert_close(
             losses[1][key].cpu(), value, rtol=1e-3, atol=1e-4)
+
+
+def test_same_masks_as_on_the_cpu(checkpoint, photos):
+    paths = sorted(map(str, photos.rglob('*.*')))
+    infer = [
+        AFAInferencer(
+            str(DEMO),
+            checkpoint,
+            device=device,
+            sources=SOURCES,
+            refiner=dict(type='PAR', num_iter=2)) for device in ('cpu', 'cuda')
+    ]
+    for cpu, gpu in zip(*(one.stream(paths) for one in infer)):
+        for source in SOURCES:
+            same = (
+                cpu.get(f'{source}_mask').data == gpu.get(
+                    f'{source}_mask').data)
+            assert same.float().mean() > 0.99
