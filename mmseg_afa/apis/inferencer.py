@@ -324,10 +324,11 @@ class AFAInferencer(MMSegInferencer):
             images, shares = [], []
             for one, image, sample in zip(maps, raw, samples):
                 size = limit(sample.ori_shape[:2], self.long_side)
-                scores = resize(one[source].scores, size)
-                image = image[None].to(scores) / 255
-                images.append(resize(image, size)[0])
-                shares.append(one[source]._replace(scores=scores).shares())
+                coarse = one.pop(source)  # they may be large: kept once
+                coarse = coarse._replace(scores=resize(coarse.scores, size))
+                shares.append(coarse.shares())
+                images.append(
+                    resize(image[None].to(coarse.scores) / 255, size)[0])
             refined = refine_all(self.refiner, images,
                                  [one.scores[0] for one in shares])
             for one, share, scores in zip(maps, shares, refined):

@@ -187,3 +187,12 @@ def test_fused_kernels_compile(capability, tmp_path, monkeypatch):
             source,
             target=triton.backends.compiler.GPUTarget('cuda', capability, 32))
         assert len(compiled.asm['cubin']) > 1000
+
+
+def test_channels_one_after_the_other(monkeypatch):
+    """Of many classes and large images some at a time: the same result."""
+    torch.manual_seed(0)
+    image, masks = torch.rand(2, 3, 20, 30), torch.rand(2, 7, 20, 30)
+    expected = PAR(num_iter=2)(image, masks)
+    monkeypatch.setattr(module, 'MOST_VALUES', 3 * 2 * 20 * 30)
+    assert torch.equal(PAR(num_iter=2)(image, masks), expected)

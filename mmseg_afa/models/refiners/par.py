@@ -21,6 +21,8 @@ except ImportError:
 DIRECTIONS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0),
               (1, 1))
 
+MOST_VALUES = 2**23  # of masks that are refined at once: 32 MB
+
 
 def neighbour_offsets(dilations: Sequence[int]) -> Tuple[Tuple[int, int], ...]:
     """The (dy, dx) of all neighbours: 8 directions for each dilation."""
@@ -226,8 +228,14 @@ class PAR(nn.Module):
                         *fused_arguments(self, image, masks, sizes))
             weights = par_weights(image, self.dilations, self.w1, self.w2,
                                   sizes)
-            return par_propagate(masks, weights, self.dilations, self.num_iter,
-                                 sizes)
+            # some channels after the others: each takes several maps of memory
+            some = max(MOST_VALUES // masks[:, :1].numel(), 1)
+            refined = torch.empty_like(masks)
+            for part, out in zip(masks.split(some, 1), refined.split(some, 1)):
+                out.copy_(
+                    par_propagate(part, weights, self.dilations, self.num_iter,
+                                  sizes))
+            return refined
 
     def extra_repr(self) -> str:
         return (f'num_iter={self.num_iter}, dilations={self.dilations}, '
