@@ -95,12 +95,9 @@ def read_options(args: argparse.Namespace) -> Tuple[AFAInferencer, dict]:
     else:
         cfg = named_config(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
-    refiner = dict(
-        none=None, par=launch.par_config(cfg),
-        crf=dict(type='DenseCRF'))[args.refine]
     options = dict(
         sources=args.source,
-        refiner=refiner,
+        refiner=launch.refiner_config(cfg, args.refine),
         tta=args.tta,
         long_side=args.long_side,
         tile=args.tile,

@@ -98,7 +98,7 @@ def set_output_dir(cfg: Config, output_dir: str) -> None:
 
 def refine(cfg: Config, name: str) -> None:
     """Turn on the refinement of predictions, in place."""
-    refiner = dict(par=launch.par_config(cfg), crf=dict(type='DenseCRF'))[name]
+    refiner = launch.refiner_config(cfg, name)
     cfg.custom_hooks = [
         *cfg.get('custom_hooks', []),
         dict(

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from .. import compat
 from ..datasets.mask_file import voc_palette
 from ..datasets.transforms.load_image import BrokenImageError
-from ..models import (SOURCES, PresentClasses, ScoreMaps, among,
-                      multi_scale_logits, refine_all, tiled_logits)
+from ..models import (SOURCES, ScoreMaps, among_tags, multi_scale_logits,
+                      refine_all, tiled_logits)
 from ..models.utils import by_size, resize, unpad
 from ..utils import IGNORE_INDEX, ordered_map
 
@@ -301,10 +301,7 @@ class AFAInferencer(MMSegInferencer):
         if afa:
             small = resize(inputs, limit(inputs.shape[-2:], self.long_side))
             scores, _ = self.model.score_maps(small, (), labels)
-        every = torch.ones_like(logits[0, 1:, 0, 0])
-        classes = PresentClasses.of(
-            torch.stack([every if x is None else x for x in labels]))
-        return scores, dict(seg=among(logits, classes))
+        return scores, dict(seg=among_tags(logits, labels))
 
     def _unpadded(self, maps: ScoreMaps, inputs: Tensor,
                   meta: dict) -> ScoreMaps:

@@ -89,9 +89,11 @@ def check_weights(runner: Runner, path: str) -> None:
                          path)
 
 
-def par_config(cfg: Config) -> dict:
-    """The refiner of a config's labeler, or PAR as it is by default."""
-    return cfg.model.get('labeler', {}).get('refiner') or dict(type='PAR')
+def refiner_config(cfg: Config, name: str) -> Optional[dict]:
+    """The refiner that ``--refine none|par|crf`` names; PAR as the config's
+    labeler has it, if it does."""
+    par = cfg.model.get('labeler', {}).get('refiner') or dict(type='PAR')
+    return dict(none=None, par=par, crf=dict(type='DenseCRF'))[name]
 
 
 def enable_amp(cfg: Config, dtype: str = 'bfloat16') -> None:

@@ -14,6 +14,17 @@ from .present_classes import PresentClasses
 from .random_walk import pair_label, random_walk
 
 
+def disagreement(label: Tensor, low: Tensor) -> Tensor:
+    """Where a strict background score sees background and a lenient one does
+    not, (B, H, W) bool.
+
+    Args:
+        label (Tensor): (B, H, W), classes under the high score.
+        low (Tensor): (B, K + 1, H, W), scores under the low one.
+    """
+    return (label == 0) & (low[:, 1:].amax(1) > low[:, 0])
+
+
 def combine_scores(high: Tensor,
                    low: Tensor,
                    classes: PresentClasses,
@@ -35,8 +46,7 @@ def combine_scores(high: Tensor,
         Tensor: (B, H, W) int64 in 0..C or ignore_index.
     """
     label = classes.argmax(high)
-    low_is_foreground = low[:, 1:].amax(1) > low[:, 0]
-    unsure = (label == 0) & low_is_foreground
+    unsure = disagreement(label, low)
     unsure |= ~box_mask(boxes, label.shape[-2:])
     return label.masked_fill_(unsure, ignore_index)
 

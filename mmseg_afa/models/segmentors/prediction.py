@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..pseudo_labels import PresentClasses, multi_scale_cam
 from ..utils import by_size, resize, to_original
-from .score_maps import ScoreMaps, among, with_background
+from .score_maps import ScoreMaps, among_tags, with_background
 
 EXTRA_OUTPUTS = ('with_cam', 'with_affinity_cam', 'with_pseudo_labels')
 
@@ -196,14 +196,7 @@ class PredictionMixin:
         if 'seg' in sources:
             logits = (
                 self.decode_head(feats) if seg_logits is None else seg_logits)
-            anything = torch.ones_like(scores[0])
-            maps['seg'] = among(
-                logits.float(),
-                PresentClasses.of(
-                    torch.stack([
-                        anything if label is None else label
-                        for label in image_labels
-                    ])))
+            maps['seg'] = among_tags(logits.float(), image_labels)
         predicted = predicted_labels(scores)
         classes = PresentClasses.of(
             torch.stack([

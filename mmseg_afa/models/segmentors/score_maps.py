@@ -2,7 +2,7 @@
 """Scores of classes on the network's grid, and label maps made of them at any
 size: those of large photos strip by strip, as whole maps of 20 or 80 scores a
 pixel would take gigabytes."""
-from typing import NamedTuple, Sequence, Tuple
+from typing import NamedTuple, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...utils import IGNORE_INDEX
 from ..pseudo_labels import PresentClasses
+from ..pseudo_labels.labeler import disagreement
 from ..utils import resize
 
 # What a label map is made of: the segmentation head; the CAM and the CAM
@@ -51,9 +52,8 @@ class ScoreMaps(NamedTuple):
             return self.classes.argmax(self.scores), self._share(self.scores)
         high, low = self.scores.chunk(2, 1)
         label = self.classes.argmax(high)
-        background = label == 0
-        unsure = background & (low[:, 1:].amax(1) > low[:, 0])
-        share = torch.where(background, self._share(low), self._share(high))
+        unsure = disagreement(label, low)
+        share = torch.where(label == 0, self._share(low), self._share(high))
         return (label.masked_fill_(unsure, IGNORE_INDEX),
                 share.masked_fill_(unsure, 0))
 
@@ -138,3 +138,16 @@ def among(logits: Tensor, classes: PresentClasses) -> ScoreMaps:
     # not infinite: resizing would make that NaN
     scores.masked_fill_(~classes.valid[:, :, None, None], -1e4)
     return ScoreMaps(scores, classes, logits=True)
+
+
+def among_tags(logits: Tensor,
+               image_labels: Sequence[Optional[Tensor]]) -> ScoreMaps:
+    """The segmentation among the classes of each image label (C, ), or among
+    all classes for an image without one; see :func:`among`."""
+    every = torch.ones_like(logits[0, 1:, 0, 0])
+    return among(
+        logits,
+        PresentClasses.of(
+            torch.stack([
+                every if label is None else label for label in image_labels
+            ])))
