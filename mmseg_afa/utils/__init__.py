@@ -2,10 +2,11 @@
 """What all rooms share; it knows none of them."""
 from .files import replacing
 from .parallel import DEFAULT_WORKERS, ordered_map, parallel_map, progress
+from .random_state import own_randomness, random_state, set_random_state
 
 IGNORE_INDEX = 255  # the label of pixels that supervise and score nothing
 
 __all__ = [
-    'DEFAULT_WORKERS', 'IGNORE_INDEX', 'ordered_map', 'parallel_map',
-    'progress', 'replacing'
+    'DEFAULT_WORKERS', 'IGNORE_INDEX', 'ordered_map', 'own_randomness',
+    'parallel_map', 'progress', 'random_state', 'replacing', 'set_random_state'
 ]

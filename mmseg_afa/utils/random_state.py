@@ -1,0 +1,50 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""The random generators of a process: kept, given back, isolated."""
+import random
+from contextlib import contextmanager
+from typing import Iterator, Optional
+
+import numpy as np
+import torch
+
+
+def random_state() -> dict:
+    """The states of Python's, NumPy's and torch's generators, as what a
+    checkpoint may hold: tensors, arrays and plain containers."""
+    state = dict(
+        python=random.getstate(),
+        numpy=np.random.get_state(),
+        torch=torch.get_rng_state())
+    if torch.cuda.is_available():
+        state['cuda'] = torch.cuda.get_rng_state()
+    return state
+
+
+def set_random_state(state: dict) -> None:
+    """Give generators the states that :func:`random_state` returned."""
+    random.setstate(state['python'])
+    np.random.set_state(state['numpy'])
+    torch.set_rng_state(state['torch'])
+    if 'cuda' in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state['cuda'])
+
+
+@contextmanager
+def own_randomness(seed: Optional[int] = None) -> Iterator[None]:
+    """What draws random numbers in this block leaves the generators of the
+    process as they were.
+
+    Args:
+        seed (int, optional): In [0, 2**32): of the generators in the block,
+            the GPU's left out.
+    """
+    state = random_state()
+    if seed is not None:
+        random.seed(seed)
+        np.random.seed(seed)
+        # torch.manual_seed would seed the GPU's, too
+        torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        set_random_state(state)
