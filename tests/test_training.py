@@ -149,6 +149,17 @@ def test_losses_and_scores_of_two_are_those_of_one(tmp_path, config, two,
         assert spread[name] == pytest.approx(alone[name], abs=0.1)
 
 
+def test_two_in_mixed_precision(tmp_path, config, two, options):
+    """Where the CPU has no bfloat16 it is float32 again."""
+    run('env', 'CUDA_VISIBLE_DEVICES=', 'tools/dist_train.sh', config, 2,
+        '--amp', '--work-dir', tmp_path, '--cfg-options', *options,
+        'train_dataloader.batch_size=2', 'custom_hooks.0.interval=9')
+    whole, half = scalars(two)['loss'], scalars(tmp_path)['loss']
+    assert list(half) == list(whole)
+    assert half[1] == pytest.approx(whole[1], rel=0.02)
+    assert all(value < 10 for value in half.values())  # nor NaN
+
+
 def test_pictures_of_two(two):
     """The main process draws in each phase, and the other waits for it."""
     assert {path.name

@@ -24,7 +24,8 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         nargs='?',
         const='bfloat16',
         choices=['bfloat16', 'float16'],
-        help='train with automatic mixed precision; with no value in bfloat16')
+        help='train with automatic mixed precision; with no value in '
+        'bfloat16, which a CPU that has instructions for it can, too')
     launch.add_arguments(parser)
     return parser.parse_args(argv)
 

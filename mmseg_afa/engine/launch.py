@@ -1,18 +1,22 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """What the tools that run a config share: options, the config, the Runner."""
 
+import logging
 import os
 import os.path as osp
 from argparse import ArgumentParser, Namespace
 from typing import Optional
 
+import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
+from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import CheckpointLoader, Runner
 
 from .. import compat
+from .bfloat16 import BFloat16OptimWrapper, cpu_has_bfloat16
 from .cpu_distributed import prepare_for_cpu
 
 
@@ -100,34 +104,49 @@ def enable_amp(cfg: Config, dtype: str = 'bfloat16') -> None:
     """Turn on automatic mixed precision, in place.
 
     Args:
-        cfg (Config): A config whose optimizer wrapper is OptimWrapper or
-            AmpOptimWrapper; the latter keeps its settings.
+        cfg (Config): A config whose optimizer wrapper is OptimWrapper, or one
+            for mixed precision already, which keeps its settings.
         dtype (str): 'bfloat16' or 'float16'. Only the latter needs its loss
             scaled, which waits for the GPU in each step.
     """
     wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if wrapper == 'AmpOptimWrapper':
-        return
-    if wrapper != 'OptimWrapper':
+    if wrapper == 'OptimWrapper':
+        cfg.optim_wrapper.update(
+            type='AmpOptimWrapper',
+            dtype=dtype,
+            loss_scale='dynamic' if dtype == 'float16' else dict(
+                enabled=False))
+    elif wrapper not in ('AmpOptimWrapper', BFloat16OptimWrapper.__name__):
         raise SystemExit('--amp goes with optim_wrapper.type OptimWrapper, '
                          f'not {wrapper}: leave it out.')
-    cfg.optim_wrapper.update(
-        type='AmpOptimWrapper',
-        dtype=dtype,
-        loss_scale='dynamic' if dtype == 'float16' else dict(enabled=False))
+    check_amp(cfg)
 
 
 def check_amp(cfg: Config) -> None:
-    """Stop if mixed precision is asked for on the CPU.
+    """Make mixed precision, if it is asked for, that of the CPU, in place.
 
-    mmengine's AmpOptimWrapper asserts an accelerator.
+    Nothing is done where there is a GPU. A CPU without instructions for
+    bfloat16 gets float32.
     """
     wrapper = cfg.get('optim_wrapper') or {}
-    if wrapper.get('type') == 'AmpOptimWrapper' and get_device() == 'cpu':
-        raise SystemExit(
-            'Mixed precision needs a GPU, and this machine has none: leave '
-            'out --amp, or give the config an optim_wrapper of type '
-            'OptimWrapper.')
+    if get_device() != 'cpu':
+        return
+    if wrapper.get('type') == 'AmpOptimWrapper':
+        if wrapper.get('dtype') not in ('bfloat16', torch.bfloat16):
+            raise SystemExit(
+                'float16 needs a GPU, and this machine has none: train with '
+                "--amp bfloat16, or optim_wrapper.dtype='bfloat16'.")
+        for setting in ('dtype', 'loss_scale', 'use_fsdp'):
+            wrapper.pop(setting, None)
+        wrapper.type = BFloat16OptimWrapper.__name__
+    if (wrapper.get('type') == BFloat16OptimWrapper.__name__
+            and not cpu_has_bfloat16()):
+        print_log(
+            'This CPU has no instructions for bfloat16 (AVX512_BF16), with '
+            'which alone mixed precision is faster: training in float32.',
+            logger='current',
+            level=logging.WARNING)
+        wrapper.type = 'OptimWrapper'
 
 
 def build_runner(cfg: Config) -> Runner:

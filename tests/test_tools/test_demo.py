@@ -83,6 +83,17 @@ def test_runs_tools_that_exist(monkeypatch, tmp_path, commands, capsys):
     assert all(command in printed for command in demo.COMMANDS.values())
 
 
+@pytest.mark.parametrize('device, amp', [('cpu', True), ('cuda', False)])
+def test_mixed_precision_on_the_cpu(monkeypatch, tmp_path, commands, device,
+                                    amp):
+    monkeypatch.setattr('mmengine.device.get_device', lambda: device)
+    (tmp_path / 'last_checkpoint').write_text('iter.pth')
+    for config in (demo.CONFIG, demo.BASELINE_CONFIG,
+                   demo.SECOND_STAGE_CONFIG):
+        demo.train(config)
+    assert [('--amp' in command) for command in commands] == [amp] * 3
+
+
 @pytest.mark.parametrize('option, name, tools', [
     ('--baseline', 'baseline', ['train']),
     ('--second-stage', 'second_stage', ['predict', 'train']),

@@ -67,6 +67,17 @@ def test_train(trained):
     assert checkpoint['message_hub']['log_scalars']
 
 
+@pytest.mark.parametrize('has', [True, False])
+def test_amp_on_the_cpu(tmp_path, options, monkeypatch, has):
+    monkeypatch.setattr(launch, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(launch, 'cpu_has_bfloat16', lambda: has)
+    run_here(train.main, tmp_path, options, CONFIG, '--amp')
+    cfg = Config.fromfile(tmp_path / CONFIG.name)
+    assert cfg.optim_wrapper.type == ('BFloat16OptimWrapper'
+                                      if has else 'OptimWrapper')
+    assert np.isfinite(list(scalars(tmp_path)['loss'].values())).all()
+
+
 @pytest.mark.parametrize('use', ['resume', 'load_from', 'test'])
 def test_checkpoint_of_a_stranger(trained, options, tmp_path, use):
     """mmengine executes the config in a checkpoint that it resumes from."""
@@ -146,7 +157,8 @@ class TestMistakes:
 
     def test_amp_without_a_gpu(self, monkeypatch):
         monkeypatch.setattr(launch, 'get_device', lambda: 'cpu')
-        assert 'leave out --amp' in self.message(train.main, CONFIG, '--amp')
+        assert 'float16 needs a GPU' in self.message(train.main, CONFIG,
+                                                     '--amp', 'float16')
 
     def test_slurm_without_a_gpu(self, monkeypatch):
         monkeypatch.setattr(cpu_distributed, 'get_device', lambda: 'cpu')

@@ -55,7 +55,7 @@ def parse_args(argv=None) -> argparse.Namespace:
         help="numbers of the loader's processes (default: the config's)")
     add('--amp',
         choices=['bfloat16', 'float16'],
-        help='mixed precision (GPU only)')
+        help='mixed precision (on a CPU bfloat16 only)')
     add('--json', metavar='FILE', help='file to write')
     add('--compare',
         nargs=2,
@@ -99,7 +99,8 @@ def measure(args: argparse.Namespace, work_dir: str) -> Dict[str, dict]:
             config=os.path.basename(args.config),
             batch=batch,
             crop=f'{crop[0]} x {crop[1]}',
-            precision=args.amp or 'float32',
+            precision='float32' if cfg.optim_wrapper.type == 'OptimWrapper'
+            else args.amp or 'mixed',
             **describe_machine(device)))
     # what a Runner sets up for training: threads, cuDNN, seed
     cfg.launcher, cfg.work_dir, cfg.log_level = 'none', work_dir, 'ERROR'

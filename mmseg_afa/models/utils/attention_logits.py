@@ -55,7 +55,8 @@ def mix_heads(attention: Union[AttentionLogits, Tensor],
     """
     if isinstance(attention, AttentionLogits):
         return attention.mix(weights)
-    return torch.einsum('bhij,h->bij', attention.float(), weights.float())
+    with torch.autocast(attention.device.type, enabled=False):
+        return torch.einsum('bhij,h->bij', attention.float(), weights.float())
 
 
 def first_images(attention: Union[AttentionLogits, Tensor],
