@@ -1,10 +1,12 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import pytest
 import torch
+import torch.nn.functional as F
 from mmseg.models.backbones import MixVisionTransformer
 from mmseg.models.decode_heads import SegformerHead
 
 from mmseg_afa.models import AttnMixVisionTransformer
+from mmseg_afa.models.backbones import attn_mit
 from mmseg_afa.models.backbones.attn_mit import ARCHS
 from tests.test_reference import reference as ref
 
@@ -171,3 +173,29 @@ def test_under_segformer_head():
         num_classes=4)
     logits = head(small()(torch.randn(2, 3, 64, 64)))
     assert logits.shape == (2, 4, 16, 16)
+
+
+@pytest.mark.parametrize('images', [1, 2])
+def test_maps_of_tokens_stay_channels_last(images):
+    """Also for torch's convolutions, which go by the strides."""
+    conv = torch.nn.Conv2d(8, 8, 3, padding=1, groups=8)
+    tokens = torch.rand(images, 12, 8)
+    x = attn_mit.to_map(tokens, (3, 4))
+    assert x.data_ptr() == tokens.data_ptr()
+    assert torch.equal(x[-1, :, 1, 2], tokens[-1, 6])
+    assert conv(x).is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize('most', [1, 50, 10**6])
+def test_attention_in_bfloat16_by_parts(monkeypatch, most):
+    monkeypatch.setattr(attn_mit, 'MOST_LOGITS', most)
+    shapes = [(2, 3, 11, 8), (2, 3, 5, 8), (2, 3, 5, 8)]
+    whole = [torch.randn(shape) for shape in shapes]
+    expected = F.scaled_dot_product_attention(*whole)
+    half = [x.bfloat16().requires_grad_() for x in whole]
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        out = attn_mit.attend(*half)
+    assert out.dtype == torch.bfloat16
+    ref.assert_close(out, expected, rtol=0.02)
+    # where gradients are wanted it is torch's own
+    assert attn_mit.attend(*half).requires_grad

@@ -40,9 +40,11 @@ def pad_to_at_least(x: Tensor, size: int) -> Tensor:
 def to_map(x: Tensor, hw_shape: Tuple[int, int]) -> Tensor:
     """Tokens (B, H * W, C) as a map (B, C, H, W), a channels-last view.
 
-    (mmseg's nlc_to_nchw copies.)
+    (mmseg's nlc_to_nchw copies.) The channels are moved last of all: else
+    the view of a single image has strides that torch does not take for those
+    of channels-last.
     """
-    return x.transpose(1, 2).unflatten(2, hw_shape)
+    return x.unflatten(1, hw_shape).permute(0, 3, 1, 2)
 
 
 def to_tokens(x: Tensor) -> Tensor:
@@ -72,6 +74,41 @@ def mix_ffn(ffn: MixFFN, x: Tensor, hw_shape: Tuple[int, int],
     out = drop(activate(out))
     out = drop_out(F.linear(out, reduce.weight.flatten(1), reduce.bias))
     return identity + ffn.dropout_layer(out)
+
+
+MOST_LOGITS = 2**22  # of a block that are there at once: 8 MB in bfloat16
+
+
+def attend(query: Tensor,
+           key: Tensor,
+           value: Tensor,
+           dropout_p: float = 0.) -> Tensor:
+    """What scaled_dot_product_attention computes, in bfloat16 on a CPU too.
+
+    There torch's own takes as long as in float32; products that are as large
+    as fit the cache take 0.6 times that.
+
+    Args:
+        query (Tensor): (B, heads, Nq, d).
+        key (Tensor): (B, heads, Nk, d).
+        value (Tensor): (B, heads, Nk, d).
+        dropout_p (float): Probability that an attention is dropped.
+
+    Returns:
+        Tensor: (B, heads, Nq, d).
+    """
+    if (torch.is_grad_enabled() or dropout_p or query.device.type != 'cpu'
+            or query.dtype != torch.bfloat16):
+        return F.scaled_dot_product_attention(
+            query, key, value, dropout_p=dropout_p)
+    shape, scale = query.shape, query.shape[-1]**-0.5
+    query, key, value = (x.flatten(0, 1) for x in (query, key * scale, value))
+    rows = max(MOST_LOGITS // (len(key) * key.shape[1]), 1)
+    out = []
+    for part in query.split(rows, 1):
+        logits = part @ key.transpose(1, 2)
+        out.append(torch.softmax(logits, -1, out=logits) @ value)
+    return torch.cat(out, 1).view(shape)
 
 
 class LogitAttention(EfficientMultiheadAttention):
@@ -119,11 +156,8 @@ class LogitAttention(EfficientMultiheadAttention):
         embed = self.embed_dims
         query, = self._heads(x, slice(0, embed))
         key, value = self._heads(x_kv, slice(embed, 3 * embed))
-        out = F.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            dropout_p=self.attn.dropout if self.training else 0.)
+        out = attend(query, key, value,
+                     self.attn.dropout if self.training else 0.)
         out = self.attn.out_proj(out.transpose(1, 2).flatten(2))
         logits = None
         if with_logits:
