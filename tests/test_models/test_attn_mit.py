@@ -187,15 +187,23 @@ def test_maps_of_tokens_stay_channels_last(images):
 
 
 @pytest.mark.parametrize('most', [1, 50, 10**6])
-def test_attention_in_bfloat16_by_parts(monkeypatch, most):
+@pytest.mark.parametrize('training', [False, True])
+def test_attention_in_bfloat16_by_parts(monkeypatch, most, training):
+    """And its gradients; where the parts are several, these are torch's."""
     monkeypatch.setattr(attn_mit, 'MOST_LOGITS', most)
     shapes = [(2, 3, 11, 8), (2, 3, 5, 8), (2, 3, 5, 8)]
-    whole = [torch.randn(shape) for shape in shapes]
+    whole = [torch.randn(shape, requires_grad=True) for shape in shapes]
+    half = [x.detach().bfloat16().requires_grad_() for x in whole]
     expected = F.scaled_dot_product_attention(*whole)
-    half = [x.bfloat16().requires_grad_() for x in whole]
-    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+    with torch.set_grad_enabled(training), \
+            torch.autocast('cpu', torch.bfloat16):
         out = attn_mit.attend(*half)
     assert out.dtype == torch.bfloat16
     ref.assert_close(out, expected, rtol=0.02)
-    # where gradients are wanted it is torch's own
-    assert attn_mit.attend(*half).requires_grad
+    if training:
+        gradients = [
+            torch.autograd.grad(output.float().square().sum(), inputs)
+            for output, inputs in [(out, half), (expected, whole)]
+        ]
+        for found, wanted in zip(*gradients):
+            ref.assert_close(found, wanted, rtol=0.03)

@@ -85,8 +85,8 @@ def attend(query: Tensor,
            dropout_p: float = 0.) -> Tensor:
     """What scaled_dot_product_attention computes, in bfloat16 on a CPU too.
 
-    There torch's own takes as long as in float32; products that are as large
-    as fit the cache take 0.6 times that.
+    There torch's own takes as long as in float32; products of parts that fit
+    the cache take 0.6 times that.
 
     Args:
         query (Tensor): (B, heads, Nq, d).
@@ -97,18 +97,22 @@ def attend(query: Tensor,
     Returns:
         Tensor: (B, heads, Nq, d).
     """
-    if (torch.is_grad_enabled() or dropout_p or query.device.type != 'cpu'
-            or query.dtype != torch.bfloat16):
+    batch, rows = query.shape[:2], MOST_LOGITS // key[..., 0].numel()
+    # a training pass keeps the attention of all parts for the backward one
+    training = torch.is_grad_enabled()
+    if (dropout_p or query.device.type != 'cpu'
+            or query.dtype != torch.bfloat16
+            or training and rows < query.shape[2]):
         return F.scaled_dot_product_attention(
             query, key, value, dropout_p=dropout_p)
-    shape, scale = query.shape, query.shape[-1]**-0.5
-    query, key, value = (x.flatten(0, 1) for x in (query, key * scale, value))
-    rows = max(MOST_LOGITS // (len(key) * key.shape[1]), 1)
+    key = key * query.shape[-1]**-0.5
+    query, key, value = (x.flatten(0, 1) for x in (query, key, value))
     out = []
-    for part in query.split(rows, 1):
+    for part in query.split(max(rows, 1), 1):
         logits = part @ key.transpose(1, 2)
-        out.append(torch.softmax(logits, -1, out=logits) @ value)
-    return torch.cat(out, 1).view(shape)
+        attention = torch.softmax(logits, -1, out=None if training else logits)
+        out.append(attention @ value)
+    return torch.cat(out, 1).unflatten(0, batch)
 
 
 class LogitAttention(EfficientMultiheadAttention):
