@@ -85,6 +85,8 @@ def measure(args: argparse.Namespace, work_dir: str) -> Dict[str, dict]:
     if args.amp:
         launch.enable_amp(cfg, args.amp)
     launch.check_amp(cfg)
+    if cfg.optim_wrapper.get('type', 'OptimWrapper') == 'OptimWrapper':
+        args.amp = None  # the CPU has no bfloat16
     cfg.model.pretrained = cfg.model.backbone.init_cfg = None
     device, loader = torch.device(get_device()), cfg.train_dataloader
     batch = loader.batch_size = args.batch or loader.batch_size
@@ -99,8 +101,7 @@ def measure(args: argparse.Namespace, work_dir: str) -> Dict[str, dict]:
             config=os.path.basename(args.config),
             batch=batch,
             crop=f'{crop[0]} x {crop[1]}',
-            precision='float32' if cfg.optim_wrapper.type == 'OptimWrapper'
-            else args.amp or 'mixed',
+            precision=args.amp or 'float32',
             **describe_machine(device)))
     # what a Runner sets up for training: threads, cuDNN, seed
     cfg.launcher, cfg.work_dir, cfg.log_level = 'none', work_dir, 'ERROR'
