@@ -245,8 +245,8 @@ def wide_radius(cfg: Config) -> Iterator[str]:
     stride = backbone.get('patch_size') or math.prod(
         backbone.get('strides', (4, 2, 2, 1)))
     side = math.ceil(crop * scale / stride)
-    if 2 * radius + 1 > side / 2:
-        proportional = max(round(side * PAPER_RADIUS / PAPER_GRID), 1)
+    proportional = max(round(side * PAPER_RADIUS / PAPER_GRID), 1)
+    if radius > proportional and 2 * radius + 1 > side / 2:
         yield (f'model.labeler.radius is {radius} cells, on a grid of {side} '
                f'cells a side (crop of {crop}, scale {scale}): affinity '
                f'labels average over {min(2 * radius + 1, side)} of {side} '
@@ -313,11 +313,12 @@ def check_room(runner: Runner) -> None:
     weights = sum(p.numel() * p.element_size()
                   for p in runner.model.parameters())
     one = weights * (3 if hook.save_optimizer else 1)
-    total = one
-    if hook.max_keep_ckpts > 0:
-        # the oldest is deleted once the newest is there
-        total = one * (hook.max_keep_ckpts + 1)
-        total += weights * 2 * len(hook.save_best or ())
+    # the oldest is deleted once the newest is there
+    kept = hook.max_keep_ckpts + 1
+    if hook.max_keep_ckpts < 1:
+        max_iters = runner.cfg.train_cfg.get('max_iters') or 0
+        kept = max(max_iters // hook.interval, 1)
+    total = one * kept + weights * len(hook.save_best or ())
     free = shutil.disk_usage(folder).free
     found = f'{folder} has {free / 1e9:.2f} GB free'
     if free < one:
