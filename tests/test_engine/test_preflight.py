@@ -192,12 +192,19 @@ def test_radius(cfg, crop, radius, advised):
         assert f'grid of {-(-crop * 3 // 32)} cells' in text
 
 
-@given(st.integers(32, 2048))
-def test_the_radius_that_is_advised_is_accepted(crop):
-    cfg = Config.fromfile(DEMO)
-    cfg.train_dataloader.dataset.pipeline[3].crop_size = (crop, 2 * crop)
+@given(st.integers(32, 2048), st.integers(1, 64))
+def test_the_radius_that_is_advised_is_accepted(crop, radius):
+    cfg = Config(
+        dict(
+            model=dict(
+                affinity_head=dict(type='AFAHead'),
+                backbone=dict(),
+                labeler=dict(radius=radius)),
+            train_dataloader=dict(
+                dataset=dict(pipeline=[dict(crop_size=(crop, 2 * crop))]))))
     for text in preflight.wide_radius(cfg):
         cfg.model.labeler.radius = int(text.rstrip('.').rpartition('=')[2])
+        assert cfg.model.labeler.radius < radius
         assert not list(preflight.wide_radius(cfg))
 
 
