@@ -5,7 +5,8 @@ import argparse
 from typing import List, Optional
 
 from mmseg_afa.compat import CheckpointError
-from mmseg_afa.engine import launch
+from mmseg_afa.engine import launch, preflight
+from mmseg_afa.engine.hooks.non_finite_loss_hook import NonFiniteLossError
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
@@ -42,8 +43,12 @@ def main(argv: Optional[List[str]] = None) -> None:
         launch.check_checkpoint(args.resume)
         cfg.load_from = args.resume
     try:
-        launch.build_runner(cfg).train()
-    except CheckpointError as error:
+        preflight.check_config(cfg)
+        runner = launch.build_runner(cfg)
+        preflight.check_runner(runner)
+        runner.train()
+    except (CheckpointError, NonFiniteLossError,
+            preflight.ConfigError) as error:
         raise SystemExit(str(error))
 
 

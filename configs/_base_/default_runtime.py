@@ -20,6 +20,8 @@ default_hooks = dict(
         # the published run's best checkpoint was not its last
         save_best='mIoU'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # stops before spoilt weights are saved, and keeps what spoilt them
+    non_finite=dict(type='NonFiniteLossHook'),
     visualization=dict(type='SegVisualizationHook'))
 
 # Add this to see what an AFA trains on, from CAM to label and prediction:

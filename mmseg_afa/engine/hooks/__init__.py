@@ -1,5 +1,8 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+from .non_finite_loss_hook import NonFiniteLossHook
 from .par_refinement_hook import PARRefinementHook
 from .pseudo_label_visualization_hook import PseudoLabelVisualizationHook
 
-__all__ = ['PARRefinementHook', 'PseudoLabelVisualizationHook']
+__all__ = [
+    'NonFiniteLossHook', 'PARRefinementHook', 'PseudoLabelVisualizationHook'
+]

@@ -1,0 +1,28 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import os.path as osp
+
+import torch
+from mmengine.hooks import Hook
+from mmseg.registry import HOOKS
+
+from mmseg_afa.engine.hooks.par_refinement_hook import unwrap
+
+
+@HOOKS.register_module()
+class SpoilHook(Hook):
+    """Fills a parameter with NaN before a step, in one process, and keeps the
+    weights that the step starts with."""
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, iteration: int, parameter: str, rank: int = 0) -> None:
+        self.iteration, self.parameter = iteration, parameter
+        self.rank = rank
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if (runner.iter, runner.rank) == (self.iteration, self.rank):
+            model = unwrap(runner.model)
+            model.get_parameter(self.parameter).data.fill_(float('nan'))
+            torch.save(
+                dict(meta=dict(), state_dict=model.state_dict()),
+                osp.join(runner.work_dir, 'before.pth'))
