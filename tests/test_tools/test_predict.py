@@ -2,6 +2,7 @@
 """tools/predict.py on real files."""
 import csv
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mmseg_afa.apis import MaskFolder
@@ -122,8 +124,13 @@ def test_killed_and_started_again(checkpoint, tmp_path):
         sys.executable, ROOT / 'tools/predict.py', DEMO, checkpoint, folder,
         '--out', out, '--device', 'cpu', *options
     ]
+    # sums in the last bit depend on the number of threads
+    environment = dict(
+        os.environ,
+        PYTHONPATH=str(ROOT),
+        OMP_NUM_THREADS=str(torch.get_num_threads()))
     process = subprocess.Popen(
-        list(map(str, command)), cwd=ROOT, env=dict(PYTHONPATH=str(ROOT)))
+        list(map(str, command)), cwd=ROOT, env=environment)
     journal = out / 'records.jsonl'
     while not (journal.exists()
                and len(journal.read_bytes().splitlines()) > 9):
