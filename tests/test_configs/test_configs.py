@@ -190,8 +190,9 @@ def test_vits_are_those_of_their_weights(name):
     assert arch[ours.arch] == arch[backbone.arch]
     for key in ('patch_size', 'pre_norm', 'layer_scale_init_value'):
         assert ours.get(key) == backbone.get(key), key
+    normalisation = cfg.model.data_preprocessor
     for key in ('mean', 'std'):
-        assert cfg.model.data_preprocessor[key] == theirs.data_preprocessor[key]
+        assert normalisation[key] == theirs.data_preprocessor[key]
     num_heads = arch[ours.arch]['num_heads']
     assert cfg.model.affinity_head.in_channels == num_heads * len(
         ours.attn_blocks)

@@ -258,8 +258,7 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
         seg_logits = self.decode_head(feats)
         decode = self.decode_head.loss_by_image_label(feats, image_label)
         decode.update(self.decode_head.loss_by_label(seg_logits, labels.seg))
-        decode.update(
-            self.regularize(seg_logits, labels.seg, inputs, boxes))
+        decode.update(self.regularize(seg_logits, labels.seg, inputs, boxes))
         losses.update(add_prefix(decode, 'decode'))
         ignored = labels.seg == self.decode_head.ignore_index
         losses['label.ignored'] = ignored.float().mean()
