@@ -8,7 +8,7 @@ model = dict(
         arch='deit-base',
         img_size=512,  # the crop; other sizes resize the position embedding
         patch_size=16,
-        out_indices=(2, 5, 8, 11),  # every third block; the last gives CAMs
+        out_indices=(-1, ),  # the one map that is normalised, for all heads
         attn_blocks=(-2, -1),  # the last two, as of MiT
         drop_path_rate=0.1,  # of DeiT, and of MiT
         init_cfg=dict(  # ImageNet-1k, by mmpretrain
@@ -16,7 +16,7 @@ model = dict(
             checkpoint='https://download.openmmlab.com/mmclassification/v0/'
             'deit/deit-base_pt-16xb64_in1k_20220216-db63c16c.pth',
             prefix='backbone.')),
-    decode_head=dict(in_channels=[768] * 4),
+    decode_head=dict(in_channels=[768], in_index=[0]),
     affinity_head=dict(in_channels=24))  # 12 heads x 2 blocks
 frozen = dict(lr_mult=0., decay_mult=0.)
 optim_wrapper = dict(
