@@ -17,7 +17,11 @@ model = dict(
             'deit/deit-base_pt-16xb64_in1k_20220216-db63c16c.pth',
             prefix='backbone.')),
     decode_head=dict(in_channels=[768], in_index=[0]),
-    affinity_head=dict(in_channels=24))  # 12 heads x 2 blocks
+    affinity_head=dict(
+        in_channels=24,  # 12 heads x 2 blocks
+        # AFA's 0.58 over sqrt(64), as attention scales the logits of heads 64
+        # wide: else they saturate the affinity, which then hardly learns
+        init_cfg=dict(type='Normal', layer='Conv2d', std=0.07)))
 frozen = dict(lr_mult=0., decay_mult=0.)
 optim_wrapper = dict(
     paramwise_cfg=dict(
