@@ -20,7 +20,7 @@ model = dict(
     affinity_head=dict(
         in_channels=24,  # 12 heads x 2 blocks
         # AFA's 0.58 over sqrt(64), as attention scales the logits of heads 64
-        # wide: else they saturate the affinity, which then hardly learns
+        # wide: else they saturate the affinity, which may not learn
         init_cfg=dict(type='Normal', layer='Conv2d', std=0.07)))
 frozen = dict(lr_mult=0., decay_mult=0.)
 optim_wrapper = dict(
