@@ -241,10 +241,7 @@ def wide_radius(cfg: Config) -> Iterator[str]:
     radius = (cfg.model.get('labeler') or {}).get('radius', PAPER_RADIUS)
     scale = max(
         complete_train_cfg(cfg.model.get('train_cfg') or {})['cam_scales'])
-    backbone = cfg.model.backbone
-    stride = backbone.get('patch_size') or math.prod(
-        backbone.get('strides', (4, 2, 2, 1)))
-    side = math.ceil(crop * scale / stride)
+    side = math.ceil(int(crop * scale) / grid_stride(cfg.model.backbone))
     proportional = max(round(side * PAPER_RADIUS / PAPER_GRID), 1)
     if radius > proportional and 2 * radius + 1 > side / 2:
         yield (f'model.labeler.radius is {radius} cells, on a grid of {side} '
@@ -253,6 +250,13 @@ def wide_radius(cfg: Config) -> Iterator[str]:
                'cells, which drowns small foreground. '
                f'The paper has {PAPER_RADIUS} of {PAPER_GRID}: here that is '
                f'model.labeler.radius={proportional}.')
+
+
+def grid_stride(backbone: dict) -> int:
+    """Pixels that a cell of the affinity's grid spans: a patch of a plain
+    ViT; what the stages of another backbone come to, by default MiT's."""
+    return backbone.get('patch_size') or math.prod(
+        backbone.get('strides', (4, 2, 2, 1)))
 
 
 def no_affinity(cfg: Config) -> Iterator[str]:

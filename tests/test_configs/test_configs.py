@@ -1,15 +1,21 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Every config that ships is built, and takes a step in every phase."""
+"""Every config that ships is built, takes a step in every phase, and is
+evaluated."""
+from pathlib import Path
 from unittest import mock
 
+import mmpretrain
 import pytest
 import torch
+import yaml
 from mmengine.config import Config
+from mmengine.evaluator import Evaluator
 from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
-from mmseg.registry import HOOKS, METRICS, MODELS, TRANSFORMS
+from mmpretrain.models import VisionTransformer
+from mmseg.registry import HOOKS, MODELS, TRANSFORMS
 from mmseg.structures import SegDataSample
 
 from mmseg_afa.models import AFA
@@ -18,11 +24,16 @@ from tests.test_reference.reference import ROOT
 
 CONFIGS = sorted((ROOT / 'configs').glob('[a-z]*/*.py'))
 VOC = [f'afa_mit-b{i}_voc' for i in range(6)]
+VIT = ['afa_deit-base_voc', 'afa_vit-base_voc', 'afa_dinov2-base_voc']
+# but for the backbone like B1, and for the weights like DeiT
+LIKE_ANOTHER = VOC[2:] + VIT[1:]
 
 
-def load(path):
+def load(path, keep_weights=False):
     cfg = Config.fromfile(path)
     init_default_scope('mmseg')
+    if keep_weights:
+        return cfg
     for part in (cfg.model.backbone, cfg.model):
         part.pop('init_cfg', None)
         part.pop('pretrained', None)
@@ -39,6 +50,23 @@ def batch(num_classes):
     return torch.randn(2, 3, 64, 64), [sample, sample.clone()]
 
 
+def evaluate(model, cfg):
+    """Scores of a validation on one image."""
+    sample = SegDataSample(
+        metainfo=dict(img_shape=(40, 56), ori_shape=(40, 56)))
+    sample.set_field(torch.ones(model.num_classes - 1), 'image_label')
+    mask = torch.randint(0, model.num_classes, (1, 40, 56))
+    sample.gt_sem_seg = PixelData(data=mask)
+    image = torch.randint(0, 256, (3, 40, 56), dtype=torch.uint8)
+    data = dict(inputs=[image], data_samples=[sample])
+    evaluator = Evaluator(cfg.val_evaluator)
+    names = [str(i) for i in range(model.num_classes)]
+    evaluator.dataset_meta = dict(classes=names, label_map={})
+    with torch.no_grad():
+        evaluator.process(model.eval().val_step(data), data)
+    return evaluator.evaluate(1)
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
 def test_config(path):
     cfg = load(path)
@@ -48,7 +76,7 @@ def test_config(path):
     if isinstance(model, AFA):
         schedule = model.train_cfg
         iterations += [schedule['cam_iters'] + 1, schedule['switch_iter'] + 1]
-    if path.stem in VOC[2:]:  # slow, and but for the backbone like B1
+    if path.stem in LIKE_ANOTHER:
         iterations = iterations[-1:]
     for iteration in iterations:
         with mock.patch.object(afa, 'current_iteration', lambda: iteration):
@@ -66,9 +94,7 @@ def test_config(path):
     for dataloader in (cfg.train_dataloader, cfg.val_dataloader):
         for transform in dataloader.dataset.get('pipeline', []):
             TRANSFORMS.build(transform)
-    evaluators = cfg.val_evaluator
-    for metric in evaluators if isinstance(evaluators, list) else [evaluators]:
-        METRICS.build(metric)
+    assert 0 <= evaluate(model, cfg)['mIoU'] < 100
     for hook in cfg.get('custom_hooks', []):
         HOOKS.build(hook)
 
@@ -145,6 +171,60 @@ def test_second_stage_configs(name):
     assert val.data_prefix.seg_map_path.startswith('SegmentationClass')
     assert train.data_root == val.data_root
     assert cfg.default_hooks.checkpoint.save_best == 'mIoU'
+
+
+@pytest.mark.parametrize('name', VIT)
+def test_vits_are_those_of_their_weights(name):
+    """The backbone and the normalisation of mmpretrain's config for the
+    checkpoint that a config names."""
+    cfg = load(ROOT / f'configs/mix/{name}.py', keep_weights=True)
+    ours, shipped = cfg.model.backbone, Path(mmpretrain.__file__).parent
+    assert ours.init_cfg.prefix == 'backbone.'
+    theirs, = (
+        Config.fromfile(shipped / '.mim' / model['Config'])
+        for path in shipped.glob('.mim/configs/*/metafile.yml')
+        for model in yaml.safe_load(path.read_text())['Models']
+        if model.get('Weights') == ours.init_cfg.checkpoint)
+    backbone = theirs.model.backbone
+    arch = VisionTransformer.arch_zoo
+    assert arch[ours.arch] == arch[backbone.arch]
+    for key in ('patch_size', 'pre_norm', 'layer_scale_init_value'):
+        assert ours.get(key) == backbone.get(key), key
+    normalisation = cfg.model.data_preprocessor
+    for key in ('mean', 'std'):
+        assert normalisation[key] == theirs.data_preprocessor[key]
+    num_heads = arch[ours.arch]['num_heads']
+    assert cfg.model.affinity_head.in_channels == num_heads * len(
+        ours.attn_blocks)
+
+
+@pytest.mark.parametrize('name', VIT)
+def test_vits_learn_as_mit_does(name):
+    """Norms of the backbone are frozen, the heads learn ten times faster;
+    class token and position embedding do not decay."""
+    cfg = load(ROOT / f'configs/mix/{name}.py')
+    model = MODELS.build(cfg.model)
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    settings = {
+        id(p): (group['lr'], group['weight_decay'])
+        for group in wrapper.param_groups
+        for p in group['params']
+    }
+    norms = {
+        f'backbone.{n}.{p}'
+        for n, m in model.backbone.named_modules()
+        if isinstance(m, torch.nn.LayerNorm) for p in ('weight', 'bias')
+    }
+    assert len(norms) == 2 * (2 * 12 + 1)
+    for name, p in model.named_parameters():
+        found = settings[id(p)]
+        if name in norms:
+            assert found == (0, 0), name
+        elif name in ('backbone.cls_token', 'backbone.pos_embed'):
+            assert found == (6e-5, 0), name
+        else:
+            lr = 6e-5 if name.startswith('backbone') else 6e-4
+            assert found == (pytest.approx(lr), 0.01), name
 
 
 def test_scoped_base():

@@ -192,6 +192,23 @@ def test_radius(cfg, crop, radius, advised):
         assert f'grid of {-(-crop * 3 // 32)} cells' in text
 
 
+@pytest.mark.parametrize('patch_size, crop, cells', [
+    (14, 448, 48),
+    (14, 518, 56),
+    (16, 512, 48),
+    (None, 512, 48),
+])
+def test_radius_of_a_vit(patch_size, crop, cells):
+    """Its grid is that of the patches."""
+    cfg = Config.fromfile(ROOT / 'configs/mix/afa_dinov2-base_voc.py')
+    cfg.train_dataloader.dataset.pipeline[3].crop_size = (crop, crop)
+    cfg.model.backbone.patch_size = patch_size
+    assert not list(preflight.wide_radius(cfg))
+    cfg.model.labeler.radius = 24
+    text, = preflight.wide_radius(cfg)
+    assert f'grid of {cells} cells' in text
+
+
 @given(st.integers(32, 2048), st.integers(1, 64))
 def test_the_radius_that_is_advised_is_accepted(crop, radius):
     cfg = Config(

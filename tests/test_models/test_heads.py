@@ -151,7 +151,8 @@ def test_afa_head_channels():
 
 
 def test_registered():
-    for name in ('AttnMixVisionTransformer', 'WSSSHead', 'AFAHead', 'PAR',
+    for name in ('AttnMixVisionTransformer', 'AttnVisionTransformer',
+                 'RegularizedEncoderDecoder', 'WSSSHead', 'AFAHead', 'PAR',
                  'AFA', 'AffinityLoss', 'BalancedSegLoss', 'DenseEnergyLoss',
                  'MultiScaleMaxTTA', 'PseudoLabeler'):
         assert MODELS.get(name) is not None, name

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from mmseg_afa.models import AFA, PresentClasses
 from mmseg_afa.models.decode_heads.wsss_head import stack_image_labels
-from mmseg_afa.models.segmentors.afa import most_classes, stack_boxes
+from mmseg_afa.models.segmentors.afa import most_classes
+from mmseg_afa.models.segmentors.regularized import stack_boxes
 from mmseg_afa.models.segmentors.schedule import (AFFINITY_LABELS, CAM_LABELS,
                                                   CLASSIFY)
 from mmseg_afa.models.utils import evaluating, resize

@@ -18,7 +18,7 @@ class AFAHead(BaseModule):
 
     Args:
         in_channels (int): Attention heads over all blocks that are read;
-            16 for the last two blocks of a Mix Transformer.
+            16 for the last two blocks of a Mix Transformer, 24 of a ViT-B.
         loss_aff (dict): Config of the affinity loss.
         init_cfg (dict, optional): Initialisation config.
     """

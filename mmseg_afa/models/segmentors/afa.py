@@ -4,7 +4,6 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from mmengine.dist import all_reduce_dict
-from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, OptConfigType, SampleList, add_prefix
 from torch import Tensor
@@ -12,10 +11,9 @@ from torch import Tensor
 from ... import compat
 from ..decode_heads.wsss_head import stack_image_labels
 from ..pseudo_labels import PresentClasses, multi_scale_cam
-from ..pseudo_labels.boxes import box_mask
-from ..utils import (AttentionLogits, denormalize, evaluating, first_images,
-                     resize, zero_gradients)
+from ..utils import AttentionLogits, evaluating, first_images, zero_gradients
 from .prediction import PredictionMixin
+from .regularized import RegularizedEncoderDecoder, stack_boxes
 from .schedule import (AFFINITY_LABELS, CAM_LABELS, CLASSIFY,
                        complete_train_cfg, current_iteration, phase_of)
 
@@ -28,7 +26,7 @@ class PseudoLabels(NamedTuple):
 
 
 @MODELS.register_module()
-class AFA(PredictionMixin, EncoderDecoder):
+class AFA(PredictionMixin, RegularizedEncoderDecoder):
     """Learning Affinity from Attention (CVPR 2022, arXiv 2203.02664).
 
     Args:
@@ -37,7 +35,6 @@ class AFA(PredictionMixin, EncoderDecoder):
             throughout: the method without affinity.
         labeler (dict): Config of the labeler, by default a PseudoLabeler,
             which owns its refiner.
-        loss_reg (dict, optional): Regularised loss, e.g. DenseEnergyLoss.
         train_cfg (dict):
             cam_scales: Scales of the CAM passes.
             cam_eval_mode: Run them in evaluation mode; the published code
@@ -60,7 +57,7 @@ class AFA(PredictionMixin, EncoderDecoder):
         compile_cfg (dict, optional): Arguments of torch.compile, {} for its
             defaults: the backbone's training passes are compiled, one graph
             for each of the crop's scales.
-        kwargs: Of EncoderDecoder.
+        kwargs: Of RegularizedEncoderDecoder.
 
     Raises:
         ValueError: For settings of train_cfg that make no sense.
@@ -69,7 +66,6 @@ class AFA(PredictionMixin, EncoderDecoder):
     def __init__(self,
                  affinity_head: OptConfigType = None,
                  labeler: ConfigType = dict(),
-                 loss_reg: OptConfigType = None,
                  compile_cfg: OptConfigType = None,
                  train_cfg: OptConfigType = None,
                  test_cfg: OptConfigType = None,
@@ -93,7 +89,6 @@ class AFA(PredictionMixin, EncoderDecoder):
                     'dynamic': False,
                     **compile_cfg
                 })
-        self.loss_reg = MODELS.build(loss_reg) if loss_reg else None
 
     # -- forward passes ----------------------------------------------------
     def extract_feat(self, inputs: Tensor, with_attention: bool = False):
@@ -152,17 +147,9 @@ class AFA(PredictionMixin, EncoderDecoder):
         if affinity.shape[1] != grid[0] * grid[1]:
             raise ValueError(
                 f'the attention of backbone.attn_blocks has '
-                f'{affinity.shape[1]} cells, the CAM {grid}; take blocks of '
-                'the last stage, whose keys are not reduced')
+                f'{affinity.shape[1]} cells, the CAM {grid}; name blocks '
+                'that attend on the grid of the last feature map')
         return affinity
-
-    def images(self, inputs: Tensor) -> Tensor:
-        """The network's input as RGB in [0, 1], in whole grey levels.
-
-        Args:
-            inputs (Tensor): (B, 3, H, W), as the data preprocessor gives it.
-        """
-        return denormalize(inputs, self.data_preprocessor)
 
     # -- training ----------------------------------------------------------
     def phase(self, iteration: int) -> str:
@@ -271,12 +258,7 @@ class AFA(PredictionMixin, EncoderDecoder):
         seg_logits = self.decode_head(feats)
         decode = self.decode_head.loss_by_image_label(feats, image_label)
         decode.update(self.decode_head.loss_by_label(seg_logits, labels.seg))
-        if self.loss_reg is not None:
-            image = self.images(inputs)
-            decode[self.loss_reg.loss_name] = self.loss_reg(
-                resize(seg_logits, image.shape[-2:]), labels.seg, image,
-                box_mask(boxes, image.shape[-2:]),
-                self.decode_head.ignore_index)
+        decode.update(self.regularize(seg_logits, labels.seg, inputs, boxes))
         losses.update(add_prefix(decode, 'decode'))
         ignored = labels.seg == self.decode_head.ignore_index
         losses['label.ignored'] = ignored.float().mean()
@@ -291,15 +273,6 @@ class AFA(PredictionMixin, EncoderDecoder):
         log_vars = {k: v.detach().clone() for k, v in log_vars.items()}
         all_reduce_dict(log_vars, op='mean')
         return loss, log_vars
-
-
-def stack_boxes(data_samples: SampleList, inputs: Tensor) -> Tensor:
-    """The samples' `img_box` as (B, 4) int64 (top, bottom, left, right);
-    the whole crop where a sample has none."""
-    height, width = inputs.shape[-2:]
-    boxes = [s.get('img_box', (0, height, 0, width)) for s in data_samples]
-    # the host need not wait until a GPU has them
-    return torch.tensor(boxes).to(inputs.device, non_blocking=True)
 
 
 def most_classes(data_samples: SampleList) -> Optional[int]:

@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-from typing import Callable, Optional, Sequence
+from typing import Callable, List, Optional, Sequence
 
 import torch
 from mmengine.model import BaseTTAModel
@@ -54,13 +54,14 @@ def tiled_logits(forward: Callable[[Tensor], Tensor],
                  overlap: int = 128) -> Tensor:
     """Logits of an image that is too large for one pass, tile by tile.
 
-    Where tiles overlap their logits are averaged. Only the logits on the
-    network's grid are kept: those of 4000 x 3000 pixels and 21 classes are 63
-    MB there, and 1 GB at the size of the image.
+    Where tiles overlap their logits are averaged. Only logits at a quarter of
+    the image's size are kept, to which those of networks with another stride
+    are resized: 4000 x 3000 pixels and 21 classes are 63 MB there, and 1 GB
+    at the size of the image.
 
     Args:
-        forward (Callable): (1, 3, h, w) to logits (1, C + 1, h / 4, w / 4),
-            rounded up; see :func:`multi_scale_logits`.
+        forward (Callable): (1, 3, h, w) to logits (1, C + 1, ...) on the
+            network's grid; see :func:`multi_scale_logits`.
         inputs (Tensor): (1, 3, H, W), normalised.
         tile (int): Side of a tile in pixels, larger than the overlap.
         overlap (int): Pixels that neighbouring tiles share, at least.
@@ -79,9 +80,10 @@ def tiled_logits(forward: Callable[[Tensor], Tensor],
     total = count = None
     for top in range(0, max(height - overlap, 1), stride):
         for left in range(0, max(width - overlap, 1), stride):
-            logits = forward(inputs[..., top:top + tile, left:left + tile])
+            part = inputs[..., top:top + tile, left:left + tile]
+            logits = resize(forward(part), quarter(part.shape[-2:]))
             if total is None:
-                grid = (-(-height // 4), -(-width // 4))
+                grid = quarter((height, width))
                 total = logits.new_zeros(1, logits.shape[1], *grid)
                 count = logits.new_zeros(grid)
             rows = slice(top // 4, top // 4 + logits.shape[2])
@@ -89,6 +91,11 @@ def tiled_logits(forward: Callable[[Tensor], Tensor],
             total[..., rows, cols] += logits
             count[rows, cols] += 1
     return total.div_(count)
+
+
+def quarter(size: Sequence[int]) -> List[int]:
+    """A quarter of a height and a width, rounded up."""
+    return [-(-n // 4) for n in size]
 
 
 @MODELS.register_module()

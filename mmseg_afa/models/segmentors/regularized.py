@@ -1,0 +1,94 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import torch
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.registry import MODELS
+from mmseg.utils import OptConfigType, SampleList, add_prefix
+from torch import Tensor
+
+from ..pseudo_labels.boxes import box_mask
+from ..utils import denormalize, resize
+
+
+@MODELS.register_module()
+class RegularizedEncoderDecoder(EncoderDecoder):
+    """EncoderDecoder with a loss that looks at the image as well.
+
+    The losses of a decode head see logits and label only; a regularised loss
+    such as DenseEnergyLoss asks that pixels of similar colour get the same
+    class, also where the label ignores them.
+
+    Args:
+        loss_reg (dict, optional): Regularised loss. Without one this is an
+            EncoderDecoder.
+        kwargs: Of EncoderDecoder. The decode head is one whose loss is
+            mmseg's ``loss_by_feat`` of its ``forward``, as most are.
+    """
+
+    def __init__(self, loss_reg: OptConfigType = None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.loss_reg = MODELS.build(loss_reg) if loss_reg else None
+
+    def images(self, inputs: Tensor) -> Tensor:
+        """The network's input as RGB in [0, 1], in whole grey levels.
+
+        Args:
+            inputs (Tensor): (B, 3, H, W), as the data preprocessor gives it.
+        """
+        return denormalize(inputs, self.data_preprocessor)
+
+    def regularize(self, seg_logits: Tensor, label: Tensor, inputs: Tensor,
+                   boxes: Tensor) -> dict:
+        """The regularised loss by its name; nothing without one.
+
+        Args:
+            seg_logits (Tensor): (B, C + 1, h, w).
+            label (Tensor): (B, H, W) int64, the segmentation label in force.
+            inputs (Tensor): (B, 3, H, W), normalised.
+            boxes (Tensor): (B, 4), the part of the crop that shows image.
+        """
+        if self.loss_reg is None:
+            return dict()
+        image = self.images(inputs)
+        size = image.shape[-2:]
+        return {
+            self.loss_reg.loss_name:
+            self.loss_reg(
+                resize(seg_logits, size), label, image, box_mask(boxes, size),
+                self.decode_head.ignore_index)
+        }
+
+    def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
+        """Losses of one step under masks.
+
+        Args:
+            inputs (Tensor): (B, 3, H, W), normalised.
+            data_samples (list[SegDataSample]): With `gt_sem_seg`.
+
+        Returns:
+            dict[str, Tensor]: Losses `decode.*` and, of auxiliary heads,
+            `aux.*`.
+        """
+        feats = self.extract_feat(inputs)
+        seg_logits = self.decode_head(feats)
+        losses = self.decode_head.loss_by_feat(seg_logits, data_samples)
+        label = torch.cat([s.gt_sem_seg.data for s in data_samples])
+        losses.update(
+            self.regularize(seg_logits, label, inputs,
+                            stack_boxes(data_samples, inputs)))
+        losses = add_prefix(losses, 'decode')
+        if self.with_auxiliary_head:
+            losses.update(
+                self._auxiliary_head_forward_train(feats, data_samples))
+        return losses
+
+
+def stack_boxes(data_samples: SampleList, inputs: Tensor) -> Tensor:
+    """The part of each input that shows image, (B, 4) int64 (top, bottom,
+    left, right): the sample's `img_box`; of a sample without one, what the
+    data preprocessor did not pad."""
+    boxes = []
+    for sample in data_samples:
+        height, width = sample.get('img_shape', inputs.shape[-2:])[:2]
+        boxes.append(sample.get('img_box', (0, height, 0, width)))
+    # the host need not wait until a GPU has them
+    return torch.tensor(boxes).to(inputs.device, non_blocking=True)
