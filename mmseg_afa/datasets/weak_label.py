@@ -10,10 +10,12 @@ from mmengine.utils import is_abs
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
+from ..utils import own_randomness
 from .image_list import (IMAGE_SUFFIXES, by_stem, composed, find_files,
                          find_images, find_missing, first_few, read_image_list)
 from .label_file import MAKE_LABEL_FILE, Labels, read_classes, read_label_file
 from .mask_file import voc_palette
+from .samplers import SeededIndex
 from .transforms.load_image import BrokenImageError
 
 
@@ -90,6 +92,14 @@ class WeakLabelDataset(BaseSegDataset):
             data_root=data_root,
             img_suffix=tuple(img_suffix),
             **kwargs)
+
+    def __getitem__(self, idx: int) -> dict:
+        """The sample of an image; one that comes with a seed is augmented
+        by it, in whichever process."""
+        if not isinstance(idx, SeededIndex):
+            return super().__getitem__(idx)
+        with own_randomness(idx.seed):
+            return super().__getitem__(int(idx))
 
     def prepare_data(self, idx: int) -> Optional[dict]:
         """Run the pipeline for an image.

@@ -2,19 +2,25 @@
 """The random generators of a process: kept, given back, isolated."""
 import random
 from contextlib import contextmanager
-from typing import Iterator, Optional
+from typing import Iterator
 
 import numpy as np
 import torch
 
 
-def random_state() -> dict:
-    """The states of Python's, NumPy's and torch's generators, as what a
-    checkpoint may hold: tensors, arrays and plain containers."""
-    state = dict(
+def cpu_state() -> dict:
+    """As :func:`random_state`, without the GPU's: what a process may ask that
+    was forked from one that uses it."""
+    return dict(
         python=random.getstate(),
         numpy=np.random.get_state(),
         torch=torch.get_rng_state())
+
+
+def random_state() -> dict:
+    """The states of Python's, NumPy's and torch's generators, as what a
+    checkpoint may hold: tensors, arrays and plain containers."""
+    state = cpu_state()
     if torch.cuda.is_available():
         state['cuda'] = torch.cuda.get_rng_state()
     return state
@@ -24,26 +30,25 @@ def set_random_state(state: dict) -> None:
     """Give generators the states that :func:`random_state` returned."""
     random.setstate(state['python'])
     np.random.set_state(state['numpy'])
-    torch.set_rng_state(state['torch'])
-    if 'cuda' in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state['cuda'])
+    # a resume moves all tensors of a checkpoint to the GPU
+    torch.set_rng_state(state['torch'].cpu())
+    if 'cuda' in state:
+        torch.cuda.set_rng_state(state['cuda'].cpu())
 
 
 @contextmanager
-def own_randomness(seed: Optional[int] = None) -> Iterator[None]:
+def own_randomness(seed: int) -> Iterator[None]:
     """What draws random numbers in this block leaves the generators of the
-    process as they were.
+    process as they were; the GPU's are not touched.
 
     Args:
-        seed (int, optional): In [0, 2**32): of the generators in the block,
-            the GPU's left out.
+        seed (int): In [0, 2**32), of the generators in the block.
     """
-    state = random_state()
-    if seed is not None:
-        random.seed(seed)
-        np.random.seed(seed)
-        # torch.manual_seed would seed the GPU's, too
-        torch.default_generator.manual_seed(seed)
+    state = cpu_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    # torch.manual_seed would seed the GPU's, too
+    torch.default_generator.manual_seed(seed)
     try:
         yield
     finally:

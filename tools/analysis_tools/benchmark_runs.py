@@ -176,7 +176,7 @@ def measure_loader(cfg: Config, workers: Sequence[int]) -> Dict[str, dict]:
             num_workers=num,
             persistent_workers=False,
             pin_memory=torch.cuda.is_available(),
-            sampler=dict(type='InfiniteSampler'))
+            sampler=dict(type='ResumableSampler'))
         batches = iter(Runner.build_dataloader(loader, seed=0))
         for _ in range(2 * num + 1):
             next(batches)  # these were begun before the clock

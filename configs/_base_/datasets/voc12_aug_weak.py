@@ -32,7 +32,9 @@ train_dataloader = dict(
     num_workers=4,
     persistent_workers=True,
     pin_memory=True,  # copies to the GPU overlap with its work
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    # the same images and crops for any num_workers, and after a resume
+    sampler=dict(type='ResumableSampler', shuffle=True),
+    worker_init_fn=dict(type='outlive_sigterm'),  # till all is saved
     dataset=dict(
         type='PascalVOCWeakDataset',
         data_root=data_root,
