@@ -7,10 +7,12 @@ up, for the whole process, that
 - ``mmcv.ops`` can be imported without compiled operators;
 - ``mmseg_afa::afa/afa_mit-b1_voc.py`` resolves as a base config;
 - a checkpoint is read as data: mmengine's own load under torch's
-  ``weights_only``, and nothing in any of them is executed.
+  ``weights_only``, and nothing in any of them is executed;
+- what mmengine writes, checkpoints above all, is there whole or not at all.
 """
 
 import functools
+import os
 import os.path as osp
 import pickle
 import re
@@ -18,6 +20,7 @@ import sys
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Callable, List, Union
 
@@ -93,10 +96,13 @@ check_libraries()
 # Only now that the libraries are known to be there.
 import mmengine.runner.checkpoint
 from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.fileio import LocalBackend
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from mmseg import registry
 from mmseg.apis import MMSegInferencer
+
+from .utils import replacing
 
 # mmengine asks pkg_resources where the package is, and that answers with
 # site-packages for an editable install, where no config lies. A name that is a
@@ -120,7 +126,7 @@ MODULE2PACKAGE['mmseg_afa'] = __name__
 
 
 class CheckpointError(ValueError):
-    """A checkpoint file cannot be, or must not be, loaded."""
+    """A checkpoint file cannot be written, or cannot or must not be loaded."""
 
 
 def history_statistic(owner: type, name: str) -> Callable:
@@ -231,6 +237,22 @@ def only_data(checkpoint: dict, folder: str) -> None:
         parent, name = osp.split(info[key])
         if parent != folder or not name.startswith('best_'):
             del info[key]
+
+
+def put_whole(self, obj: bytes, filepath: Union[str, Path]) -> None:
+    """Stands in for mmengine's :meth:`LocalBackend.put`, which writes in
+    place: a process killed meanwhile would leave half a checkpoint.
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/fileio/backends/local_backend.py
+    """
+    folder = Path(filepath).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(filepath) as unfinished, open(unfinished, 'wb') as file:
+        file.write(obj)
+        file.flush()
+        os.fsync(file.fileno())  # else a machine that stops may rename only
+
+
+LocalBackend.put = put_whole
 
 
 def check_weights(model: torch.nn.Module, checkpoint: dict,
