@@ -38,10 +38,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     if args.amp:
         launch.enable_amp(cfg, args.amp)
     launch.check_amp(cfg)
-    cfg.resume = args.resume is not None
-    if cfg.resume and args.resume != 'auto':
-        launch.check_checkpoint(args.resume)
-        cfg.load_from = args.resume
+    if args.resume:
+        launch.resume(cfg, args.resume)
     try:
         preflight.check_config(cfg)
         runner = launch.build_runner(cfg)

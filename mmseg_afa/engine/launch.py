@@ -4,7 +4,9 @@
 import logging
 import os
 import os.path as osp
+import re
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import Optional
 
 import torch
@@ -72,6 +74,45 @@ def load_config(args: Namespace) -> Config:
         args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', name))
     cfg.launcher = args.launcher
     return cfg
+
+
+def latest_checkpoint(folder: str) -> Optional[str]:
+    """The newest checkpoint of a work folder, by its number.
+
+    mmengine's ``last_checkpoint``, which names it, may be behind or empty
+    where training was killed.
+    """
+    numbers = {}
+    for path in Path(folder).glob('*.pth'):
+        match = re.fullmatch(r'(?:iter|epoch)_(\d+)', path.stem)
+        if match:
+            numbers[int(match[1])] = str(path)
+    return numbers[max(numbers)] if numbers else None
+
+
+def resume(cfg: Config, checkpoint: str) -> None:
+    """Make a run go on from a checkpoint, in place.
+
+    Args:
+        cfg (Config): With the work folder.
+        checkpoint (str): A file, an address, or 'auto': the newest of the
+            work folder or, if it has none, from the start.
+    """
+    cfg.resume = True
+    if checkpoint != 'auto':
+        check_checkpoint(checkpoint)
+        cfg.load_from = checkpoint
+    elif not (cfg.get('default_hooks') or {}).get('checkpoint',
+                                                  {}).get('out_dir'):
+        newest = latest_checkpoint(cfg.work_dir)
+        cfg.load_from = newest or cfg.get('load_from')
+        cfg.resume = newest is not None
+        if not newest:
+            print_log(
+                f'{cfg.work_dir} has no checkpoint to resume: training '
+                'starts from the beginning.',
+                logger='current',
+                level=logging.WARNING)
 
 
 def check_checkpoint(path: str) -> None:

@@ -2,7 +2,9 @@
 from .non_finite_loss_hook import NonFiniteLossHook
 from .par_refinement_hook import PARRefinementHook
 from .pseudo_label_visualization_hook import PseudoLabelVisualizationHook
+from .resumable_checkpoint_hook import ResumableCheckpointHook
 
 __all__ = [
-    'NonFiniteLossHook', 'PARRefinementHook', 'PseudoLabelVisualizationHook'
+    'NonFiniteLossHook', 'PARRefinementHook', 'PseudoLabelVisualizationHook',
+    'ResumableCheckpointHook'
 ]
