@@ -105,8 +105,8 @@ def tags_in_mask(mask: np.ndarray, classes: Sequence[str]) -> Tuple[str, ...]:
     return tuple(compress(classes, shown_classes(mask, len(classes) + 1)))
 
 
-def encode_mask(mask: np.ndarray,
-                palette: Sequence[Sequence[int]] = ()) -> bytes:
+def encode_mask(
+    mask: np.ndarray, palette: Sequence[Sequence[int]] = ()) -> bytes:
     """Make a PNG file of a mask, uint8 (H, W).
 
     Args:
