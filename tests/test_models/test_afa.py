@@ -264,6 +264,32 @@ def test_flip_in_batch():
     ref.assert_same_labels(labels[1].seg, labels[0].seg)
 
 
+@pytest.mark.parametrize('iteration', [0, 400, 900])
+def test_parts_of_a_batch_are_the_batch(iteration):
+    """Losses and gradients, of parts that are not even of one size."""
+    labels = ((1, 0, 1, 0, 0), (0, ) * 5, (0, 0, 0, 1, 0))
+    found = []
+    for parts in (1, 2):
+        net = build(
+            backbone=dict(drop_path_rate=0.),
+            decode_head=dict(dropout_ratio=0.),
+            train_cfg=dict(accumulative_counts=parts))
+        sizes = []
+        net.backbone.register_forward_pre_hook(
+            lambda _, args: sizes.append(len(args[0])))
+        loss, log_vars = net.parse_losses(
+            loss_at(net, iteration, labels=labels))
+        loss.backward()
+        found.append((log_vars, [p.grad for p in net.parameters()], sizes))
+    whole, split = found
+    torch.testing.assert_close(split[0], whole[0], rtol=1e-4, atol=1e-6)
+    for mine, other in zip(split[1], whole[1]):
+        torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-5)
+    assert max(split[2]) < max(whole[2])
+    # each part once more, the last one first
+    assert split[2][-4:] == [2, 1, 1, 2]
+
+
 @pytest.mark.parametrize('affinity_from, same', [('cam', False),
                                                  ('seg', True)])
 def test_source_of_affinity_label(affinity_from, same):
@@ -398,6 +424,7 @@ def test_batch_of_several_sizes():
     (dict(cam_scales=()), 'cam_scales'),
     (dict(cam_scales=(1, -1)), 'cam_scales'),
     (dict(affinity_label_from='mask'), "'cam' or 'seg', got 'mask'"),
+    (dict(accumulative_counts=0), 'accumulative_counts must be 1'),
     (dict(cam_iters=10, switch_iter=5), r'switch_iter \(5\)'),
     (dict(cam_iter=10), r"unknown \['cam_iter'\]"),
 ])

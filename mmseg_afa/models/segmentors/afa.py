@@ -1,12 +1,14 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 from contextlib import nullcontext
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import (Callable, Dict, Iterator, List, NamedTuple, Optional,
+                    Sequence, Tuple)
 
 import torch
 from mmengine.dist import all_reduce_dict
 from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, OptConfigType, SampleList, add_prefix
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from ... import compat
 from ..decode_heads.wsss_head import stack_image_labels
@@ -48,6 +50,11 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
             affinity_label_from: What the affinity learns from: 'cam', the
                 CAM label always, as on VOC, or 'seg', the segmentation label
                 in force, as on COCO.
+            accumulative_counts: In how many parts the images of a process go
+                through the backbone, for a device that cannot hold all at
+                once. The gradients of the parts are summed, and losses and
+                the batch normalisation of the heads are those of the whole
+                batch. Each part passes once more, in the backward pass.
         test_cfg (dict): Besides mmseg's:
             with_cam: Predictions carry CAMs and image-level scores.
             with_affinity_cam: They carry the affinity's CAM as well.
@@ -151,7 +158,35 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
                 'that attend on the grid of the last feature map')
         return affinity
 
+    def features_and_affinity(self, inputs: Tensor) -> Tuple[Tensor, ...]:
+        """Feature maps (B, C_i, H_i, W_i), finest first, and if there is an
+        affinity head as the last the affinity (B, N, N)."""
+        feats, attentions = self.features(inputs)
+        if self.affinity_head is None:
+            return tuple(feats)
+        return (*feats, self.affinity(feats, attentions))
+
     # -- training ----------------------------------------------------------
+    def in_parts(self, *batch: Tensor) -> Iterator[Tuple[Tensor, ...]]:
+        """Split tensors of a batch; see `accumulative_counts`."""
+        number = self.train_cfg['accumulative_counts']
+        return zip(*(x.chunk(number) for x in batch))
+
+    def accumulated(self, forward: Callable[[Tensor], Sequence[Tensor]],
+                    inputs: Tensor) -> Sequence[Tensor]:
+        """A forward pass of a batch in its parts.
+
+        What the parts need for their gradients is not kept but computed again,
+        one part after another.
+        """
+        if self.train_cfg['accumulative_counts'] == 1:
+            return forward(inputs)
+        outputs = [
+            checkpoint(forward, part, use_reentrant=False)
+            for part, in self.in_parts(inputs)
+        ]
+        return tuple(map(torch.cat, zip(*outputs)))
+
     def phase(self, iteration: int) -> str:
         """The phase of the schedule that an iteration (from 0) is in."""
         phase = phase_of(iteration, self.train_cfg)
@@ -228,7 +263,7 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
                                          self.decode_head.num_classes - 1)
         if phase == CLASSIFY:
             losses = self.decode_head.loss_by_image_label(
-                self.extract_feat(inputs), image_label)
+                self.accumulated(self.extract_feat, inputs), image_label)
             # The published run's optimizer counts these steps for the heads
             # too.
             zero = zero_gradients(p for name, p in self.named_parameters()
@@ -239,22 +274,27 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
             }, 'decode')
 
         boxes = stack_boxes(data_samples, inputs)
-        classes = PresentClasses.of(image_label, most_classes(data_samples))
-        labels = self.pseudo_labels(inputs, classes, boxes, phase)
+        most = most_classes(data_samples)
+        labels = [
+            self.pseudo_labels(part, PresentClasses.of(shown, most), box,
+                               phase)
+            for part, shown, box in self.in_parts(inputs, image_label, boxes)
+        ]
+        labels = PseudoLabels(*map(torch.cat, zip(*labels)))
         return self.loss_by_label(inputs, image_label, boxes, labels)
 
     def loss_by_label(self, inputs: Tensor, image_label: Tensor, boxes: Tensor,
                       labels: PseudoLabels) -> Dict[str, Tensor]:
         """Losses under given labels; see :meth:`loss`."""
         losses = dict()
-        feats, attentions = self.features(inputs)
+        feats = self.accumulated(self.features_and_affinity, inputs)
         if self.affinity_head is not None:
+            *feats, affinity = feats
             label = self.labeler.pair_label(labels.affinity,
                                             feats[-1].shape[-2:])
             losses.update(
                 add_prefix(
-                    self.affinity_head.loss(
-                        self.affinity(feats, attentions), label), 'affinity'))
+                    self.affinity_head.loss(affinity, label), 'affinity'))
         seg_logits = self.decode_head(feats)
         decode = self.decode_head.loss_by_image_label(feats, image_label)
         decode.update(self.decode_head.loss_by_label(seg_logits, labels.seg))

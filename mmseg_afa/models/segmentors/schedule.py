@@ -13,7 +13,8 @@ DEFAULTS = dict(
     cam_flip_in_batch=False,
     cam_iters=2000,
     switch_iter=6000,
-    affinity_label_from='cam')
+    affinity_label_from='cam',
+    accumulative_counts=1)
 
 
 def current_iteration() -> int:
@@ -44,6 +45,9 @@ def complete_train_cfg(train_cfg: ConfigType) -> dict:
     if not cfg['cam_scales'] or min(cfg['cam_scales']) <= 0:
         raise ValueError('train_cfg.cam_scales must be one or more positive '
                          f'factors, got {cfg["cam_scales"]}')
+    if cfg['accumulative_counts'] < 1:
+        raise ValueError('train_cfg.accumulative_counts must be 1 or more, '
+                         f'got {cfg["accumulative_counts"]}')
     if cfg['affinity_label_from'] not in ('cam', 'seg'):
         raise ValueError("train_cfg.affinity_label_from must be 'cam' or "
                          f"'seg', got {cfg['affinity_label_from']!r}")
