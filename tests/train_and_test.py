@@ -49,6 +49,6 @@ if __name__ == '__main__':
     build_runner, launch.build_runner = launch.build_runner, build_recorded
     train.main(sys.argv[1:])
     test.main([
-        *launch_and_config, f'{work_dir}/iter_6.pth', '--work-dir',
+        *launch_and_config, f'{work_dir}/iter_20.pth', '--work-dir',
         f'{work_dir}/test', *options
     ])

@@ -36,6 +36,7 @@ param_scheduler = [
         by_epoch=False),
 ]
 train_cfg = dict(max_iters=max_iters, val_interval=300)
+auto_scale_lr = dict(base_batch_size=8)  # images an iteration
 default_hooks = dict(checkpoint=dict(interval=300))
 custom_hooks = [
     # image, CAM, label and prediction of two training images, to vis_data of

@@ -4,7 +4,7 @@ _base_ = [
     'mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb4-20k_voc12aug-512x512.py'
 ]
 train_dataloader = dict(
-    batch_size=16,  # images per process: mmseg's 16 in all, on one GPU
+    batch_size=16,  # images per process
     dataset=dict(
         _delete_=True,
         type='PascalVOCDataset',
@@ -15,4 +15,5 @@ train_dataloader = dict(
             seg_map_path='pseudo_labels/affinity_label'),
         ann_file='ImageSets/Segmentation/trainaug.txt',
         pipeline=_base_.train_pipeline))
+auto_scale_lr = dict(base_batch_size=16)  # mmseg's four GPUs with four
 default_hooks = dict(checkpoint=dict(save_best='mIoU'))

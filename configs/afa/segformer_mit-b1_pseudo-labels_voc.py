@@ -7,7 +7,7 @@ model = dict(
         arch='b1', init_cfg=dict(checkpoint='pretrain/mit_b1.pth')),
     decode_head=dict(in_channels=[64, 128, 320, 512]))
 train_dataloader = dict(
-    batch_size=16,  # images per process: SegFormer's 16 in all, on one GPU
+    batch_size=16,  # images per process
     dataset=dict(
         # predict.py's --out is pseudo_labels in the data root; 255 is ignored
         data_prefix=dict(seg_map_path='pseudo_labels/affinity_label')))
@@ -25,3 +25,4 @@ param_scheduler = [
     dict(type='PolyLR', power=1., begin=1500, end=max_iters, by_epoch=False),
 ]
 train_cfg = dict(max_iters=max_iters)
+auto_scale_lr = dict(base_batch_size=16)  # SegFormer's, in all processes

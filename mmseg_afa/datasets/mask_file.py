@@ -15,6 +15,8 @@ from ..utils import IGNORE_INDEX
 # again.
 COMPRESS_LEVEL = 3
 
+Palette = Sequence[Sequence[int]]
+
 
 def voc_palette(num_classes: int) -> List[List[int]]:
     """The colours of PASCAL VOC, carried on to more classes: [R, G, B].
@@ -105,8 +107,7 @@ def tags_in_mask(mask: np.ndarray, classes: Sequence[str]) -> Tuple[str, ...]:
     return tuple(compress(classes, shown_classes(mask, len(classes) + 1)))
 
 
-def encode_mask(
-    mask: np.ndarray, palette: Sequence[Sequence[int]] = ()) -> bytes:
+def encode_mask(mask: np.ndarray, palette: Palette = ()) -> bytes:
     """Make a PNG file of a mask, uint8 (H, W).
 
     Args:

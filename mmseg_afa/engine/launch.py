@@ -12,6 +12,7 @@ from typing import Optional
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
+from mmengine.dist import init_dist, is_distributed
 from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.registry import RUNNERS
@@ -190,7 +191,16 @@ def check_amp(cfg: Config) -> None:
         wrapper.type = 'OptimWrapper'
 
 
+def start_processes(cfg: Config) -> None:
+    """Let the processes of a launcher find each other, on GPUs or without,
+    as the Runner would do later."""
+    prepare_for_cpu(cfg)
+    if cfg.launcher != 'none' and not is_distributed():
+        init_dist(cfg.launcher,
+                  **(cfg.get('env_cfg') or {}).get('dist_cfg', {}))
+
+
 def build_runner(cfg: Config) -> Runner:
     """Build the Runner of a config, also where there is no GPU."""
-    prepare_for_cpu(cfg)
+    start_processes(cfg)
     return RUNNERS.get(cfg.get('runner_type', 'Runner')).from_cfg(cfg)

@@ -235,21 +235,29 @@ def wide_radius(cfg: Config) -> Iterator[str]:
     It counts cells of a grid that shrinks with the crop: the random walk
     averages over nearly all of a small one, and drowns the foreground.
     """
-    crop = crop_of(cfg)
-    if not crop or not cfg.model.get('affinity_head'):
+    side = grid_side(cfg)
+    if not side or not cfg.model.get('affinity_head'):
         return
     radius = (cfg.model.get('labeler') or {}).get('radius', PAPER_RADIUS)
-    scale = max(
-        complete_train_cfg(cfg.model.get('train_cfg') or {})['cam_scales'])
-    side = math.ceil(int(crop * scale) / grid_stride(cfg.model.backbone))
     proportional = max(round(side * PAPER_RADIUS / PAPER_GRID), 1)
     if radius > proportional and 2 * radius + 1 > side / 2:
         yield (f'model.labeler.radius is {radius} cells, on a grid of {side} '
-               f'cells a side (crop of {crop}, scale {scale}): affinity '
-               f'labels average over {min(2 * radius + 1, side)} of {side} '
-               'cells, which drowns small foreground. '
+               f'cells a side (crop of {crop_of(cfg)}, at the largest of '
+               'model.train_cfg.cam_scales): affinity labels average over '
+               f'{min(2 * radius + 1, side)} of {side} cells, which drowns '
+               'small foreground. '
                f'The paper has {PAPER_RADIUS} of {PAPER_GRID}: here that is '
                f'model.labeler.radius={proportional}.')
+
+
+def grid_side(cfg: Config) -> Optional[int]:
+    """Cells along the shorter side of the affinity's grid, which is that of
+    the largest scale; None if no transform names the crop."""
+    crop = crop_of(cfg)
+    schedule = complete_train_cfg(cfg.model.get('train_cfg') or {})
+    scale = max(schedule['cam_scales'])
+    return crop and math.ceil(
+        int(crop * scale) / grid_stride(cfg.model.backbone))
 
 
 def grid_stride(backbone: dict) -> int:

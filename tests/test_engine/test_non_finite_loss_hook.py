@@ -26,6 +26,7 @@ custom_imports = dict(
     allow_failed_imports=False)
 model = dict(train_cfg=dict(cam_iters=1, switch_iter=3))
 train_cfg = dict(max_iters=6)
+auto_scale_lr = None
 train_dataloader = dict(batch_size=3, dataset=dict(data_root={data_root!r}))
 val_dataloader = val_evaluator = val_cfg = None
 test_dataloader = test_evaluator = test_cfg = None

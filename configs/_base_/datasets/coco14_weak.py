@@ -3,7 +3,7 @@
 _base_ = ['./voc12_aug_weak.py']
 data_root = 'data/coco2014'
 train_dataloader = dict(
-    batch_size=8,  # images per process and iteration: 8 in all as published
+    batch_size=8,  # images per process; 8 in all as published
     dataset=dict(
         type='COCO2014WeakDataset',
         data_root=data_root,

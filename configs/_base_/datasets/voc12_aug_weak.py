@@ -26,8 +26,8 @@ tta_pipeline = [
 data_prefix = dict(
     img_path='JPEGImages', seg_map_path='SegmentationClassAug')
 train_dataloader = dict(
-    # images per process and iteration: the published 4 on one GPU; on two
-    # GPUs set 2 (the losses do not depend on how a batch is spread)
+    # images per process and iteration; the published run has 4 in all, and
+    # for others the schedule is scaled (auto_scale_lr)
     batch_size=4,
     num_workers=4,
     persistent_workers=True,

@@ -32,5 +32,8 @@ param_scheduler = [
         by_epoch=False),
 ]
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000, val_interval=2000)
+# With other numbers of images in all processes, iterations and learning rate
+# are scaled (docs/training.md); None for a schedule that never is
+auto_scale_lr = dict(base_batch_size=4)  # two GPUs with two each
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -12,3 +12,4 @@ param_scheduler = [
         by_epoch=False),
 ]
 train_cfg = dict(max_iters=80000, val_interval=8000)
+auto_scale_lr = dict(base_batch_size=8)  # images an iteration as published
