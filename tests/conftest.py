@@ -18,6 +18,7 @@ settings.load_profile('patient')
 
 DEMO = ROOT / 'configs/afa/afa_mit-b0_demo.py'
 CLASSES = ('background', 'a', 'b', 'c', 'd', 'e')
+ANIMALS = ('cat', 'cow', 'dog', 'bird', 'fish')
 PALETTE = [[10 * i, 0, 200] for i in range(6)]
 
 
@@ -50,3 +51,21 @@ def photos(tmp_path_factory):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
     return folder
+
+
+@pytest.fixture(scope='session')
+def data_root(tmp_path_factory):
+    """Noise with tags."""
+    root = tmp_path_factory.mktemp('data')
+    rng = np.random.default_rng(0)
+    for folder in ('JPEGImages', 'ImageSets/Segmentation'):
+        (root / folder).mkdir(parents=True)
+    stems = [f'{i}' for i in range(6)]
+    (root / 'ImageSets/Segmentation/trainaug.txt').write_text('\n'.join(stems))
+    for stem in stems:
+        image = rng.integers(256, size=(64, 64, 3), dtype=np.uint8)
+        cv2.imwrite(str(root / f'JPEGImages/{stem}.jpg'), image)
+    lines = [f'{stem}: {ANIMALS[int(stem) % 5]}' for stem in stems]
+    (root / 'image_labels.txt').write_text('\n'.join(
+        ['# ' + ','.join(ANIMALS), *lines]))
+    return root

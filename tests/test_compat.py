@@ -1,6 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """The gaps between library versions that mmseg_afa.compat bridges."""
 
+import errno
 import io
 import os
 import pickle
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine import fileio
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.registry import HOOKS
@@ -213,3 +215,18 @@ def test_no_grad_leaves_the_gradients_to_others():
         assert not compat.no_grad(layer)(inputs).requires_grad
         layer(inputs).sum().backward()
     assert layer.weight.grad is not None
+
+
+def test_what_is_written_is_whole(tmp_path, monkeypatch):
+    """Through mmengine's fileio, with which checkpoints are written."""
+    path = tmp_path / 'new folder' / 'a.pth'
+    fileio.put(b'old', path)
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(OSError, match='No space left'):
+        fileio.put(b'new', path)
+    assert path.read_bytes() == b'old'
+    assert list(path.parent.iterdir()) == [path]

@@ -1,12 +1,14 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Whole runs of AFA through the tools, in one process and in two."""
 import json
+import shutil
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
+from tests.benchmarks.kills import equal, last_state
 from tests.test_tools.run_tool import ROOT, run, run_here, scalars
 from tools import test, train
 
@@ -84,11 +86,16 @@ def test_phases_and_scores(trained):
 
 
 def test_resume(trained, tmp_path, options):
-    """A run that was stopped goes on in the phase where it was."""
-    checkpoint = tmp_path / 'iter_10.pth'
-    checkpoint.write_bytes((trained / 'iter_10.pth').read_bytes())
-    run_here(train.main, tmp_path, options, CONFIG, '--resume')
-    assert list(scalars(tmp_path)['decode.loss_seg']) == [*range(11, 21)]
+    """A run that was stopped ends as if it had not been, to the last bit; the
+    scores that are due where it goes on are made up for."""
+    shutil.copy(trained / 'iter_10.pth', tmp_path)
+    run_here(train.main, tmp_path, [
+        *options, 'train_cfg.val_interval=10', 'train_dataloader.num_workers=2'
+    ], CONFIG, '--resume')
+    found = scalars(tmp_path)
+    assert list(found['decode.loss_seg']) == [*range(11, 21)]
+    assert list(found['mIoU']) == [10, 20]
+    assert equal(last_state(tmp_path, 20), last_state(trained, 20))
 
 
 @pytest.mark.parametrize('tta', [[], ['--tta']])
@@ -163,6 +170,15 @@ def test_two_in_mixed_precision(tmp_path, config, two, options):
     assert list(half) == list(whole)
     assert half[1] == pytest.approx(whole[1], rel=0.02)
     assert all(value < 10 for value in half.values())  # nor NaN
+
+
+def test_resume_of_two(tmp_path, config, two, options):
+    """Each process goes on with its own random numbers and images."""
+    shutil.copy(two / 'iter_10.pth', tmp_path)
+    run('env', 'CUDA_VISIBLE_DEVICES=', 'tools/dist_train.sh', config, 2,
+        '--resume', '--work-dir', tmp_path, '--cfg-options', *options,
+        'train_dataloader.batch_size=2', 'custom_hooks.0.interval=99')
+    assert equal(last_state(tmp_path, 20), last_state(two, 20))
 
 
 def test_pictures_of_two(two):

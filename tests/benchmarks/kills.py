@@ -95,9 +95,9 @@ def equal(first, second) -> bool:
     return first == second
 
 
-def last_state(work_dir: Path) -> dict:
+def last_state(work_dir: Path, iterations: int = ITERATIONS) -> dict:
     """Weights, optimizer and schedule of the last checkpoint."""
-    state = torch.load(work_dir / f'iter_{ITERATIONS}.pth', weights_only=True)
+    state = torch.load(work_dir / f'iter_{iterations}.pth', weights_only=True)
     return {
         key: state[key]
         for key in ('state_dict', 'optimizer', 'param_schedulers')

@@ -64,3 +64,32 @@ def test_float16_on_the_cpu(monkeypatch, settings):
 
 def test_no_optimizer():
     launch.check_amp(Config(dict(optim_wrapper=None)))
+
+
+def test_latest_checkpoint(tmp_path):
+    assert launch.latest_checkpoint(tmp_path / 'none') is None
+    for name in ('iter_90.pth', 'iter_1000.pth', '.iter_2000.tmp.pth',
+                 'best_mIoU_iter_3000.pth', 'iter_x.pth', 'last_checkpoint'):
+        (tmp_path / name).touch()
+    newest = launch.latest_checkpoint(tmp_path)
+    assert newest == str(tmp_path / 'iter_1000.pth')
+
+
+def test_resume_from_a_file(tmp_path):
+    cfg = Config(dict(work_dir=str(tmp_path)))
+    with pytest.raises(SystemExit, match='no.pth: no such checkpoint file'):
+        launch.resume(cfg, str(tmp_path / 'no.pth'))
+    (tmp_path / 'iter_5.pth').touch()
+    launch.resume(cfg, str(tmp_path / 'iter_5.pth'))
+    assert cfg.resume and cfg.load_from == str(tmp_path / 'iter_5.pth')
+
+
+def test_resume_from_nothing(tmp_path, monkeypatch):
+    """It starts from the weights that the config names, if any."""
+    said = []
+    monkeypatch.setattr(launch, 'print_log',
+                        lambda text, **_: said.append(text))
+    cfg = Config(dict(work_dir=str(tmp_path), load_from='weights.pth'))
+    launch.resume(cfg, 'auto')
+    assert not cfg.resume and cfg.load_from == 'weights.pth'
+    assert 'has no checkpoint to resume' in said[0]

@@ -6,7 +6,8 @@ from itertools import chain, repeat
 from typing import Iterator, List, Optional
 
 import torch
-from mmengine.dist import all_gather_object, all_reduce, get_world_size
+from mmengine.dist import (all_gather_object, all_reduce, get_world_size,
+                           is_distributed)
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
@@ -46,6 +47,7 @@ class ResumableCheckpointHook(CheckpointHook):
         self.first_iter = self.first_image = 0  # where this process began
         self.before_validation: Optional[dict] = None
         self.states: List[dict] = []  # of all processes, while saving
+        self.group = None  # in which processes tell of a SIGTERM
         self.terminated = False
         self.saved: Optional[int] = None  # the iteration of the newest
 
@@ -84,14 +86,20 @@ class ResumableCheckpointHook(CheckpointHook):
         for _ in range(reached):
             for scheduler in schedulers:
                 scheduler.step()
-        for mine, loaded in zip(runner.optim_wrapper.param_groups,
-                                checkpoint['optimizer']['param_groups']):
+        groups = [
+            *checkpoint['optimizer']['param_groups'],
+            checkpoint['optimizer'].get('base_param_settings')
+        ]  # the latter is mmengine's, for what it logs
+        for mine, loaded in zip(runner.optim_wrapper.param_groups, groups):
             loaded.update(lr=mine['lr'], initial_lr=mine['initial_lr'])
 
     def before_train(self, runner: Runner) -> None:
         """Go on where the checkpoint was written."""
         super().before_train(runner)
         self.former_handler = signal.signal(signal.SIGTERM, self.remember)
+        if is_distributed():
+            # on the CPU: nobody waits for the GPU in each iteration
+            self.group = torch.distributed.new_group(backend='gloo')
         if not self.resumed:
             return
         self.first_iter = self.saved = runner.iter
@@ -153,7 +161,8 @@ class ResumableCheckpointHook(CheckpointHook):
         """Save a checkpoint where it is due, or if the job is to end."""
         super().after_train_iter(runner, *args, **kwargs)
         terminated = torch.tensor(int(self.terminated))
-        all_reduce(terminated, op='max')  # all stop after the same iteration
+        # all stop after the same iteration
+        all_reduce(terminated, op='max', group=self.group)
         if not terminated:
             return
         if self.saved != runner.iter + 1:

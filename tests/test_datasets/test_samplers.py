@@ -1,0 +1,107 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import pickle
+from itertools import islice
+from unittest import mock
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mmengine.dataset import ConcatDataset, InfiniteSampler, RepeatDataset
+from mmengine.runner import Runner
+from mmseg.registry import DATASETS
+
+from mmseg_afa.datasets.samplers import ResumableSampler, SeededIndex
+
+DATASET = dict(
+    type='mmseg_afa.WeakLabelDataset',
+    label_file='image_labels.txt',
+    data_prefix=dict(img_path='JPEGImages'),
+    pipeline=[
+        dict(type='LoadWeakImage'),
+        dict(type='RandomScale', ratio_range=(0.5, 2.)),
+        dict(type='RandomFlip', prob=0.5),
+        dict(type='WeakRandomCrop', crop_size=(32, 32)),
+        dict(type='PackWeakSegInputs')
+    ])
+
+
+@pytest.fixture
+def dataset(data_root):
+    return DATASETS.build(dict(DATASET, data_root=str(data_root)))
+
+
+def take(sampler, number):
+    return [(int(i), i.seed) for i in islice(sampler, number)]
+
+
+def test_the_order_of_mmengine():
+    mine = ResumableSampler(range(10), seed=3)
+    theirs = InfiniteSampler(range(10), seed=3)
+    assert list(islice(mine, 25)) == list(islice(theirs, 25))
+
+
+def test_seeds_differ():
+    seeds = [seed for _, seed in take(ResumableSampler(range(10), seed=3), 99)]
+    assert len(set(seeds)) == 99
+    others = [
+        seed for _, seed in take(ResumableSampler(range(10), seed=4), 99)
+    ]
+    assert not set(seeds) & set(others)
+
+
+@given(
+    st.integers(1, 20), st.integers(1, 5), st.integers(0, 40), st.booleans())
+def test_any_place_and_any_number_of_processes(size, world_size, start,
+                                               shuffle):
+    whole = take(ResumableSampler(range(size), shuffle, seed=1), 80)
+    spread = []
+    for rank in range(world_size):
+        with mock.patch('mmengine.dataset.sampler.get_dist_info', lambda:
+                        (rank, world_size)):
+            sampler = ResumableSampler(range(size), shuffle, seed=1)
+        sampler.start = start
+        spread.append(take(sampler, 8))
+    together = [one for images in zip(*spread) for one in images]
+    assert together == whole[start:start + 8 * world_size]
+
+
+def test_index_keeps_its_seed():
+    index = SeededIndex(7, 42)
+    assert index == 7 and [10, 20, 30][SeededIndex(1, 0)] == 20
+    for other in (pickle.loads(pickle.dumps(index)), index - 3, index % 4):
+        assert other.seed == 42
+    assert (index - 3, index % 4) == (4, 3)
+
+
+def samples(dataset, num_workers, start=0):
+    """Six batches, as the Runner loads them."""
+    loader = Runner.build_dataloader(
+        dict(
+            dataset=dataset,
+            batch_size=2,
+            num_workers=num_workers,
+            sampler=dict(type='mmseg_afa.ResumableSampler')),
+        seed=5)
+    loader.sampler.start = start
+    return [image for batch in islice(loader, 6) for image in batch['inputs']]
+
+
+def test_the_same_crops_for_any_number_of_workers(dataset):
+    alone = samples(dataset, 0)
+    assert all(map(torch.equal, alone, samples(dataset, 2)))
+    assert all(map(torch.equal, alone[4:], samples(dataset, 1, start=4)))
+    assert not torch.equal(alone[0], samples(dataset, 0, start=1)[0])
+
+
+@pytest.mark.parametrize('wrap', [
+    lambda dataset: ConcatDataset([dataset, dataset]),
+    lambda dataset: RepeatDataset(dataset, 3)
+])
+def test_in_other_data_sets(dataset, wrap):
+    """The place in the order says how an image is augmented."""
+    wrapped = wrap(dataset)
+    last = SeededIndex(len(wrapped) - 1, 9)
+    expected = dataset[SeededIndex(len(dataset) - 1, 9)]
+    for _ in range(2):
+        assert torch.equal(wrapped[last]['inputs'], expected['inputs'])
