@@ -84,6 +84,22 @@ def test_same_losses_as_on_the_cpu():
             losses[1][key].cpu(), value, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize('dtype, rtol', [(None, 1e-3), (torch.bfloat16, 0.05),
+                                         (torch.float16, 0.02)])
+def test_parts_of_a_batch_are_the_batch(dtype, rtol):
+    losses = []
+    for parts in (1, 2):
+        net = build(
+            backbone=dict(drop_path_rate=0.),
+            decode_head=dict(dropout_ratio=0.),
+            train_cfg=dict(accumulative_counts=parts)).cuda().train()
+        losses.append(step(net, *gpu_batch(), 400, dtype))
+        assert all(torch.isfinite(p.grad).all() for p in net.parameters())
+    for name in ('decode.loss_cls', 'affinity.loss_aff', 'decode.loss_seg'):
+        torch.testing.assert_close(
+            losses[1][name], losses[0][name], rtol=rtol, atol=1e-3)
+
+
 def test_same_masks_as_on_the_cpu(checkpoint, photos):
     paths = sorted(map(str, photos.rglob('*.*')))
     infer = [

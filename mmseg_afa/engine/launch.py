@@ -17,6 +17,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import CheckpointLoader, Runner
+from mmengine.utils.dl_utils import set_multi_processing
 
 from .. import compat
 from .bfloat16 import BFloat16OptimWrapper, cpu_has_bfloat16
@@ -196,8 +197,9 @@ def start_processes(cfg: Config) -> None:
     as the Runner would do later."""
     prepare_for_cpu(cfg)
     if cfg.launcher != 'none' and not is_distributed():
-        init_dist(cfg.launcher,
-                  **(cfg.get('env_cfg') or {}).get('dist_cfg', {}))
+        env_cfg = cfg.get('env_cfg') or {}
+        set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
+        init_dist(cfg.launcher, **env_cfg.get('dist_cfg', {}))
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -4,6 +4,7 @@ import torch
 from mmengine.config import Config
 
 from mmseg_afa.engine import launch
+from tests.conftest import DEMO
 
 
 def config(wrapper='OptimWrapper'):
@@ -93,3 +94,23 @@ def test_resume_from_nothing(tmp_path, monkeypatch):
     launch.resume(cfg, 'auto')
     assert not cfg.resume and cfg.load_from == 'weights.pth'
     assert 'has no checkpoint to resume' in said[0]
+
+
+def test_start_processes_on_gpus(monkeypatch):
+    """As mmengine's Runner does it, only before the config is scaled."""
+    calls = []
+    monkeypatch.setattr(launch, 'prepare_for_cpu', lambda cfg: None)
+    monkeypatch.setattr(launch, 'set_multi_processing',
+                        lambda **kwargs: calls.append(kwargs))
+    monkeypatch.setattr(launch, 'init_dist',
+                        lambda *args, **kwargs: calls.append((args, kwargs)))
+    cfg = Config.fromfile(DEMO)
+    cfg.launcher = 'none'
+    launch.start_processes(cfg)
+    assert not calls
+    cfg.launcher = 'slurm'
+    launch.start_processes(cfg)
+    assert calls == [
+        dict(mp_start_method='fork', opencv_num_threads=0, distributed=True),
+        (('slurm', ), dict(backend='nccl'))
+    ]

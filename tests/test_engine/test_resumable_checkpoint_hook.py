@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
+from mmseg_afa.datasets.transforms import LoadWeakImage
 from tests.test_tools.run_tool import ROOT, run_here, scalars
 from tools import train
 
@@ -127,6 +128,18 @@ def test_another_number_of_images_without_scaling(tmp_path, work_dir, config):
                    config, '--resume', '--no-auto-scale')
     assert 'goes on at iteration 6 with the rates of the checkpoint' in log
     assert names(work_dir) == ['iter_8.pth']
+
+
+def test_no_image_is_loaded_twice(work_dir, config, monkeypatch):
+    loaded = []
+    transform = LoadWeakImage.transform
+    monkeypatch.setattr(
+        LoadWeakImage, 'transform',
+        lambda self, results: loaded.append(results['img_path']) or transform(
+            self, results))
+    run_here(train.main, work_dir, ['train_cfg.max_iters=8'], config,
+             '--resume')
+    assert len(loaded) == 2 * 4
 
 
 def test_nothing_to_resume(tmp_path, config):
