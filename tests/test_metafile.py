@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from mmengine.config import Config
+from modelindex.load_model_index import load
 
 import mmseg_afa
 
@@ -28,6 +29,14 @@ def test_every_shipped_config_is_listed():
     ]
     listed = [model['Config'] for model in metafile_models()]
     assert sorted(listed) == sorted(shipped)
+
+
+def test_as_mim_reads_it():
+    index = load(str(ROOT / 'model-index.yml'))
+    index.build_models_with_collections()
+    assert [model.name for model in index.models
+            ] == [model['Name'] for model in metafile_models()]
+    assert all(model.config for model in index.models)
 
 
 def test_names_are_unique():

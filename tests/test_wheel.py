@@ -1,0 +1,101 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""What a wheel holds, and that mim finds it."""
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_metafile import ROOT, metafile_models
+from tests.test_training import data  # noqa: F401 (a fixture)
+
+# Three steps through all phases, and a validation.
+OPTIONS = [
+    'train_cfg.max_iters=3', 'model.train_cfg.cam_iters=0',
+    'model.train_cfg.switch_iter=1'
+]
+
+
+@pytest.fixture(scope='module')
+def site(tmp_path_factory):
+    """A folder with the wheel installed, as site-packages is one."""
+    folder = tmp_path_factory.mktemp('wheel')
+    # without build/, which would keep files that are no more
+    shutil.copytree(
+        ROOT,
+        folder / 'source',
+        symlinks=True,
+        ignore=shutil.ignore_patterns('.git', '.venv', 'build', 'data',
+                                      'work_dirs', 'tests'))
+    pip = [sys.executable, '-m', 'pip', '--quiet']
+    subprocess.check_call([
+        *pip, 'wheel', '--no-deps', '--no-build-isolation', '-w', folder,
+        folder / 'source'
+    ])
+    wheel, = folder.glob('*.whl')
+    subprocess.check_call([
+        *pip, 'install', '--no-deps', '--no-compile', '--target',
+        folder / 'site', wheel
+    ])
+    return folder / 'site'
+
+
+@pytest.fixture
+def mim(site, tmp_path):
+    """Runs mim in another folder, with the wheel; what it printed."""
+
+    def run(*arguments):
+        process = subprocess.run(
+            [str(Path(sys.executable).with_name('mim')), *map(str, arguments)],
+            cwd=tmp_path,
+            env=dict(
+                os.environ, PYTHONPATH=str(site), CUDA_VISIBLE_DEVICES=''),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+        assert process.returncode == 0, process.stdout
+        return process.stdout
+
+    return run
+
+
+def test_all_that_ships(site):
+    for folder in ('configs', 'tools'):
+        expected = {
+            path.relative_to(ROOT)
+            for suffix in ('py', 'sh', 'yml')
+            for path in (ROOT / folder).rglob(f'*.{suffix}')
+        }
+        root = site / 'mmseg_afa/.mim'
+        found = {
+            path.relative_to(root)
+            for path in (root / folder).rglob('*') if path.is_file()
+        }
+        assert found == expected
+    assert (site / 'mmseg_afa/.mim/model-index.yml').is_file()
+
+
+def test_search_and_list(mim):
+    assert 'mmseg-afa' in mim('list').replace('_', '-')
+    found = mim('search', 'mmseg_afa')
+    for model in metafile_models():
+        assert f'config id: {model["Name"]}\n' in found
+
+
+def test_train_and_test(mim, data, tmp_path):  # noqa: F811
+    roots = [
+        f'{split}_dataloader.dataset.data_root={data}'
+        for split in ('train', 'val', 'test')
+    ]
+    masks = [
+        f'{split}_dataloader.dataset.data_prefix.seg_map_path='
+        'SegmentationClassAug' for split in ('train', 'val', 'test')
+    ]
+    mim('train', 'mmseg_afa', 'afa_mit-b0_demo.py', '--gpus', 0, '--work-dir',
+        'work', '--cfg-options', *OPTIONS, *roots, *masks)
+    checkpoint = tmp_path / 'work/iter_3.pth'
+    printed = mim('test', 'mmseg_afa', 'afa_mit-b0_demo.py', '--gpus', 0,
+                  '--checkpoint', checkpoint, '--cfg-options', *roots, *masks)
+    assert ' image_label/mAP: ' in printed
