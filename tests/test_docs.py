@@ -9,9 +9,11 @@ import pytest
 
 from tests.test_reference.reference import ROOT
 
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+PAGES = [*sorted(ROOT.glob('*.md')), *sorted((ROOT / 'docs').glob('*.md'))]
 TEXTS = {page: page.read_text(encoding='utf-8') for page in PAGES}
-COMMAND = re.compile(r'(?:python )?(tools/[\w/]+\.(?:py|sh))(.*)')
+# with the variables of a shell before it, or not
+COMMAND = re.compile(
+    r'(?:[A-Z_]+=\S+ +)*(?:python )?(tools/[\w/]+\.(?:py|sh))(.*)')
 
 
 def commands():
