@@ -21,6 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / 'requirements'
+# tools/check_versions.py sets these three for each of its stacks.
+TESTED = REQUIREMENTS / 'tested.txt'
 MMCV = '2.1.0'
 VENV = ROOT / '.venv'
 CXX = (os.environ.get('CXX') or 'c++').split()
@@ -53,7 +55,8 @@ def fingerprint(operators):
     """What the environment is made from, as a hash, and what more it has."""
     # an editable install points to the folder of the repository
     digest = hashlib.sha256(f'{PYTHON_X_Y} {MMCV} {ROOT}'.encode())
-    for path in [ROOT / 'setup.py', *sorted(REQUIREMENTS.glob('*.txt'))]:
+    requirements = sorted(REQUIREMENTS.glob('*.txt'))
+    for path in [ROOT / 'setup.py', TESTED, *requirements]:
         digest.update(path.read_bytes())
     return digest.hexdigest() + ' operators' * operators
 
@@ -111,8 +114,9 @@ def install_libraries():
     # mmcv-lite would write over the files of a full mmcv
     full = any(VENV.glob('lib/*/site-packages/mmcv-*.dist-info'))
     requirements = [] if full else [f'mmcv-lite=={MMCV}']
-    for name in ('tested', 'data', 'tests', 'lint'):
-        requirements += ['-r', REQUIREMENTS / f'{name}.txt']
+    more = [REQUIREMENTS / f'{name}.txt' for name in ('data', 'tests', 'lint')]
+    for path in [TESTED, *more]:
+        requirements += ['-r', path]
     install(*requirements)
     # openmim's own requirements go back to old versions of what we need; the
     # parts of it that we use run with those of the tested set.
@@ -123,8 +127,8 @@ def install_libraries():
 def mend_opencv():
     """Without libGL, as on a bare machine, take the build without windows."""
     if not works('import cv2'):
-        tested = (REQUIREMENTS / 'tested.txt').read_text()
-        version = re.search(r'^opencv-python(==\S+)', tested, re.M)[1]
+        version = re.search(r'^opencv-python(==\S+)', TESTED.read_text(),
+                            re.M)[1]
         # both builds write the same folder
         python('pip', 'uninstall', '--yes', 'opencv-python')
         install('--no-deps', '--force-reinstall',
