@@ -48,13 +48,14 @@ STACKS: Dict[str, Dict[str, str]] = dict(
 
 # In the environment of a stack: mmcv-lite needs our package before mmcv.ops.
 VERSIONS = '''
-import importlib, importlib.util, json, platform
+import importlib, importlib.metadata, json, platform
 import mmseg_afa
 found = dict(Python=platform.python_version())
 for name in ('torch', 'torchvision', 'numpy', 'cv2', 'mmcv', 'mmengine',
              'mmseg', 'mmpretrain'):
     found[name] = importlib.import_module(name).__version__
-found['mmcv'] += '' if importlib.util.find_spec('mmcv._ext') else ' (lite)'
+if any(importlib.metadata.distributions(name='mmcv-lite')):
+    found['mmcv'] += ' (lite)'
 print(json.dumps(found))
 '''
 
