@@ -16,7 +16,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Tuple
 
 import setup_env
 
@@ -118,7 +118,8 @@ def run_tests(python: Path, arguments: List[str]) -> Dict[str, int]:
     return dict(counts(report), seconds=round(time.time() - begin))
 
 
-def main() -> None:
+def parse_args() -> Tuple[argparse.Namespace, List[str]]:
+    """The options, and those of pytest."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -132,7 +133,11 @@ def main() -> None:
         '--operators',
         action='store_true',
         help='take mmcv with its compiled operators in place of mmcv-lite')
-    args, pytest_arguments = parser.parse_known_args()
+    return parser.parse_known_args()
+
+
+def main() -> None:
+    args, pytest_arguments = parse_args()
     python = set_up(args.stack, args.folder.resolve(), args.operators)
     versions = json.loads(
         subprocess.check_output([python, '-c', VERSIONS],

@@ -24,6 +24,9 @@ def cfg(data_root):
     cfg = Config.fromfile(DEMO)
     for split in ('train', 'val'):
         cfg[f'{split}_dataloader'].dataset.data_root = str(data_root)
+    cfg.model.train_cfg.update(cam_iters=300, switch_iter=500)
+    cfg.train_cfg.max_iters = 900
+    cfg.param_scheduler[1].end = 901
     return cfg
 
 

@@ -38,7 +38,7 @@ def test_parts_that_are_off():
     cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
     text = run_summary(cfg, 1)
     assert '8 an iteration: 1 process x 8' in text
-    assert '0 to 300 classification, to 899 CAM labels\n' in text
+    assert '0 to 450 classification, to 999 CAM labels\n' in text
     for part in ('affinity      none', 'PAR           none', 'in 2 parts',
                  'mixed, bfloat16'):
         assert part in text

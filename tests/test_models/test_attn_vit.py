@@ -257,7 +257,7 @@ def net():
         affinity_head=dict(in_channels=8))
 
 
-@pytest.mark.parametrize('iteration', [0, 400, 900])
+@pytest.mark.parametrize('iteration', [0, 500, 900])
 def test_afa_trains_over_it(net, iteration):
     losses = loss_at(net.train(), iteration)
     net.zero_grad()
