@@ -39,6 +39,7 @@ LEFT_OUT = {
     'afa2mmseg.py': 'needs a published checkpoint; tests/test_tools makes one',
     'data_prefix.img_path': "names COCO's folders",
     'demo.py --': 'trains the whole demo: make demo',
+    'ablation.py': 'trains many networks; tests/test_tools trains small ones',
     'check_versions.py': 'makes environments and runs all tests in them',
     '--refine crf': 'needs the extra crf',
     '...': 'is no whole command',

@@ -1,0 +1,39 @@
+# A part of PASCAL VOC 2012 that fits a CPU: photographs of a cat, cow, dog,
+# horse, person or sheep at a long side of 400 pixels; 3,131 with tags only,
+# 223 with masks to validate on (docs/real_photographs.md)
+_base_ = ['./voc12_aug_weak.py']
+data_root = 'data/voc6'
+crop_size = (160, 160)
+train_pipeline = [
+    dict(type='LoadWeakImage'),
+    dict(type='RandomScale', ratio_range=(0.3, 0.6)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='WeakRandomCrop', crop_size=crop_size),
+    dict(type='PackWeakSegInputs')
+]
+test_pipeline = [
+    dict(type='LoadWeakImage'),
+    dict(type='Resize', scale_factor=0.5, keep_ratio=True),
+    dict(type='LoadMask'),
+    dict(type='ImageLabelFromMask'),
+    dict(type='PackWeakSegInputs')
+]
+tta_pipeline = test_pipeline
+dataset = dict(
+    type='WeakLabelDataset',
+    data_root=data_root,
+    label_file='image_labels.txt')  # its first line lists the classes
+loader = dict(
+    num_workers=0,  # two cores are busy enough, and loading is cheap here
+    persistent_workers=False)
+train_dataloader = dict(
+    **loader,
+    batch_size=8,
+    pin_memory=False,
+    dataset=dict(
+        **dataset,
+        ann_file='ImageSets/Segmentation/train.txt',
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    **loader, dataset=dict(**dataset, pipeline=test_pipeline))
+test_dataloader = val_dataloader
