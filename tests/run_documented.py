@@ -74,7 +74,7 @@ def prepare(folder: Path) -> None:
     (folder / 'data/pets/JPEGImages').mkdir(parents=True, exist_ok=True)
     (folder / 'config.py').write_text(CONFIG)
     (folder /
-     'data/pets/tags.csv').write_text('image,tags\na.jpg,cat\nb.jpg,dog cow\n')
+     'data/pets/tags.csv').write_text('image,tags\na.jpg,cat\nb.jpg,dog;cow\n')
     for name in 'ab':
         (folder / f'data/pets/JPEGImages/{name}.jpg').touch()
     run(folder, 'tools/demo/make_demo_data.py', ['data/demo'])
