@@ -55,7 +55,11 @@ def test_configs_that_ship(path, tmp_path, monkeypatch):
     assert all('no such' in problem for problem in found)
     label_file = tmp_path / cfg.train_dataloader.dataset.data_root
     label_file.mkdir(parents=True)
-    (label_file / 'image_labels.txt').write_text('# a,b,c,d,e\n')
+    # VOC and COCO name their classes themselves
+    classes = [
+        f'class{i}' for i in range(1, cfg.model.decode_head.num_classes)
+    ]
+    (label_file / 'image_labels.txt').write_text(f'# {",".join(classes)}\n')
     (tmp_path / 'pretrain').mkdir()
     weights = (cfg.model.backbone.init_cfg or {}).get('checkpoint', 'x')
     if '://' not in weights:
