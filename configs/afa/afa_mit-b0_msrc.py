@@ -14,15 +14,9 @@ model = dict(
         in_channels=[32, 64, 160, 256],
         num_classes=16,  # background included
         loss_decode=dict(loss_weight=0.5)),  # few steps for the decoder
-    # chosen by the labels of 100 training photographs (docs)
-    labeler=dict(
-        high=0.45,
-        low=0.25,
-        # a 160-pixel crop has 15 x 15 cells at scale 1.5, where the paper's 8
-        # belongs to 48 x 48
-        radius=2,
-        # PAR works on 80 x 80 pixels of it, where 24 reach too far
-        refiner=dict(dilations=(1, 2, 4, 8))),
+    # a 160-pixel crop has 15 x 15 cells at scale 1.5, where the paper's 8
+    # belongs to 48 x 48
+    labeler=dict(radius=2),
     train_cfg=dict(cam_iters=2499, switch_iter=3000))
 optim_wrapper = dict(optimizer=dict(lr=3e-4))  # a short run: larger
 param_scheduler = [
