@@ -276,7 +276,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     add('--out', type=Path, metavar='DIR', help='work_dirs/ablation/CONFIG')
     add('--long-side',
         type=int,
-        default=160,
+        default=200,
         metavar='PIXELS',
         help='of photographs for pseudo labels (default: %(default)s)')
     add_cfg_options(parser)
