@@ -22,7 +22,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 import numpy as np
 from mmengine.config import Config
 
-from mmseg_afa.engine.launch import latest_checkpoint
+from mmseg_afa.engine.launch import add_cfg_options, latest_checkpoint
 from mmseg_afa.utils import replacing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,25 +157,30 @@ class Seed:
                     **overrides
                 }))
 
+    @property
+    def classified(self) -> int:
+        """How many steps classification takes."""
+        return self.afa.model.train_cfg.cam_iters + 1  # counted from 0
+
     def branch(self) -> str:
         """AFA's checkpoint where classification ends."""
-        last = self.afa.model.train_cfg.cam_iters  # counted from 0
-        return str(self.folder / 'afa' / f'iter_{last + 1}.pth')
+        return str(self.folder / 'afa' / f'iter_{self.classified}.pth')
 
     def train_all(self) -> None:
         """Train and score all networks of the seed."""
-        last = self.afa.model.train_cfg.cam_iters
         keep = {
-            'default_hooks.checkpoint.interval': last + 1,
+            'default_hooks.checkpoint.interval': self.classified,
             'default_hooks.checkpoint.max_keep_ckpts': -1
         }
+        checkpoints = {}
         for name, changes in TRAININGS.items():
-            checkpoint = self.train(name, 'afa', {
-                **keep,
-                **changes
-            }, None if name == 'afa' else self.branch())
-            self.test(name, 'afa', 'val', checkpoint, changes)
-        afa = self.train('afa', 'afa', keep)
+            checkpoints[name] = self.train(
+                name, 'afa', {
+                    **keep,
+                    **changes
+                }, None if name == 'afa' else self.branch())
+            self.test(name, 'afa', 'val', checkpoints[name], changes)
+        afa = checkpoints['afa']
         for test in ('tta', 'par', 'crf'):
             if test != 'crf' or find_spec('pydensecrf'):
                 self.test('afa', 'afa', test, afa, {})
@@ -265,7 +270,6 @@ def write_table(out: Path) -> str:
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """Read the command line."""
-    from mmseg_afa.engine.launch import add_cfg_options
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
