@@ -1,0 +1,21 @@
+# The upper bound and the second stage on MSRC, as supervised_mit-b0_voc6.py on
+# voc6
+_base_ = ['./supervised_mit-b0_voc6.py']
+data_root = 'data/msrc'
+train_pipeline = [
+    *_base_.train_pipeline[:2],
+    dict(type='RandomScale', ratio_range=(0.4, 0.8)),
+    *_base_.train_pipeline[3:],
+]
+test_pipeline = [
+    dict(type='LoadWeakImage'),
+    dict(type='Resize', scale_factor=0.6, keep_ratio=True),
+    *_base_.test_pipeline[2:],
+]
+tta_pipeline = test_pipeline
+dataset = dict(
+    data_root=data_root, data_prefix=dict(seg_map_path='SegmentationClass'))
+train_dataloader = dict(dataset=dict(**dataset, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(**dataset, pipeline=test_pipeline))
+test_dataloader = val_dataloader
+model = dict(decode_head=dict(num_classes=16))  # background included
