@@ -2,15 +2,52 @@
 import pytest
 import torch
 from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
 
 from tests.test_models.test_afa import batch, build
-from tools.analysis_tools.prediction_sheet import predict, prediction_sheet
+from tools.analysis_tools.prediction_sheet import (image_iou, predict,
+                                                   prediction_sheet, spread,
+                                                   worst)
 
 CLASSES = ('background', 'a', 'b', 'c', 'd', 'e')
 
 
 class Dataset(list):
     metainfo = dict(classes=CLASSES, palette=[[10 * i] * 3 for i in range(6)])
+
+
+def sample_of(pred, label):
+    return SegDataSample(
+        pred_sem_seg=PixelData(data=torch.tensor([[pred]])),
+        gt_sem_seg=PixelData(data=torch.tensor([[label]], dtype=torch.uint8)))
+
+
+@pytest.mark.parametrize('pred, label, iou', [
+    ([0, 1, 1, 2], [0, 1, 2, 255], (1 + 1 / 2 + 0) / 3),
+    ([0, 0, 0, 3], [0, 0, 0, 255], 1),
+    ([1, 1, 1, 1], [255, 255, 255, 255], float('nan')),
+])
+def test_image_iou(pred, label, iou):
+    """Of the classes that are shown or predicted, where the mask says what is
+    there."""
+    score = image_iou(sample_of(pred, label), 4)
+    assert score == pytest.approx(iou, nan_ok=True)
+
+
+def test_worst_and_spread():
+
+    class Net(torch.nn.Module):
+
+        def test_step(self, batch):
+            return batch
+
+    dataset = Dataset(
+        sample_of([0, 1], label)
+        for label in ([0, 1], [255, 255], [0, 0], [2, 2], [0, 255]))
+    assert list(worst(Net(), dataset, 3)) == [3, 2, 0]
+    assert list(worst(Net(), dataset, 9)) == [3, 2, 0, 4, 1]
+    assert list(spread(dataset, 2)) == [0, 2]
+    assert list(spread(dataset, 9)) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize('ori_shape', [(48, 64), (96, 120)])
@@ -32,5 +69,5 @@ def test_predictions_and_sheet(ori_shape, with_affinity):
     assert predicted.pseudo_sem_seg.data.shape == (1, 48, 64)
     assert predicted.pred_sem_seg.data.shape == (1, *ori_shape)
     assert ('affinity_cam' in predicted) == with_affinity
-    sheet = prediction_sheet(net, Dataset([data, data]), 8)
+    sheet = prediction_sheet(net, Dataset([data, data]), range(2))
     assert sheet.shape[1] == pytest.approx(976 - 161 * (not with_affinity), 9)

@@ -32,8 +32,8 @@ def voc(tmp_path):
         numbers = [CLASSES.index(c) for c in shown]
         mask = np.repeat(np.uint8(numbers), 10)[:, None].repeat(500, 1)
         (root / voc6.MASK.format(name)).write_bytes(encode_mask(mask))
-        Image.fromarray(mask).convert('RGB').save(
-            root / voc6.IMAGE.format(name))
+        Image.fromarray(mask).convert('RGB').save(root /
+                                                  voc6.IMAGE.format(name))
     for split, names in LISTS.items():
         (root / voc6.LIST.format(split)).write_text('\n'.join(names))
     return root
@@ -48,7 +48,8 @@ def test_data_set(voc, tmp_path):
     assert tags == dict(
         dog_on_sofa=('dog', ), rider=('horse', 'person'), cat=('cat', ))
     rows = {
-        name: read_mask(str(root / voc6.MASK.format(name)), 7)[::8, 0].tolist()
+        name: read_mask(str(root / voc6.MASK.format(name)), 7)[::8,
+                                                               0].tolist()
         for name in tags
     }
     assert rows == dict(

@@ -2,19 +2,23 @@
 """Draw what a checkpoint makes of validation images, from CAM to mask.
 
 The CAMs and the pseudo label are given the true image labels, as in training.
+With --worst, of the images whose segmentation scores lowest.
 """
 import argparse
 import sys
+from typing import Sequence
 
 import mmcv
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.structures import PixelData
+from mmseg.evaluation import IoUMetric
 from mmseg.structures import SegDataSample
 
 from mmseg_afa.engine import launch
 from mmseg_afa.models import AFA, PresentClasses
+from mmseg_afa.utils import IGNORE_INDEX, progress
 from mmseg_afa.visualization import WeakSegLocalVisualizer, save_picture
 
 
@@ -35,15 +39,42 @@ def predict(model: AFA, data: dict) -> SegDataSample:
     return sample
 
 
-def prediction_sheet(model: AFA, dataset: BaseDataset, num: int) -> np.ndarray:
-    """Draw image, CAM, affinity CAM, pseudo label, prediction and truth of a
-    number of images, spread evenly over the data set."""
+def image_iou(sample: SegDataSample, num_classes: int) -> float:
+    """Mean IoU in 0..1 of the classes that the mask or the prediction of an
+    image shows."""
+    label = sample.gt_sem_seg.data.squeeze(0)
+    hits, union, _, _ = IoUMetric.intersect_and_union(
+        sample.pred_sem_seg.data.squeeze(0).to(label), label, num_classes,
+        IGNORE_INDEX)
+    return (hits / union)[union > 0].mean().item()
+
+
+def worst(model: AFA, dataset: BaseDataset, num: int) -> Sequence[int]:
+    """The images whose segmentation scores lowest, the lowest first."""
+    model.eval()
+    scores = []
+    for i in progress(range(len(dataset)), 'Scoring'):
+        with torch.no_grad():
+            sample, = model.test_step(pseudo_collate([dataset[i]]))
+        scores.append(image_iou(sample, len(dataset.metainfo['classes'])))
+    return np.argsort(scores)[:num]  # an image without a known pixel is last
+
+
+def spread(dataset: BaseDataset, num: int) -> Sequence[int]:
+    """A number of images, spread evenly over the data set."""
+    return np.linspace(
+        0, len(dataset), min(num, len(dataset)), endpoint=False, dtype=int)
+
+
+def prediction_sheet(model: AFA, dataset: BaseDataset,
+                     images: Sequence[int]) -> np.ndarray:
+    """Draw image, CAM, affinity CAM, pseudo label, prediction and truth of
+    some images, by their numbers in the data set."""
     visualizer = WeakSegLocalVisualizer(alpha=0.65)
     visualizer.dataset_meta = dataset.metainfo
     model.eval()
     rows, captions = [], []
-    num = min(num, len(dataset))
-    for i in np.linspace(0, len(dataset), num, endpoint=False, dtype=int):
+    for i in images:
         data = dataset[i]
         sample = predict(model, data)
         # at the size of the predictions
@@ -65,6 +96,11 @@ def parse_args(argv=None) -> argparse.Namespace:
         default='prediction_sheet.png',
         help='picture to write, .png or .jpg (default: %(default)s)')
     parser.add_argument('--num', type=int, default=8, help='number of images')
+    parser.add_argument(
+        '--worst',
+        action='store_true',
+        help='those whose segmentation scores lowest, in place of some that '
+        'are spread over the data set')
     launch.add_arguments(parser)
     return parser.parse_args(argv)
 
@@ -78,8 +114,10 @@ def main(argv=None) -> None:
         runner = launch.build_runner(cfg)
         runner.load_checkpoint(args.checkpoint)
         dataset = runner.build_dataloader(cfg.val_dataloader).dataset
-        save_picture(args.out, prediction_sheet(runner.model, dataset,
-                                                args.num))
+        images = (
+            worst(runner.model, dataset, args.num) if args.worst else spread(
+                dataset, args.num))
+        save_picture(args.out, prediction_sheet(runner.model, dataset, images))
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
     print(args.out)

@@ -34,7 +34,8 @@ QUALITY = 85  # of the JPEG files
 NUMBERS = np.full(256, IGNORE_INDEX, np.uint8)  # of classes, by VOC's
 NUMBERS[0] = 0
 NUMBERS[[VOC_CLASSES.index(name)
-         for name in CLASSES]] = np.arange(1, len(CLASSES) + 1)
+         for name in CLASSES]] = np.arange(1,
+                                           len(CLASSES) + 1)
 
 
 def convert(voc: Path, root: Path, name: str) -> Optional[Tuple[str, ...]]:
