@@ -36,6 +36,7 @@ LEFT_OUT = {
     'voc_aug.py': 'needs archives; tests/test_tools makes small ones',
     'coco2014.py': 'needs annotations; tests/test_tools makes small ones',
     'msrc.py': 'needs the archive; tests/test_tools makes a small one',
+    'voc6.py data': 'needs VOC; tests/test_tools makes a small one',
     'afa2mmseg.py': 'needs a published checkpoint; tests/test_tools makes one',
     'data_prefix.img_path': "names COCO's folders",
     'demo.py --': 'trains the whole demo: make demo',

@@ -5,7 +5,7 @@ _base_ = ['./afa_mit-b0_voc6.py']
 data_root = 'data/msrc'
 train_pipeline = [
     dict(type='LoadWeakImage'),
-    dict(type='RandomScale', ratio_range=(0.4, 0.8)),
+    dict(type='RandomScale', ratio_range=(0.3, 1.)),
     *_base_.train_pipeline[2:],
 ]
 test_pipeline = [

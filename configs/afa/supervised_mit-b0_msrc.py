@@ -4,7 +4,7 @@ _base_ = ['./supervised_mit-b0_voc6.py']
 data_root = 'data/msrc'
 train_pipeline = [
     *_base_.train_pipeline[:2],
-    dict(type='RandomScale', ratio_range=(0.4, 0.8)),
+    dict(type='RandomScale', ratio_range=(0.3, 1.)),
     *_base_.train_pipeline[3:],
 ]
 test_pipeline = [

@@ -6,9 +6,10 @@ data_root = 'data/voc6'
 crop_size = (160, 160)
 train_pipeline = [
     dict(type='LoadWeakImage'),
-    dict(type='RandomScale', ratio_range=(0.3, 0.6)),
+    dict(type='RandomScale', ratio_range=(0.25, 0.8)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='WeakRandomCrop', crop_size=crop_size),
+    dict(type='PhotoMetricDistortion'),  # few photographs: overfits without
     dict(type='PackWeakSegInputs')
 ]
 test_pipeline = [
