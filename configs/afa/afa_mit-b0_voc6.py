@@ -1,5 +1,8 @@
-# AFA on photographs of six classes of VOC, for two CPU cores. What differs
-# from VOC is what small crops and few steps need, and has a comment here.
+# AFA on photographs of six classes of VOC, to see within an hour on two CPU
+# cores whether a set-up works. From a backbone of Tiny ImageNet its
+# segmentation had 29.1 mIoU on 400 photographs held out of the training list
+# (docs/real_photographs.md). What differs from VOC is what small crops and few
+# steps need, and has a comment here.
 _base_ = [
     '../_base_/models/afa_mit-b1.py', '../_base_/datasets/voc6.py',
     '../_base_/schedules/afa_20k.py', '../_base_/default_runtime.py'
@@ -7,8 +10,7 @@ _base_ = [
 max_iters = 5000
 model = dict(
     backbone=dict(
-        arch='b0',
-        init_cfg=dict(checkpoint='pretrain/mit_b0.pth')),
+        arch='b0', init_cfg=dict(checkpoint='pretrain/mit_b0.pth')),
     decode_head=dict(
         in_channels=[32, 64, 160, 256],
         channels=128,  # narrower and faster: seven classes, small photographs
@@ -20,7 +22,9 @@ model = dict(
         # 8 belongs to 48 x 48 cells, where there are 15 x 15 at scale 1.5
         refiner=dict(dilations=(1, 2, 4)),
         radius=2),
-    train_cfg=dict(cam_iters=3999, switch_iter=4249))
+    train_cfg=dict(
+        cam_iters=3999,  # tells classes apart better, the longer
+        switch_iter=4249))
 # The backbone saw 64-pixel images: its norms have to learn
 unfrozen = dict(lr_mult=1., decay_mult=0.)
 optim_wrapper = dict(

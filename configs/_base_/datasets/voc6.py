@@ -3,7 +3,7 @@
 # 223 with masks to validate on (docs/real_photographs.md)
 _base_ = ['./voc12_aug_weak.py']
 data_root = 'data/voc6'
-crop_size = (160, 160)
+crop_size = (160, 160)  # most of a photograph, at the scales below
 train_pipeline = [
     dict(type='LoadWeakImage'),
     dict(type='RandomScale', ratio_range=(0.25, 0.8)),
@@ -14,6 +14,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadWeakImage'),
+    # the middle of the scales that are trained
     dict(type='Resize', scale_factor=0.5, keep_ratio=True),
     dict(type='LoadMask'),
     dict(type='ImageLabelFromMask'),
