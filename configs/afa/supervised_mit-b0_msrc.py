@@ -1,21 +1,17 @@
 # The upper bound and the second stage on MSRC, as supervised_mit-b0_voc6.py on
 # voc6
-_base_ = ['./supervised_mit-b0_voc6.py']
-data_root = 'data/msrc'
-train_pipeline = [
-    *_base_.train_pipeline[:2],
-    dict(type='RandomScale', ratio_range=(0.3, 1.)),
-    *_base_.train_pipeline[3:],
+_base_ = [
+    '../_base_/models/supervised_mit-b0_small.py',
+    '../_base_/datasets/msrc.py', '../_base_/schedules/afa_5k.py',
+    '../_base_/default_runtime.py'
 ]
-test_pipeline = [
-    dict(type='LoadWeakImage'),
-    dict(type='Resize', scale_factor=0.6, keep_ratio=True),
-    *_base_.test_pipeline[2:],
-]
-tta_pipeline = test_pipeline
-dataset = dict(
-    data_root=data_root, data_prefix=dict(seg_map_path='SegmentationClass'))
-train_dataloader = dict(dataset=dict(**dataset, pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(**dataset, pipeline=test_pipeline))
-test_dataloader = val_dataloader
 model = dict(decode_head=dict(num_classes=16))  # background included
+train_pipeline = [
+    dict(type='LoadWeakImage'),
+    dict(type='LoadMask'),
+    *_base_.train_pipeline[1:],
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_evaluator = [dict(type='WeakIoUMetric', iou_metrics=['mIoU'])]
+test_evaluator = val_evaluator
+default_hooks = dict(checkpoint=dict(interval=500))

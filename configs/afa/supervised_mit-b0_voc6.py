@@ -1,21 +1,12 @@
 # AFA's network under masks, for as many steps: what its scores on voc6 could
 # be with perfect labels, and in tools/analysis_tools/ablation.py the second
 # stage, on AFA's pseudo labels.
-_base_ = ['./afa_mit-b0_voc6.py']
-model = dict(
-    _delete_=True,
-    type='EncoderDecoder',
-    data_preprocessor={
-        **_base_.model.data_preprocessor, 'type': 'SegDataPreProcessor'
-    },
-    backbone=_base_.model.backbone,
-    decode_head={
-        **_base_.model.decode_head,
-        # the mean over labelled pixels
-        'loss_decode': dict(type='CrossEntropyLoss', avg_non_ignore=True)
-    },
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+_base_ = [
+    '../_base_/models/supervised_mit-b0_small.py',
+    '../_base_/datasets/voc6.py', '../_base_/schedules/afa_5k.py',
+    '../_base_/default_runtime.py'
+]
+model = dict(decode_head=dict(num_classes=7))  # background included
 train_pipeline = [
     dict(type='LoadWeakImage'),
     dict(type='LoadMask'),
@@ -28,3 +19,4 @@ train_dataloader = dict(
         pipeline=train_pipeline))
 val_evaluator = [dict(type='WeakIoUMetric', iou_metrics=['mIoU'])]
 test_evaluator = val_evaluator
+default_hooks = dict(checkpoint=dict(interval=500))

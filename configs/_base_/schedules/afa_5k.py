@@ -1,0 +1,27 @@
+# Batches of 8 small crops from a backbone that saw small images
+_base_ = ['./afa_20k.py']
+max_iters = 5000
+unfrozen = dict(lr_mult=1., decay_mult=0.)  # such a backbone's norms learn
+optim_wrapper = dict(
+    optimizer=dict(lr=3e-4),  # a short run: larger
+    paramwise_cfg=dict(
+        custom_keys={
+            'norm': unfrozen,
+            'backbone.layers.0.2': unfrozen,
+            'backbone.layers.1.2': unfrozen,
+            'backbone.layers.2.2': unfrozen,
+            'backbone.layers.3.2': unfrozen,
+        }))
+param_scheduler = [
+    dict(
+        type='LinearLR', start_factor=1e-6, begin=0, end=101, by_epoch=False),
+    dict(
+        type='LinearLR',
+        start_factor=1 - 100 / max_iters,
+        end_factor=0.,
+        begin=100,
+        end=max_iters + 1,
+        by_epoch=False),
+]
+train_cfg = dict(max_iters=max_iters, val_interval=2500)
+auto_scale_lr = dict(base_batch_size=8)  # images an iteration
