@@ -1,6 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
@@ -37,15 +38,19 @@ def test_image_iou(pred, label, iou):
 def test_worst_and_spread():
 
     class Net(torch.nn.Module):
+        test_cfg = ConfigDict(mode='whole', with_cam=True)
 
         def test_step(self, batch):
+            assert not self.test_cfg.with_cam  # only the segmentation counts
             return batch
 
     dataset = Dataset(
         sample_of([0, 1], label)
         for label in ([0, 1], [255, 255], [0, 0], [2, 2], [0, 255]))
-    assert list(worst(Net(), dataset, 3)) == [3, 2, 0]
-    assert list(worst(Net(), dataset, 9)) == [3, 2, 0, 4, 1]
+    net = Net()
+    assert list(worst(net, dataset, 3)) == [3, 2, 0]
+    assert list(worst(net, dataset, 9)) == [3, 2, 0, 4, 1]
+    assert net.test_cfg.with_cam  # for the sheet
     assert list(spread(dataset, 2)) == [0, 2]
     assert list(spread(dataset, 9)) == [0, 1, 2, 3, 4]
 

@@ -11,6 +11,7 @@ from typing import Sequence
 import mmcv
 import numpy as np
 import torch
+from mmengine.config import ConfigDict
 from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.structures import PixelData
 from mmseg.evaluation import IoUMetric
@@ -18,6 +19,7 @@ from mmseg.structures import SegDataSample
 
 from mmseg_afa.engine import launch
 from mmseg_afa.models import AFA, PresentClasses
+from mmseg_afa.models.segmentors.prediction import EXTRA_OUTPUTS
 from mmseg_afa.utils import IGNORE_INDEX, progress
 from mmseg_afa.visualization import WeakSegLocalVisualizer, save_picture
 
@@ -52,11 +54,13 @@ def image_iou(sample: SegDataSample, num_classes: int) -> float:
 def worst(model: AFA, dataset: BaseDataset, num: int) -> Sequence[int]:
     """The images whose segmentation scores lowest, the lowest first."""
     model.eval()
-    scores = []
+    full, scores = model.test_cfg, []
+    model.test_cfg = ConfigDict(full, **dict.fromkeys(EXTRA_OUTPUTS, False))
     for i in progress(range(len(dataset)), 'Scoring'):
         with torch.no_grad():
             sample, = model.test_step(pseudo_collate([dataset[i]]))
         scores.append(image_iou(sample, len(dataset.metainfo['classes'])))
+    model.test_cfg = full
     return np.argsort(scores)[:num]  # an image without a known pixel is last
 
 
