@@ -4,6 +4,7 @@ import json
 import cv2
 import pytest
 import torch
+from mmengine.config import Config
 
 from mmseg_afa.datasets.mask_file import tags_in_mask
 from tests.test_tools.run_tool import ROOT, run_here
@@ -12,6 +13,10 @@ from tools.analysis_tools import ablation
 from tools.demo.make_demo_data import CLASSES, write_dataset
 
 TOOLS = {'train.py': train, 'test.py': test, 'predict.py': predict}
+SMALL_REACH = f"""
+_base_ = ['{ROOT}/configs/afa/afa_mit-b0_demo.py']
+model = dict(labeler=dict(refiner=dict(dilations=(1, 2))))
+"""
 SUPERVISED = f"""
 _base_ = ['{ROOT}/configs/afa/segformer_mit-b0_demo_pseudo-labels.py']
 train_dataloader = dict(
@@ -73,10 +78,11 @@ def folder_of(arguments):
 
 def test_rows(tmp_path, overrides, commands):
     """All rows of a seed; what is done is not done again."""
+    (tmp_path / 'afa.py').write_text(SMALL_REACH)
     (tmp_path / 'supervised.py').write_text(SUPERVISED)
     out = tmp_path / 'out'
     arguments = [
-        str(ROOT / 'configs/afa/afa_mit-b0_demo.py'), '--supervised',
+        str(tmp_path / 'afa.py'), '--supervised',
         str(tmp_path / 'supervised.py'), '--out',
         str(out), '--seeds', '3', '--cfg-options',
         *(f'{key}={value}' for key, value in overrides.items())
@@ -91,6 +97,15 @@ def test_rows(tmp_path, overrides, commands):
     assert '| segmentation, AFA | ' in (out / 'ablation.md').read_text()
     trained = [c for c in commands if c[0] == 'train.py']
     assert len(trained) == len(ablation.TRAININGS) + 2
+    reach = {
+        test:
+        max(
+            Config.fromfile(
+                out /
+                f'seed_3/afa/{test}/afa.py').model.labeler.refiner.dilations)
+        for test in ('val', 'par')
+    }
+    assert reach == dict(val=2, par=24)
     commands.clear()
     ablation.main(arguments)
     assert not commands
