@@ -1,7 +1,11 @@
-# AFA on MSRC's photographs: network and schedule are those of voc6
+# AFA on MSRC's photographs: voc6's network, fewer steps
 _base_ = [
     '../_base_/models/afa_mit-b0_small.py', '../_base_/datasets/msrc.py',
-    '../_base_/schedules/afa_5k.py', '../_base_/default_runtime.py'
+    '../_base_/schedules/afa_1k5.py', '../_base_/default_runtime.py'
 ]
-model = dict(decode_head=dict(num_classes=16))  # background included
+model = dict(
+    decode_head=dict(num_classes=16),  # background included
+    train_cfg=dict(
+        cam_iters=499,  # names no better after more
+        switch_iter=749))
 default_hooks = dict(checkpoint=dict(interval=500))
