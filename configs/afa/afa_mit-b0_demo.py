@@ -29,17 +29,10 @@ optim_wrapper = dict(
             _delete_=True,  # nothing is pretrained: no norm is frozen
             decode_head=dict(lr_mult=2.),
             affinity_head=dict(lr_mult=10.))))
-param_scheduler = [
-    dict(
-        type='LinearLR', start_factor=1e-6, begin=0, end=101, by_epoch=False),
-    dict(
-        type='LinearLR',
-        start_factor=1 - 100 / max_iters,
-        end_factor=0.,
-        begin=100,
-        end=max_iters + 1,
-        by_epoch=False),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(end=101)
+param_scheduler[1].update(
+    start_factor=1 - 100 / max_iters, begin=100, end=max_iters + 1)
 train_cfg = dict(max_iters=max_iters, val_interval=500)
 auto_scale_lr = dict(base_batch_size=8)  # images an iteration
 default_hooks = dict(checkpoint=dict(interval=250))
