@@ -131,21 +131,24 @@ def test_combine_scores():
                           boxes).flatten().tolist() == [255, 255, 0, 255]
 
 
-def test_random_walk_definition():
+@pytest.mark.parametrize('lazy', [False, True])
+def test_random_walk_definition(lazy):
     """One step by the formula, entry by entry."""
     torch.manual_seed(0)
     scores, affinity = torch.rand(1, 2, 3, 4), torch.rand(1, 12, 12)
-    out = random_walk(scores, affinity, radius=1)[0].flatten(1)
+    out = random_walk(scores, affinity, radius=1, lazy=lazy)[0].flatten(1)
     for j in range(12):
         near = [
             i for i in range(12)
             if max(abs(i // 4 - j // 4), abs(i % 4 - j % 4)) <= 1
         ]
         squared = affinity[0, near, j]**2
-        weights = squared / (squared.sum() + 0.1)
+        squared[near.index(j)] += 0.1 * lazy
+        weights = squared / (squared.sum() + 0.1 * (not lazy))
         expected = (scores[0].flatten(1)[:, near] * weights).sum(1)
         ref.assert_close(out[:, j], expected, rtol=1e-5)
-    assert (random_walk(scores, torch.zeros(1, 12, 12), 1) == 0).all()
+    alone = random_walk(scores, torch.zeros(1, 12, 12), 1, lazy)
+    torch.testing.assert_close(alone, scores * lazy)
 
 
 def test_pair_label():

@@ -61,6 +61,8 @@ class PseudoLabeler(nn.Module):
         low (float): Background score that trusted background beats.
         radius (int): Pairs of grid cells farther apart than this (Chebyshev
             distance) have no affinity.
+        lazy_walk (bool): Whether a cell without affinity to others keeps its
+            scores, see :func:`random_walk`; for a small radius.
         refiner (dict or nn.Module, optional): Sharpens the labels:
             ``refiner(image, masks, sizes=None)``, see :class:`PAR`. Without
             one they come from thresholds alone, which is the method without
@@ -76,6 +78,7 @@ class PseudoLabeler(nn.Module):
                  high: float = 0.55,
                  low: float = 0.35,
                  radius: int = 8,
+                 lazy_walk: bool = False,
                  refiner: Union[dict, nn.Module, None] = None,
                  ignore_index: int = IGNORE_INDEX) -> None:
         super().__init__()
@@ -89,6 +92,7 @@ class PseudoLabeler(nn.Module):
         self.high = high
         self.low = low
         self.radius = radius
+        self.lazy_walk = lazy_walk
         self.refiner = MODELS.build(refiner) if isinstance(refiner,
                                                            dict) else refiner
         self.ignore_index = ignore_index
@@ -157,7 +161,7 @@ class PseudoLabeler(nn.Module):
         cam = resize(cam, grid)
         scores = torch.cat(
             [classes.scores(cam, score) for score in bkg_scores], 1)
-        return random_walk(scores, affinity, self.radius)
+        return random_walk(scores, affinity, self.radius, self.lazy_walk)
 
     @torch.no_grad()
     def refined_affinity_scores(self, cam: Tensor, classes: PresentClasses,

@@ -32,13 +32,20 @@ def radius_mask(grid: Tuple[int, int],
     return near.reshape(grid[0] * grid[1], -1)
 
 
-def random_walk(scores: Tensor, affinity: Tensor, radius: int) -> Tensor:
+def random_walk(scores: Tensor,
+                affinity: Tensor,
+                radius: int,
+                lazy: bool = False) -> Tensor:
     """Spread class scores over the grid by one step of the affinity.
 
     Args:
         scores (Tensor): (B, K, h, w) class scores on the affinity's grid.
         affinity (Tensor): (B, N, N) in [0, 1], N = h x w.
         radius (int): Cells farther apart than this exchange nothing.
+        lazy (bool): Whether the 0.1 that is added to each sum of weights is
+            the weight of the cell's own scores. Otherwise a cell without
+            affinity to any other ends with scores near 0 (as published), and
+            where the grid is resized its neighbours outshine it.
 
     Returns:
         Tensor: (B, K, h, w) float32.
@@ -50,9 +57,12 @@ def random_walk(scores: Tensor, affinity: Tensor, radius: int) -> Tensor:
                                                     affinity.device)
         transition.square_()
         # The columns' sums divide the few rows of scores, not all N x N.
-        walked = scores.float().flatten(2) @ transition
+        scores = scores.float().flatten(2)
+        walked = scores @ transition
+        if lazy:
+            walked.add_(scores, alpha=0.1)
         walked /= transition.sum(1, keepdim=True) + 0.1
-        return walked.view(*scores.shape[:2], *grid)
+        return walked.view(*walked.shape[:2], *grid)
 
 
 def pair_label(label: Tensor,
