@@ -151,6 +151,18 @@ def test_random_walk_definition(lazy):
     torch.testing.assert_close(alone, scores * lazy)
 
 
+def test_labeler_walks_lazily():
+    """A cell without affinity has its softmax scores, or none."""
+    classes = PresentClasses.of(torch.tensor([[1., 0.]]))
+    cam, affinity = torch.rand(1, 1, 3, 4), torch.zeros(1, 12, 12)
+    alone = [
+        PseudoLabeler(lazy_walk=lazy).walk(cam, classes, affinity, (3, 4),
+                                           (0.35, )) for lazy in (False, True)
+    ]
+    assert (alone[0] == 0).all()
+    torch.testing.assert_close(alone[1], classes.scores(cam, 0.35))
+
+
 def test_pair_label():
     label = torch.tensor([[[1, 1, 2, 255]]]).repeat_interleave(1, 1)
     out = pair_label(label, (1, 4), radius=1)[0]

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ...utils import IGNORE_INDEX
 
+EXTRA_WEIGHT = 0.1  # in each sum of a cell's weights, as published
+
 
 @lru_cache(maxsize=32)
 def radius_mask(grid: Tuple[int, int],
@@ -42,10 +44,10 @@ def random_walk(scores: Tensor,
         scores (Tensor): (B, K, h, w) class scores on the affinity's grid.
         affinity (Tensor): (B, N, N) in [0, 1], N = h x w.
         radius (int): Cells farther apart than this exchange nothing.
-        lazy (bool): Whether the 0.1 that is added to each sum of weights is
-            the weight of the cell's own scores. Otherwise a cell without
-            affinity to any other ends with scores near 0 (as published), and
-            where the grid is resized its neighbours outshine it.
+        lazy (bool): Whether the weight of 0.1 that is added to each sum is
+            that of the cell's own scores. Otherwise a cell without affinity
+            to any other ends with scores near 0 (as published), and where
+            the grid is resized its neighbours outshine it.
 
     Returns:
         Tensor: (B, K, h, w) float32.
@@ -60,8 +62,8 @@ def random_walk(scores: Tensor,
         scores = scores.float().flatten(2)
         walked = scores @ transition
         if lazy:
-            walked.add_(scores, alpha=0.1)
-        walked /= transition.sum(1, keepdim=True) + 0.1
+            walked.add_(scores, alpha=EXTRA_WEIGHT)
+        walked /= transition.sum(1, keepdim=True) + EXTRA_WEIGHT
         return walked.view(*walked.shape[:2], *grid)
 
 
