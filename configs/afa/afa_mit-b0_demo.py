@@ -16,7 +16,7 @@ model = dict(
         num_classes=6,  # background included
         loss_decode=dict(loss_weight=0.5)),  # few steps for the decoder
     # 96-pixel crops have a grid of 6 x 6 cells: their CAMs are wide
-    labeler=dict(high=0.65, low=0.45),
+    labeler=dict(bkg_high=0.65, bkg_low=0.45),
     train_cfg=dict(
         # the same order of phases, in a shorter run; with 300 steps of
         # classification a class may still cover the background of its scenes

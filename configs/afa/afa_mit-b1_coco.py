@@ -7,6 +7,6 @@ model = dict(
     labeler=dict(refiner=dict(num_iter=15)),
     train_cfg=dict(
         cam_iters=5000,  # classification only until here
-        switch_iter=15000,  # CAM labels until here, then affinity labels
+        switch_iter=15000,  # CAM labels until here, then refined labels
         # affinity learns from the segmentation label in force
         affinity_label_from='seg'))

@@ -12,7 +12,7 @@ train_dataloader = dict(
         # predict.py's --out is pseudo_labels in the data root; 255 is ignored
         data_prefix=dict(
             img_path='JPEGImages',
-            seg_map_path='pseudo_labels/affinity_label'),
+            seg_map_path='pseudo_labels/refined_label'),
         ann_file='ImageSets/Segmentation/trainaug.txt',
         pipeline=_base_.train_pipeline))
 auto_scale_lr = dict(base_batch_size=16)  # mmseg's four GPUs with four

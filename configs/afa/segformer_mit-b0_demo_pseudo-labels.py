@@ -16,7 +16,7 @@ train_pipeline = [
 train_dataloader = dict(
     dataset=dict(
         # tools/predict.py --out data/demo/pseudo_labels; 255 is ignored
-        data_prefix=dict(seg_map_path='pseudo_labels/affinity_label'),
+        data_prefix=dict(seg_map_path='pseudo_labels/refined_label'),
         pipeline=train_pipeline))
 val_evaluator = [dict(type='IoUMetric', iou_metrics=['mIoU'])]
 test_evaluator = val_evaluator

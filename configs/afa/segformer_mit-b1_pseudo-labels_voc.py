@@ -10,7 +10,7 @@ train_dataloader = dict(
     batch_size=16,  # images per process
     dataset=dict(
         # predict.py's --out is pseudo_labels in the data root; 255 is ignored
-        data_prefix=dict(seg_map_path='pseudo_labels/affinity_label')))
+        data_prefix=dict(seg_map_path='pseudo_labels/refined_label')))
 # SegFormer's schedule (arXiv 2105.15203, section 4.1), shorter
 optim_wrapper = dict(
     optimizer=dict(lr=6e-5, weight_decay=0.01),

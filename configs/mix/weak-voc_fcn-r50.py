@@ -27,7 +27,7 @@ train_pipeline = [
 train_dataloader = dict(
     dataset=dict(
         # predict.py's --out is pseudo_labels in the data root; 255 is ignored
-        data_prefix=dict(seg_map_path='pseudo_labels/affinity_label'),
+        data_prefix=dict(seg_map_path='pseudo_labels/refined_label'),
         pipeline=train_pipeline))
 optim_wrapper = dict(
     paramwise_cfg=dict(

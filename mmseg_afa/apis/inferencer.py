@@ -52,7 +52,7 @@ class AFAInferencer(MMSegInferencer):
         sources (Sequence[str]): What label maps are made of, of
             :data:`SOURCES`: 'seg', the segmentation; 'cam' and
             'affinity_cam', as they are evaluated; 'cam_label' and
-            'affinity_label', as they are trained with (255 where they are
+            'refined_label', as they are trained with (255 where they are
             unsure).
         refiner (dict, optional): Config of a refiner, dict(type='PAR') or
             dict(type='DenseCRF'), for all sources but labels, which the

@@ -243,7 +243,7 @@ def wide_radius(cfg: Config) -> Iterator[str]:
     if radius > proportional and 2 * radius + 1 > side / 2:
         yield (f'model.labeler.radius is {radius} cells, on a grid of {side} '
                f'cells a side (crop of {crop_of(cfg)}, at the largest of '
-               'model.train_cfg.cam_scales): affinity labels average over '
+               'model.train_cfg.cam_scales): refined labels average over '
                f'{min(2 * radius + 1, side)} of {side} cells, which drowns '
                'small foreground. '
                f'The paper has {PAPER_RADIUS} of {PAPER_GRID}: here that is '
@@ -268,14 +268,14 @@ def grid_stride(backbone: dict) -> int:
 
 
 def no_affinity(cfg: Config) -> Iterator[str]:
-    """The run ends before affinity labels take over."""
+    """The run ends before refined labels take over."""
     if cfg.model.get('affinity_head') and phases(cfg):
         classify, switch, last = phases(cfg)
         if last <= switch:
             yield (f'The run ends at train_cfg.max_iters={last + 1}: '
                    f'iterations 0 to {classify} are classification only, the '
                    f'rest have CAM labels (model.train_cfg.switch_iter='
-                   f'{switch}). Affinity labels are never made; lower '
+                   f'{switch}). Refined labels are never made; lower '
                    'switch_iter, or raise max_iters, to have them.')
 
 

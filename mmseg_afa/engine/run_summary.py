@@ -45,7 +45,7 @@ def schedule_lines(cfg: Config, world_size: int) -> Iterator[Tuple[str, str]]:
         yield 'iterations', f'{iterations:,}{seen}'
     if phases(cfg) and is_afa(cfg):
         classify, switch, last = phases(cfg)
-        cam = (f', to {switch} CAM labels, to {last} affinity labels' if
+        cam = (f', to {switch} CAM labels, to {last} refined labels' if
                cfg.model.get('affinity_head') else f', to {last} CAM labels')
         yield 'phases', f'0 to {classify} classification{cam}'
     optimizer = cfg.optim_wrapper.optimizer

@@ -21,7 +21,7 @@ ROWS = dict(  # field: what it is, which tags it was given
     cam_given_tags=('CAM', 'given'),
     affinity_cam_given_tags=('affinity CAM', 'given'),
     cam_label_given_tags=('CAM label', 'given'),
-    affinity_label_given_tags=('affinity label', 'given'))
+    refined_label_given_tags=('refined label', 'given'))
 
 TAGS_NOTE = ('Rows with given tags know which classes each image shows, as '
              'training does: they measure pseudo labels. Only rows with no or '

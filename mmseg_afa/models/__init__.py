@@ -1,7 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 from .affinity_heads import *  # noqa: F401, F403
 from .backbones import *  # noqa: F401, F403
-from .data_preprocessor import WeakSegDataPreProcessor
 from .decode_heads import *  # noqa: F401, F403
 from .losses import *  # noqa: F401, F403
 from .pseudo_labels import *  # noqa: F401, F403

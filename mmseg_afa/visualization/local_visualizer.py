@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 from mmengine.structures import PixelData
@@ -19,7 +18,6 @@ from PIL import Image
 from torch import Tensor
 
 from ..utils import IGNORE_INDEX, replacing
-from .fonts import font_of, writable
 
 CELL = 1.6  # inches, at 100 pixels each: the side of a sheet's cell
 LINE = 0.2  # inches: what a caption takes
@@ -165,10 +163,8 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
         if legend:
             self._add_legend(figure)
         for text in figure.findobj(Text):
-            text.set_text(writable(text.get_text()))
             text.set_parse_math(False)
-            text.set_font(
-                FontProperties(fname=font_of(text.get_text()), size=TEXT_SIZE))
+            text.set_fontsize(TEXT_SIZE)
         file = BytesIO()
         figure.savefig(file, bbox_inches='tight', pad_inches=0.08)
         return mmcv.imfrombytes(file.getvalue(), channel_order='rgb')

@@ -166,7 +166,7 @@ def test_second_stage_configs(name):
     assert cfg.train_dataloader.batch_size == 16
     train = cfg.train_dataloader.dataset
     assert train.ann_file == 'ImageSets/Segmentation/trainaug.txt'
-    assert train.data_prefix.seg_map_path == 'pseudo_labels/affinity_label'
+    assert train.data_prefix.seg_map_path == 'pseudo_labels/refined_label'
     val = cfg.val_dataloader.dataset
     assert val.data_prefix.seg_map_path.startswith('SegmentationClass')
     assert train.data_root == val.data_root

@@ -129,7 +129,7 @@ def test_affinity_and_losses_are_computed_in_float32(attentions):
     net = build()
     logits = torch.randn(2, 6, 12, 16)
     label = torch.randint(6, (2, 48, 64))
-    pairs = net.labeler.pair_label(label, (3, 4))
+    pairs = net.labeler.affinity_label(label, (3, 4))
 
     def losses():
         affinity = net.affinity_head(attentions)

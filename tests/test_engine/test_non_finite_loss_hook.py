@@ -53,7 +53,7 @@ def stopped(tmp_path, config) -> str:
 @pytest.mark.parametrize('iteration, phase, parameter, expected', [
     (1, 'classify', 'decode_head.classifier.weight', 'decode.loss_cls'),
     (3, 'cam', 'decode_head.conv_seg.bias', 'decode.loss_seg'),
-    (5, 'affinity', 'decode_head.conv_seg.bias', 'decode.loss_seg'),
+    (5, 'refined', 'decode_head.conv_seg.bias', 'decode.loss_seg'),
 ])
 def test_stops_before_the_checkpoint(tmp_path, data_root, iteration, phase,
                                      parameter, expected):

@@ -98,7 +98,7 @@ def test_wrapped_data_sets(cfg, wrap):
 def test_all_problems_at_once(cfg):
     cfg.merge_from_dict({
         'train_dataloader.dataset.label_file': 'none.txt',
-        'model.labeler.low': 0.8,
+        'model.labeler.bkg_low': 0.8,
         'train_cfg.max_iters': 301,
         'load_from': 'last.pth',
         'optim_wrapper.accumulative_counts': 4
@@ -108,7 +108,7 @@ def test_all_problems_at_once(cfg):
     classes, scores, phases, weights, load_from, counts = problems(cfg)
     assert 'train_dataloader.dataset.label_file' in classes
     assert 'none.txt: no such' in classes
-    assert scores.startswith('model.labeler') and 'low=0.8' in scores
+    assert scores.startswith('model.labeler') and 'bkg_low=0.8' in scores
     assert 'max_iters is 301' in phases and 'cam_iters=300' in phases
     assert 'model.backbone.init_cfg=None' in weights
     assert load_from.startswith('load_from: last.pth')
@@ -130,8 +130,8 @@ def test_addresses_are_not_looked_up(cfg):
 
 @pytest.mark.parametrize('max_iters, expected', [
     (301, 'never be trained'),
-    (302, 'Affinity labels are never made'),
-    (501, 'Affinity labels are never made'),
+    (302, 'Refined labels are never made'),
+    (501, 'Refined labels are never made'),
     (502, None),
 ])
 def test_phases(cfg, max_iters, expected):
@@ -159,7 +159,7 @@ def test_each_phase_that_is_missing_is_told(max_iters, cam_iters, more):
             train_cfg=dict(max_iters=max_iters)))
     last = phase_of(max_iters - 1, schedule)
     assert any(preflight.no_segmentation(cfg)) == (last == 'classify')
-    assert any(preflight.no_affinity(cfg)) == (last != 'affinity')
+    assert any(preflight.no_affinity(cfg)) == (last != 'refined')
 
 
 @pytest.mark.parametrize('end, expected', [

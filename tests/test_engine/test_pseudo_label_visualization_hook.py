@@ -118,7 +118,7 @@ def test_each_phase(data_root, tmp_path, monkeypatch):
         words = 'classification only'
         if iteration > CAM_ITERS:
             columns.insert(3, 'pseudo label')
-            label = 'affinity' if iteration > SWITCH_ITER else 'CAM'
+            label = 'refined' if iteration > SWITCH_ITER else 'CAM'
             words = f'under its {label} label'
         assert len(rows) == len(captions) == 2
         for row, caption in zip(rows, captions):
@@ -134,7 +134,7 @@ def demo_model():
     return revert_sync_batchnorm(MODELS.build(cfg.model)).eval()
 
 
-@pytest.mark.parametrize('phase', ['cam', 'affinity'])
+@pytest.mark.parametrize('phase', ['cam', 'refined'])
 def test_label_is_the_one_of_training(phase):
     """In evaluation mode training makes this very label; the crop's frame is
     ignored."""
@@ -144,7 +144,7 @@ def test_label_is_the_one_of_training(phase):
     sample.set_field(torch.eye(5)[2], 'image_label', dtype=None)
     shown, = room.stages_of(model, inputs, [sample], phase)
     labels = model.pseudo_labels(
-        inputs, room.PresentClasses.of(sample.image_label[None]),
+        inputs, room.PresentClasses.from_image_label(sample.image_label[None]),
         torch.tensor([[8, 64, 0, 64]]), phase)
     assert torch.equal(shown.pseudo_sem_seg.data, labels.seg)
     assert (shown.pseudo_sem_seg.data[:, :8] == 255).all()

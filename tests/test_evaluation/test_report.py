@@ -8,7 +8,7 @@ from mmseg_afa.evaluation.report import (checkpoint_rule, rows, to_markdown,
 
 IOU = dict(background=90., cat=None)
 FIELDS = dict(
-    affinity_label_given_tags=dict(mIoU=80., ignored=12.5, IoU=IOU),
+    refined_label_given_tags=dict(mIoU=80., ignored=12.5, IoU=IOU),
     pred_sem_seg=dict(mIoU=70., ignored=0., IoU=IOU))
 CURVE = {i / 20: 50. + i for i in range(20)}
 
@@ -35,12 +35,12 @@ def test_files(tmp_path):
     assert text == to_markdown(report)
     for line in ('| split | val.txt, 3 images |',
                  '| segmentation | none | 70.00 |  |',
-                 '| affinity label | given | 80.00 | 12.5 |', '| F1 | 91.23 |',
+                 '| refined label | given | 80.00 | 12.5 |', '| F1 | 91.23 |',
                  '| cat | – | – |', '| 0.95 | 69.00 |',
                  '| background score | mIoU of CAM, tags given |'):
         assert line in text.splitlines(), line
     assert 'uses the validation masks' in text
     stored = json.loads((tmp_path / 'report.json').read_text())
     assert [row['score']
-            for row in stored['rows']] == ['segmentation', 'affinity label']
+            for row in stored['rows']] == ['segmentation', 'refined label']
     assert (tmp_path / 'background_sweep.png').stat().st_size > 5000

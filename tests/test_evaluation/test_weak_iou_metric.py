@@ -34,7 +34,7 @@ def samples(seed, count=5, size=(6, 7)):
             gt_sem_seg=label,
             pred_sem_seg=torch.randint(0, 4, (1, *size)),
             cam_given_tags=torch.randint(0, 4, (1, *size)),
-            affinity_label_given_tags=pseudo,
+            refined_label_given_tags=pseudo,
             # coarse, so that some are just at a background score
             cam=torch.randint(0, 41, (3, *size)) / 40)
         sample = {name: dict(data=data) for name, data in maps.items()}
@@ -70,7 +70,7 @@ def test_same_as_mmseg(seed):
     for key, value in reference(batch, 'pred_sem_seg').items():
         assert scores[key] == pytest.approx(value, abs=0.011)
     for field, ignored in (('cam_given_tags', False),
-                           ('affinity_label_given_tags', True)):
+                           ('refined_label_given_tags', True)):
         expected = reference(batch, field, ignored)['mIoU']
         assert scores[f'{field}/mIoU'] == pytest.approx(expected, abs=0.011)
         iou = [
@@ -86,11 +86,11 @@ def test_ignored_share_of_a_pseudo_label():
     metric.process({}, [
         dict(
             gt_sem_seg=dict(data=label),
-            affinity_label_given_tags=dict(data=pseudo))
+            refined_label_given_tags=dict(data=pseudo))
     ])
     scores = metric.evaluate(1)
-    assert scores['affinity_label_given_tags/ignored'] == 33.33
-    assert scores['affinity_label_given_tags/mIoU'] == 100
+    assert scores['refined_label_given_tags/ignored'] == 33.33
+    assert scores['refined_label_given_tags/mIoU'] == 100
 
 
 @settings(max_examples=10)

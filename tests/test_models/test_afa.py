@@ -17,7 +17,7 @@ from mmseg_afa.models.segmentors import afa as module
 from tests.test_reference import reference as ref
 from tests.test_reference.reference import ROOT
 
-EVERY_CLASS = PresentClasses.of(torch.ones(2, 5))
+EVERY_CLASS = PresentClasses.from_image_label(torch.ones(2, 5))
 
 
 def build(**model):
@@ -58,7 +58,7 @@ def loss_at(net, iteration, *args, **kwargs):
 def test_phases():
     net = build(train_cfg=dict(cam_iters=2, switch_iter=6))
     assert [net.phase(i) for i in range(9)
-            ] == ['classify'] * 3 + ['cam'] * 4 + ['affinity'] * 2
+            ] == ['classify'] * 3 + ['cam'] * 4 + ['refined'] * 2
     net.affinity_head = None
     assert net.phase(8) == 'cam'
 
@@ -129,7 +129,7 @@ def test_no_decoder_and_little_affinity_in_cam_passes():
             wraps=net.affinity_head.forward) as f:
         inputs, data = batch()
         net.pseudo_labels(inputs, EVERY_CLASS,
-                          torch.tensor([[0, 48, 0, 64]] * 2), 'affinity')
+                          torch.tensor([[0, 48, 0, 64]] * 2), 'refined')
         assert f.call_count == 1
         net.pseudo_labels(inputs, EVERY_CLASS,
                           torch.tensor([[0, 48, 0, 64]] * 2), 'cam')
@@ -259,7 +259,7 @@ def test_flip_in_batch():
             passes.append(len(images)) or extract(images, **kwargs))
         labels.append(
             net.pseudo_labels(batch()[0], EVERY_CLASS,
-                              torch.tensor([[0, 48, 0, 64]] * 2), 'affinity'))
+                              torch.tensor([[0, 48, 0, 64]] * 2), 'refined'))
     assert passes == [2] * 6 + [4] * 3
     ref.assert_same_labels(labels[1].seg, labels[0].seg)
 
@@ -292,11 +292,11 @@ def test_parts_of_a_batch_are_the_batch(iteration):
 
 @pytest.mark.parametrize('affinity_from, same', [('cam', False),
                                                  ('seg', True)])
-def test_source_of_affinity_label(affinity_from, same):
+def test_source_of_refined_label(affinity_from, same):
     net = build(train_cfg=dict(affinity_label_from=affinity_from))
     inputs, _ = batch()
     boxes = torch.tensor([[0, 48, 0, 64]] * 2)
-    labels = net.pseudo_labels(inputs, EVERY_CLASS, boxes, 'affinity')
+    labels = net.pseudo_labels(inputs, EVERY_CLASS, boxes, 'refined')
     assert (labels.affinity is labels.seg) == same
 
 
@@ -385,16 +385,16 @@ def test_predict_without_labels():
 
 @pytest.mark.parametrize('refiner', [dict(type='PAR', num_iter=2), None])
 def test_predicted_pseudo_labels_are_those_of_training(refiner):
-    net = build(labeler=dict(refiner=refiner, high=0.6, low=0.3)).eval()
+    net = build(labeler=dict(refiner=refiner, bkg_high=0.6, bkg_low=0.3)).eval()
     net.test_cfg.update(with_pseudo_labels=True)
     inputs, data = batch()
-    classes = PresentClasses.of(torch.stack([s.image_label for s in data]))
+    classes = PresentClasses.from_image_label(torch.stack([s.image_label for s in data]))
     boxes = torch.tensor([[0, 48, 0, 64]] * 2)
-    labels = net.pseudo_labels(inputs, classes, boxes, 'affinity')
+    labels = net.pseudo_labels(inputs, classes, boxes, 'refined')
     for i, sample in enumerate(net.predict(inputs, data)):
         ref.assert_same_labels(sample.cam_label_given_tags.data[0],
                                labels.affinity[i])
-        ref.assert_same_labels(sample.affinity_label_given_tags.data[0],
+        ref.assert_same_labels(sample.refined_label_given_tags.data[0],
                                labels.seg[i])
 
 

@@ -272,7 +272,7 @@ def test_afa_spreads_cams_on_its_grid(net):
     """The affinity's grid is that of the patches at the largest scale."""
     images, data = batch((37, 50), labels=((1, 0, 1, 0, 0), ))
     label = torch.stack([sample.image_label for sample in data])
-    classes = afa.PresentClasses.of(label)
+    classes = afa.PresentClasses.from_image_label(label)
     _, affinity, grid = net.eval().train_cam(images, classes, True)
     assert grid == (4, 6)  # 55 and 75 pixels
     assert affinity.shape == (1, 24, 24)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmseg_afa.models import (PAR, PresentClasses, PseudoLabeler,
-                              multi_scale_cam, pair_label, random_walk)
+                              multi_scale_cam, affinity_label, random_walk)
 from mmseg_afa.models.pseudo_labels.boxes import box_mask
 from mmseg_afa.models.pseudo_labels.cam import normalize_cam
 from mmseg_afa.models.pseudo_labels.labeler import combine_scores
@@ -41,10 +41,10 @@ def test_labels_are_sound(seed, batch, classes, size, flat, with_par):
                                                      size, flat)
     labeler = PseudoLabeler(refiner=PAR(num_iter=2) if with_par else None)
     inside = box_mask(boxes, (size, size))
-    present = PresentClasses.of(label)
-    own = present.select(cam)
+    present = PresentClasses.from_image_label(label)
+    own = present.select_channels(cam)
     for out in (labeler.cam_label(own, present, boxes, image),
-                labeler.affinity_label(own, present, boxes, image, affinity,
+                labeler.refined_label(own, present, boxes, image, affinity,
                                        grid)):
         assert out.shape == (batch, size, size) and out.dtype == torch.int64
         assert (out[~inside] == 255).all()
@@ -59,24 +59,24 @@ def test_image_without_classes_is_background():
     cam, _, _, image, affinity, grid = crops(0, 2, 3, 32)
     label = torch.tensor([[0., 0, 0], [0, 1, 0]])
     boxes = torch.tensor([[0, 32, 0, 32]] * 2)
-    present = PresentClasses.of(label)
-    cam = present.select(cam)
+    present = PresentClasses.from_image_label(label)
+    cam = present.select_channels(cam)
     for refiner in (None, PAR(num_iter=2)):
         labeler = PseudoLabeler(refiner=refiner)
         assert (labeler.cam_label(cam, present, boxes, image)[0] == 0).all()
-        out = labeler.affinity_label(cam, present, boxes, image, affinity,
+        out = labeler.refined_label(cam, present, boxes, image, affinity,
                                      grid)
         assert (out[0] == 0).all()
 
 
 def test_present_classes():
-    classes = PresentClasses.of(torch.tensor([[0., 1, 0, 1], [0, 0, 0, 0]]))
+    classes = PresentClasses.from_image_label(torch.tensor([[0., 1, 0, 1], [0, 0, 0, 0]]))
     assert classes.index[0].tolist() == [0, 2, 4]
     assert classes.valid.tolist() == [[True] * 3, [True, False, False]]
     cam = torch.arange(8.).view(2, 4, 1, 1)
-    own = classes.select(cam)
+    own = classes.select_channels(cam)
     assert own[0].flatten().tolist() == [1, 3]
-    soft = classes.scores(own, 0.5)
+    soft = classes.softmax_with_background(own, 0.5)
     ref.assert_close(soft[0].flatten(), torch.tensor([0.5, 1, 3]).softmax(0))
     assert soft[1].flatten().tolist() == [1, 0, 0]
     assert classes.argmax(soft).flatten().tolist() == [4, 0]
@@ -89,19 +89,19 @@ def test_thresholds():
     labeler = PseudoLabeler()
     cam = torch.tensor([0.35, 0.36, 0.55, 0.56]).view(1, 1, 1, 4)
     boxes = torch.tensor([[0, 1, 0, 4]])
-    present = PresentClasses.of(torch.ones(1, 1))
+    present = PresentClasses.from_image_label(torch.ones(1, 1))
     out = labeler.cam_label(cam, present, boxes, None)
     assert out.flatten().tolist() == [0, 255, 255, 1]
 
 
 def test_no_classes_at_all():
-    classes = PresentClasses.of(torch.zeros(2, 3))
+    classes = PresentClasses.from_image_label(torch.zeros(2, 3))
     assert classes.index.shape == (2, 2) and not classes.valid[:, 1].any()
 
 
 def test_given_number_of_channels():
     """With `most` nothing is asked of the device; larger does no harm."""
-    classes = PresentClasses.of(torch.tensor([[0., 1, 0], [1, 1, 0]]), most=3)
+    classes = PresentClasses.from_image_label(torch.tensor([[0., 1, 0], [1, 1, 0]]), most=3)
     assert classes.valid.tolist() == [[True, True, False, False],
                                       [True, True, True, False]]
 
@@ -113,14 +113,14 @@ def test_given_number_of_channels():
         max_size=9))
 def test_argmax_takes_the_first(rows):
     scores = torch.tensor(rows).float().t().reshape(1, 3, 1, -1)
-    classes = PresentClasses.of(torch.tensor([[0., 1, 1]]))
+    classes = PresentClasses.from_image_label(torch.tensor([[0., 1, 1]]))
     expected = torch.tensor([0, 2, 3])[scores.argmax(1)]
     assert torch.equal(classes.argmax(scores), expected)
 
 
 def test_combine_scores():
     """Foreground of the high, background of both, ignored else."""
-    classes = PresentClasses.of(torch.tensor([[1., 1]]))
+    classes = PresentClasses.from_image_label(torch.tensor([[1., 1]]))
     high = torch.eye(3)[[2, 0, 0, 1]].t().reshape(1, 3, 1, 4)
     low = torch.eye(3)[[2, 2, 0, 2]].t().reshape(1, 3, 1, 4)
     boxes = torch.tensor([[0, 1, 0, 4]])
@@ -153,19 +153,19 @@ def test_random_walk_definition(lazy):
 
 def test_labeler_walks_lazily():
     """A cell without affinity has its softmax scores, or none."""
-    classes = PresentClasses.of(torch.tensor([[1., 0.]]))
+    classes = PresentClasses.from_image_label(torch.tensor([[1., 0.]]))
     cam, affinity = torch.rand(1, 1, 3, 4), torch.zeros(1, 12, 12)
     alone = [
         PseudoLabeler(lazy_walk=lazy).walk(cam, classes, affinity, (3, 4),
                                            (0.35, )) for lazy in (False, True)
     ]
     assert (alone[0] == 0).all()
-    torch.testing.assert_close(alone[1], classes.scores(cam, 0.35))
+    torch.testing.assert_close(alone[1], classes.softmax_with_background(cam, 0.35))
 
 
-def test_pair_label():
+def test_affinity_label():
     label = torch.tensor([[[1, 1, 2, 255]]]).repeat_interleave(1, 1)
-    out = pair_label(label, (1, 4), radius=1)[0]
+    out = affinity_label(label, (1, 4), radius=1)[0]
     assert out.tolist() == [[1, 1, 255, 255], [1, 1, 0, 255], [255, 0, 1, 255],
                             [255] * 4]
 
@@ -205,8 +205,8 @@ def test_normalize_flat_cam():
 
 
 @pytest.mark.parametrize('kwargs, message', [
-    (dict(low=0.6), 'low=0.6, high=0.55'),
-    (dict(high=1.2), 'high=1.2'),
+    (dict(bkg_low=0.6), 'bkg_low=0.6, bkg_high=0.55'),
+    (dict(bkg_high=1.2), 'bkg_high=1.2'),
     (dict(radius=0), 'labeler.radius must be >= 1, got 0'),
 ])
 def test_bad_settings(kwargs, message):

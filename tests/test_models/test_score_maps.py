@@ -11,7 +11,7 @@ from mmseg_afa.models.segmentors.score_maps import (ScoreMaps, among,
                                                     with_background)
 from mmseg_afa.models.utils import resize
 
-CLASSES = PresentClasses.of(torch.tensor([[0., 1, 0, 1], [0, 0, 1, 0]]))
+CLASSES = PresentClasses.from_image_label(torch.tensor([[0., 1, 0, 1], [0, 0, 1, 0]]))
 
 
 def test_segmentation_among_tags():
@@ -31,7 +31,7 @@ def test_segmentation_among_tags():
 
 def test_cam_against_background():
     cam = torch.tensor([[.9, .5], [.45, .2], [.0, .0]]).T[None, :, :, None]
-    classes = PresentClasses.of(torch.tensor([[1., 1]]))
+    classes = PresentClasses.from_image_label(torch.tensor([[1., 1]]))
     label, share = with_background(cam, classes, 0.45).decide()
     assert label.flatten().tolist() == [1, 0, 0]  # at the score: background
     torch.testing.assert_close(share.flatten(),
@@ -42,7 +42,7 @@ def test_cam_against_background():
 
 
 def test_pseudo_label_of_two_background_scores():
-    classes = PresentClasses.of(torch.tensor([[0., 1]]))
+    classes = PresentClasses.from_image_label(torch.tensor([[0., 1]]))
     high = torch.tensor([[.4, .6], [.6, .2], [.6, .4]]).T
     low = torch.tensor([[.2, .8], [.5, .3], [.4, .6]]).T
     maps = ScoreMaps(torch.cat([high, low])[None, :, :, None], classes)

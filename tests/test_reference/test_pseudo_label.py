@@ -29,8 +29,8 @@ def labeler(data):
 
 
 def crop(data):
-    classes = PresentClasses.of(data['image_labels'])
-    return (classes.select(data['cam']), classes, data['img_box'],
+    classes = PresentClasses.from_image_label(data['image_labels'])
+    return (classes.select_channels(data['cam']), classes, data['img_box'],
             data['image'])
 
 
@@ -48,11 +48,11 @@ def test_par(data, num_iter, key):
 def test_threshold_labels(data):
     cam, label = data['cam'], data['image_labels']
     ref.assert_close(present_cam(cam, label), data['valid_cam'])
-    classes = PresentClasses.of(label)
-    evaluated, _ = with_background(classes.select(cam), classes, 0.45).decide()
+    classes = PresentClasses.from_image_label(label)
+    evaluated, _ = with_background(classes.select_channels(cam), classes, 0.45).decide()
     ref.assert_same_labels(evaluated, data['cam_label_eval'])
     ref.assert_same_labels(
-        cam_to_train_label(cam, label, data['img_box'], high=.55, low=.35),
+        cam_to_train_label(cam, label, data['img_box'], bkg_high=.55, bkg_low=.35),
         data['cam_label_train'])
 
 
@@ -70,9 +70,9 @@ def test_random_walk(data, labeler):
             data[f'propagated_{name}'])
 
 
-def test_affinity_label(data, labeler):
-    high, low = labeler.refined_affinity_scores(*crop(data), *affinity(data))
-    classes = PresentClasses.of(data['image_labels'])
+def test_refined_label(data, labeler):
+    high, low = labeler.refined_label_scores(*crop(data), *affinity(data))
+    classes = PresentClasses.from_image_label(data['image_labels'])
     # the published arrays hold zeros outside the boxes
     inside = box_mask(data['img_box'], high.shape[-2:])
     ref.assert_close(
@@ -83,14 +83,14 @@ def test_affinity_label(data, labeler):
     ref.assert_same_labels(
         classes.argmax(high) * inside, data['refined_high_label'])
     ref.assert_same_labels(
-        labeler.affinity_label(*crop(data), *affinity(data)),
+        labeler.refined_label(*crop(data), *affinity(data)),
         data['affinity_refined_label'])
 
 
-def test_pair_label_and_loss(data):
+def test_affinity_label_and_loss(data):
     labeler = PseudoLabeler(radius=AFFINITY_RADIUS)
     grid = tuple(-(-n // 16) for n in data['image'].shape[-2:])
-    label = labeler.pair_label(data['cam_refined_label'].long(), grid)
+    label = labeler.affinity_label(data['cam_refined_label'].long(), grid)
     ref.assert_same_labels(label, data['affinity_label'])
 
     pred = data['affinity_pred'].requires_grad_()

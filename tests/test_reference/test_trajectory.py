@@ -123,7 +123,7 @@ class TrajectoryRecorder(Hook):
         labels = torch.stack([s.image_label for s in batch['data_samples']])
         boxes = torch.tensor([s.img_box for s in batch['data_samples']])
         pseudo = model.pseudo_labels(batch['inputs'],
-                                     PresentClasses.of(labels), boxes, 'cam')
+                                     PresentClasses.from_image_label(labels), boxes, 'cam')
         with torch.no_grad():
             losses = model.loss_by_label(batch['inputs'], labels, boxes,
                                          pseudo)
@@ -137,7 +137,7 @@ class TrajectoryRecorder(Hook):
         self.step.update(self.named(outputs))
         self.step['label'] = self.labels.seg
         size = [-(-n // 16) for n in self.labels.seg.shape[-2:]]
-        pairs = runner.model.labeler.pair_label(self.labels.affinity, size)
+        pairs = runner.model.labeler.affinity_label(self.labels.affinity, size)
         self.step['afflabel_hist'] = torch.stack([(pairs == v).sum()
                                                   for v in (0, 1, 255)])
         self.steps.append(self.step)

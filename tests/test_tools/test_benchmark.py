@@ -32,14 +32,14 @@ def test_report(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(runs, 'NUM_IMAGES', 8)
     root, out = write_voc(tmp_path / 'voc'), str(tmp_path / 'report.json')
     benchmark.main([
-        CONFIG, '--measure', 'classify', 'cam', 'affinity', 'inference', 'par',
+        CONFIG, '--measure', 'classify', 'cam', 'refined', 'inference', 'par',
         'loader', '--steps', '1', '--crop', '32', '--batch', '2', '--workers',
         '0', '1', '--json', out, '--cfg-options',
         f'train_dataloader.dataset.data_root={root}'
     ])
     MessageHub.get_current_instance().update_info('iter', 0)
     printed = cells(capsys.readouterr().out)
-    assert ['', 'classify', 'cam', 'affinity'] in printed
+    assert ['', 'classify', 'cam', 'refined'] in printed
     assert ['iterations', '2,001', '4,000', '13,999'] in printed
     report = benchmark.read_report(out)
     phases = classify, cam, affinity = list(report['training'].values())

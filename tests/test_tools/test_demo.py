@@ -121,6 +121,6 @@ def test_second_stage_learns_from_what_is_predicted():
     dataset = cfg.train_dataloader.dataset
     assert (demo.ROOT / dataset.data_root /
             dataset.data_prefix.seg_map_path == demo.PSEUDO_LABELS /
-            'affinity_label')
+            'refined_label')
     assert cfg.val_dataloader.dataset.data_prefix.seg_map_path == (
         'SegmentationClassAug')

@@ -39,7 +39,7 @@ def files(folder):
 
 def test_masks_table_and_sheet(checkpoint, photos, tmp_path):
     out = tmp_path / 'out'
-    sources = ['seg', 'affinity_label']
+    sources = ['seg', 'refined_label']
     predict(checkpoint, out, photos, '--source', *sources, '--confidence',
             '--review', 2, '--unsure', 0.2)
     for source in sources:
@@ -179,5 +179,5 @@ def test_another_run(checkpoint, photos, tmp_path):
         predict(checkpoint, tmp_path, photos / 'a.jpg', '--unsure', 0.5)
     with pytest.raises(SystemExit, match='another run: config was'):
         predict(checkpoint, tmp_path, photos / 'a.jpg', '--cfg-options',
-                'model.labeler.low=0.2')
+                'model.labeler.bkg_low=0.2')
     assert files(tmp_path) == before

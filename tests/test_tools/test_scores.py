@@ -62,7 +62,7 @@ def test_what_the_report_says(checkpoint, options, tmp_path):
     assert about['test-time augmentation'].startswith('scales (1.0, 0.5, 0.75')
     assert about['refinement of the segmentation'] == 'par'
     text = (tmp_path / 'report.md').read_text(encoding='utf-8')
-    assert '| affinity label | given |' in text
+    assert '| refined label | given |' in text
     assert (tmp_path / 'background_sweep.png').exists()
 
 

@@ -25,11 +25,11 @@ from mmengine.device import get_device
 
 from mmseg_afa.engine import launch
 from mmseg_afa.models import PAR
-from mmseg_afa.models.segmentors.afa import (AFFINITY_LABELS, CAM_LABELS,
+from mmseg_afa.models.segmentors.afa import (REFINED_LABELS, CAM_LABELS,
                                              CLASSIFY)
 from mmseg_afa.utils import replacing
 
-PHASES = [CLASSIFY, CAM_LABELS, AFFINITY_LABELS]
+PHASES = [CLASSIFY, CAM_LABELS, REFINED_LABELS]
 LIBRARIES = ('torch', 'mmengine', 'mmcv', 'mmseg', 'mmseg_afa', 'numpy', 'cv2')
 
 

@@ -28,7 +28,6 @@ from rich.table import Table
 from mmseg_afa.datasets.image_list import write_image_list
 from mmseg_afa.engine import launch
 from mmseg_afa.utils import DEFAULT_WORKERS, replacing
-from mmseg_afa.visualization.fonts import font_of, writable
 
 EXAMPLES = 3  # of each kind of problem that are written out
 
@@ -113,9 +112,7 @@ def plot(path: str, splits: Dict[str, Split]) -> None:
         axes.set(title=f'{split}: images that show a class', xticks=[])
         axes.margins(x=0.2)  # for the numbers
     panels[0].set_ylim(len(rows) - 0.4, -0.6)  # the first on top
-    panels[0].set_yticks(rows, map(writable, classes), parse_math=False)
-    for label in panels[0].get_yticklabels():
-        label.set_font(font_of(label.get_text()))
+    panels[0].set_yticks(rows, classes, parse_math=False)
     with replacing(path) as unfinished:
         figure.savefig(unfinished)
     print(f'{path}: written.')

@@ -34,7 +34,7 @@ def predict(model: AFA, data: dict) -> SegDataSample:
     height, width = data['inputs'].shape[1:]  # the rest is padding
     pseudo = model.pseudo_labels(
         inputs,
-        PresentClasses.of(sample.image_label[None].to(inputs)),
+        PresentClasses.from_image_label(sample.image_label[None].to(inputs)),
         boxes=torch.tensor([[0, height, 0, width]], device=inputs.device),
         phase=model.phase(sys.maxsize)).seg  # of the end of training
     sample.pseudo_sem_seg = PixelData(data=pseudo[:, :height, :width])

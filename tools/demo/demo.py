@@ -114,7 +114,7 @@ def make_pseudo_labels() -> None:
     run('tools/predict.py', CONFIG, last_checkpoint(CONFIG),
         DATA / 'JPEGImages', '--list',
         DATA / 'ImageSets' / 'Segmentation' / 'trainaug.txt', '--tags',
-        DATA / 'image_labels.txt', '--source', 'affinity_label', '--out',
+        DATA / 'image_labels.txt', '--source', 'refined_label', '--out',
         PSEUDO_LABELS)
 
 

@@ -1,7 +1,7 @@
 # AFA with a Mix Transformer B1 for PASCAL VOC; the values are those of the
 # published code (arXiv 2203.02664, section 4.1) unless a comment says why not
 data_preprocessor = dict(
-    type='WeakSegDataPreProcessor',
+    type='SegDataPreProcessor',
     mean=[123.675, 116.28, 103.53],  # ImageNet, RGB
     std=[58.395, 57.12, 57.375],
     bgr_to_rgb=True,
@@ -41,14 +41,14 @@ model = dict(
         # 10 iterations on VOC; refiner=None: the method without PAR
         refiner=dict(type='PAR', num_iter=10),
         bkg_score=0.45,  # background of evaluation labels
-        high=0.55,  # trusted foreground is above
-        low=0.35,  # trusted background is below
+        bkg_high=0.55,  # trusted foreground is above
+        bkg_low=0.35,  # trusted background is below
         radius=8),  # cells of the 1/16 grid that a pair may span
     train_cfg=dict(
         cam_scales=(1., 0.5, 1.5),
         cam_eval_mode=False,  # the published code keeps training mode
         cam_iters=2000,  # classification only until here
-        switch_iter=6000,  # CAM labels until here, then affinity labels
+        switch_iter=6000,  # CAM labels until here, then refined labels
         affinity_label_from='cam'),  # the affinity learns from CAM labels
     test_cfg=dict(
         mode='whole',

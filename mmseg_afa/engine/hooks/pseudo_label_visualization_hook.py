@@ -15,7 +15,7 @@ from mmseg_afa.models import AFA, PresentClasses
 from mmseg_afa.models.decode_heads.wsss_head import stack_image_labels
 from mmseg_afa.models.segmentors.afa import most_classes
 from mmseg_afa.models.segmentors.regularized import stack_boxes
-from mmseg_afa.models.segmentors.schedule import (AFFINITY_LABELS, CAM_LABELS,
+from mmseg_afa.models.segmentors.schedule import (REFINED_LABELS, CAM_LABELS,
                                                   CLASSIFY)
 from mmseg_afa.models.utils import evaluating, resize
 from mmseg_afa.visualization import WeakSegLocalVisualizer
@@ -24,7 +24,7 @@ from .par_refinement_hook import unwrap
 IN_FORCE = {
     CLASSIFY: 'classification only',
     CAM_LABELS: 'under its CAM label',
-    AFFINITY_LABELS: 'under its affinity label'
+    REFINED_LABELS: 'under its refined label'
 }
 
 
@@ -118,7 +118,7 @@ def stages_of(model: AFA, inputs: Tensor, data_samples: SampleList,
     """
     image_label = stack_image_labels(data_samples,
                                      model.decode_head.num_classes - 1)
-    classes = PresentClasses.of(image_label, most_classes(data_samples))
+    classes = PresentClasses.from_image_label(image_label, most_classes(data_samples))
     cam, affinity, grid = model.train_cam(inputs, classes, with_affinity=True)
     scores = {
         name: maps.classes.scatter(maps.scores, model.decode_head.num_classes)

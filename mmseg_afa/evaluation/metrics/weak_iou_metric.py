@@ -15,7 +15,7 @@ from .background_sweep import SWEEPS, count_by_score, strongest_class, sweep
 # labels. `..._predicted_tags` compare with the segmentation.
 FIELDS = ('pred_sem_seg', 'cam_predicted_tags', 'affinity_cam_predicted_tags',
           'cam_given_tags', 'affinity_cam_given_tags', 'cam_label_given_tags',
-          'affinity_label_given_tags')
+          'refined_label_given_tags')
 
 
 @METRICS.register_module()

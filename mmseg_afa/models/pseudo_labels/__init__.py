@@ -2,9 +2,9 @@
 from .cam import cam_to_train_label, multi_scale_cam
 from .labeler import PseudoLabeler
 from .present_classes import PresentClasses
-from .random_walk import pair_label, radius_mask, random_walk
+from .random_walk import affinity_label, radius_mask, random_walk
 
 __all__ = [
     'PresentClasses', 'PseudoLabeler', 'cam_to_train_label', 'multi_scale_cam',
-    'pair_label', 'radius_mask', 'random_walk'
+    'affinity_label', 'radius_mask', 'random_walk'
 ]

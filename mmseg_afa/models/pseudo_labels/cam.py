@@ -79,8 +79,8 @@ def present_cam(cam: Tensor, image_label: Tensor) -> Tensor:
 def cam_to_train_label(cam: Tensor,
                        image_label: Tensor,
                        boxes: Tensor,
-                       high: float,
-                       low: float,
+                       bkg_high: float,
+                       bkg_low: float,
                        ignore_index: int = IGNORE_INDEX) -> Tensor:
     """Training label by two thresholds, with a band of ignored pixels.
 
@@ -88,14 +88,14 @@ def cam_to_train_label(cam: Tensor,
         cam (Tensor): (B, C, H, W) in [0, 1].
         image_label (Tensor): (B, C) multi-hot.
         boxes (Tensor): (B, 4), the part of the crop that shows image.
-        high (float): Foreground needs more than this.
-        low (float): At or below this a pixel is background.
+        bkg_high (float): Foreground needs more than this.
+        bkg_low (float): At or below this a pixel is background.
         ignore_index (int): The label in between and outside the boxes.
 
     Returns:
         Tensor: (B, H, W) int64 in 0..C or ignore_index.
     """
     value, label = present_cam(cam, image_label).max(1)
-    label = (label + 1).masked_fill_(value <= high, ignore_index)
-    label.masked_fill_(value <= low, 0)
+    label = (label + 1).masked_fill_(value <= bkg_high, ignore_index)
+    label.masked_fill_(value <= bkg_low, 0)
     return label.masked_fill_(~box_mask(boxes, label.shape[-2:]), ignore_index)

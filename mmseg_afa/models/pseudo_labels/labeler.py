@@ -11,7 +11,7 @@ from ..utils import resize
 from .boxes import box_mask, boxes_to_half, half_sizes, half_to_boxes
 from .cam import cam_to_train_label
 from .present_classes import PresentClasses
-from .random_walk import pair_label, random_walk
+from .random_walk import affinity_label, random_walk
 
 
 def disagreement(label: Tensor, low: Tensor) -> Tensor:
@@ -57,8 +57,8 @@ class PseudoLabeler(nn.Module):
 
     Args:
         bkg_score (float): Background score of evaluation labels.
-        high (float): Background score that trusted foreground beats.
-        low (float): Background score that trusted background beats.
+        bkg_high (float): Background score that trusted foreground beats.
+        bkg_low (float): Background score that trusted background beats.
         radius (int): Pairs of grid cells farther apart than this (Chebyshev
             distance) have no affinity.
         lazy_walk (bool): Whether a cell without affinity to others keeps its
@@ -70,27 +70,27 @@ class PseudoLabeler(nn.Module):
         ignore_index (int): The label of pixels that supervise nothing.
 
     Raises:
-        ValueError: If not 0 <= low <= high <= 1 or radius < 1.
+        ValueError: If not 0 <= bkg_low <= bkg_high <= 1 or radius < 1.
     """
 
     def __init__(self,
                  bkg_score: float = 0.45,
-                 high: float = 0.55,
-                 low: float = 0.35,
+                 bkg_high: float = 0.55,
+                 bkg_low: float = 0.35,
                  radius: int = 8,
                  lazy_walk: bool = False,
                  refiner: Union[dict, nn.Module, None] = None,
                  ignore_index: int = IGNORE_INDEX) -> None:
         super().__init__()
-        if not 0 <= low <= high <= 1:
+        if not 0 <= bkg_low <= bkg_high <= 1:
             raise ValueError('labeler: background scores must satisfy '
-                             f'0 <= low <= high <= 1, got low={low}, '
-                             f'high={high}')
+                             f'0 <= bkg_low <= bkg_high <= 1, got bkg_low={bkg_low}, '
+                             f'bkg_high={bkg_high}')
         if radius < 1:
             raise ValueError(f'labeler.radius must be >= 1, got {radius}')
         self.bkg_score = bkg_score
-        self.high = high
-        self.low = low
+        self.bkg_high = bkg_high
+        self.bkg_low = bkg_low
         self.radius = radius
         self.lazy_walk = lazy_walk
         self.refiner = MODELS.build(refiner) if isinstance(refiner,
@@ -113,14 +113,14 @@ class PseudoLabeler(nn.Module):
         """
         if self.refiner is None:
             present = classes.valid[:, 1:].to(cam.dtype)
-            label = cam_to_train_label(cam, present, boxes, self.high,
-                                       self.low, self.ignore_index)
-            return classes.classes(label, self.ignore_index)
-        scores = self.refined_cam_scores(cam, classes, image)
+            label = cam_to_train_label(cam, present, boxes, self.bkg_high,
+                                       self.bkg_low, self.ignore_index)
+            return classes.to_class_ids(label, self.ignore_index)
+        scores = self.cam_label_scores(cam, classes, image)
         return combine_scores(*scores, classes, boxes, self.ignore_index)
 
     @torch.no_grad()
-    def refined_cam_scores(self, cam: Tensor, classes: PresentClasses,
+    def cam_label_scores(self, cam: Tensor, classes: PresentClasses,
                            image: Tensor) -> Tuple[Tensor, ...]:
         """The scores whose largest channels the CAM label combines.
 
@@ -136,7 +136,7 @@ class PseudoLabeler(nn.Module):
         if self.refiner is not None:
             cam = resize(cam, half)
         scores = torch.cat(
-            [classes.scores(cam, score) for score in (self.high, self.low)], 1)
+            [classes.softmax_with_background(cam, score) for score in (self.bkg_high, self.bkg_low)], 1)
         if self.refiner is not None:
             scores = resize(self.refiner(resize(image, half), scores), size)
         return scores.chunk(2, 1)
@@ -160,24 +160,24 @@ class PseudoLabeler(nn.Module):
         """
         cam = resize(cam, grid)
         scores = torch.cat(
-            [classes.scores(cam, score) for score in bkg_scores], 1)
+            [classes.softmax_with_background(cam, score) for score in bkg_scores], 1)
         return random_walk(scores, affinity, self.radius, self.lazy_walk)
 
     @torch.no_grad()
-    def refined_affinity_scores(self, cam: Tensor, classes: PresentClasses,
+    def refined_label_scores(self, cam: Tensor, classes: PresentClasses,
                                 boxes: Tensor, image: Tensor, affinity: Tensor,
                                 grid: Tuple[int, int]) -> Tuple[Tensor, ...]:
-        """The scores whose largest channels the affinity label combines.
+        """The scores whose largest channels the refined label combines.
 
         Args:
-            As for :meth:`affinity_label`.
+            As for :meth:`refined_label`.
 
         Returns:
             tuple[Tensor, Tensor]: Under the high and the low background
             score, (B, K + 1, H, W). Outside the boxes they have no meaning.
         """
         size = cam.shape[-2:]
-        scores = self.walk(cam, classes, affinity, grid, (self.high, self.low))
+        scores = self.walk(cam, classes, affinity, grid, (self.bkg_high, self.bkg_low))
         scores = resize(scores, size)
         if self.refiner is not None:
             scores = self.refiner(
@@ -188,10 +188,10 @@ class PseudoLabeler(nn.Module):
             scores = half_to_boxes(scores, boxes, size)
         return scores.chunk(2, 1)
 
-    def affinity_label(self, cam: Tensor, classes: PresentClasses,
+    def refined_label(self, cam: Tensor, classes: PresentClasses,
                        boxes: Tensor, image: Tensor, affinity: Tensor,
                        grid: Tuple[int, int]) -> Tensor:
-        """Affinity label: the CAM, spread by the affinity, refined by PAR.
+        """Refined label: the CAM, spread by the affinity, refined by PAR.
 
         Args:
             cam (Tensor): (B, K, H, W) in [0, 1], of the present classes.
@@ -204,11 +204,11 @@ class PseudoLabeler(nn.Module):
         Returns:
             Tensor: (B, H, W) int64 in 0..C or ignore_index.
         """
-        scores = self.refined_affinity_scores(cam, classes, boxes, image,
+        scores = self.refined_label_scores(cam, classes, boxes, image,
                                               affinity, grid)
         return combine_scores(*scores, classes, boxes, self.ignore_index)
 
-    def pair_label(self, label: Tensor, grid: Tuple[int, int]) -> Tensor:
+    def affinity_label(self, label: Tensor, grid: Tuple[int, int]) -> Tensor:
         """Which pairs of grid cells show the same class; see
-        :func:`random_walk.pair_label`."""
-        return pair_label(label, grid, self.radius, self.ignore_index)
+        :func:`random_walk.affinity_label`."""
+        return affinity_label(label, grid, self.radius, self.ignore_index)

@@ -20,7 +20,7 @@ class PresentClasses(NamedTuple):
     valid: Tensor
 
     @classmethod
-    def of(cls,
+    def from_image_label(cls,
            image_label: Tensor,
            most: Optional[int] = None) -> 'PresentClasses':
         """Read a multi-hot image label.
@@ -42,7 +42,7 @@ class PresentClasses(NamedTuple):
         valid = F.pad(present.gather(1, order[:, :most]), (1, 0), value=True)
         return cls(index, valid)
 
-    def select(self, cam: Tensor) -> Tensor:
+    def select_channels(self, cam: Tensor) -> Tensor:
         """The maps of the present classes.
 
         Args:
@@ -55,11 +55,11 @@ class PresentClasses(NamedTuple):
         index = index.repeat(len(cam) // len(index), 1, 1, 1)
         return cam.gather(1, index.expand(-1, -1, *cam.shape[-2:]))
 
-    def scores(self, cam: Tensor, bkg_score: float) -> Tensor:
+    def softmax_with_background(self, cam: Tensor, bkg_score: float) -> Tensor:
         """Softmax over a constant background and the present classes.
 
         Args:
-            cam (Tensor): (B, K, H, W), from :meth:`select`.
+            cam (Tensor): (B, K, H, W), from :meth:`select_channels`.
             bkg_score (float): Score of the background.
 
         Returns:
@@ -69,7 +69,7 @@ class PresentClasses(NamedTuple):
         return scores.masked_fill_(~self.valid[:, :, None, None],
                                    float('-inf')).softmax(1)
 
-    def classes(self,
+    def to_class_ids(self,
                 channels: Tensor,
                 ignore_index: int = IGNORE_INDEX) -> Tensor:
         """Numbers of channels to those of classes.
@@ -95,7 +95,7 @@ class PresentClasses(NamedTuple):
             count, 0, -1, dtype=scores.dtype, device=scores.device)
         largest = scores == scores.amax(1, keepdim=True)
         first = (largest * rank[:, None, None]).amax(1)
-        return self.classes(count - first.long())
+        return self.to_class_ids(count - first.long())
 
     def scatter(self, scores: Tensor, num_classes: int) -> Tensor:
         """(B, K + 1, H, W) -> (B, num_classes, H, W), absent classes 0."""

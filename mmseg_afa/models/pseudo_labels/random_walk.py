@@ -67,7 +67,7 @@ def random_walk(scores: Tensor,
         return walked.view(*walked.shape[:2], *grid)
 
 
-def pair_label(label: Tensor,
+def affinity_label(label: Tensor,
                grid: Tuple[int, int],
                radius: int,
                ignore_index: int = IGNORE_INDEX) -> Tensor:

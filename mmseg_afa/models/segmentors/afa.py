@@ -16,7 +16,7 @@ from ..pseudo_labels import PresentClasses, multi_scale_cam
 from ..utils import AttentionLogits, evaluating, first_images, zero_gradients
 from .prediction import PredictionMixin
 from .regularized import RegularizedEncoderDecoder, stack_boxes
-from .schedule import (AFFINITY_LABELS, CAM_LABELS, CLASSIFY,
+from .schedule import (REFINED_LABELS, CAM_LABELS, CLASSIFY,
                        complete_train_cfg, current_iteration, phase_of)
 
 
@@ -46,7 +46,7 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
                 stochastic depth.
             cam_iters: Classification only while iteration <= cam_iters.
             switch_iter: CAM labels supervise the segmentation while
-                iteration <= switch_iter, affinity labels after that.
+                iteration <= switch_iter, refined labels after that.
             affinity_label_from: What the affinity learns from: 'cam', the
                 CAM label always, as on VOC, or 'seg', the segmentation label
                 in force, as on COCO.
@@ -190,7 +190,7 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
     def phase(self, iteration: int) -> str:
         """The phase of the schedule that an iteration (from 0) is in."""
         phase = phase_of(iteration, self.train_cfg)
-        if phase == AFFINITY_LABELS and self.affinity_head is None:
+        if phase == REFINED_LABELS and self.affinity_head is None:
             return CAM_LABELS
         return phase
 
@@ -211,7 +211,7 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
         def forward(images, num_affinity):
             cam, affinity = self.cam_and_affinity(
                 images, num_affinity if with_affinity else 0)
-            return classes.select(cam), affinity
+            return classes.select_channels(cam), affinity
 
         mode = evaluating(
             self.backbone) if cfg['cam_eval_mode'] else nullcontext()
@@ -235,14 +235,14 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
             PseudoLabels: What supervises segmentation and affinity.
         """
         cam, affinity, grid = self.train_cam(inputs, classes,
-                                             phase == AFFINITY_LABELS)
+                                             phase == REFINED_LABELS)
         image = self.images(inputs)
         affinity_from_cam = self.train_cfg['affinity_label_from'] == 'cam'
         if phase == CAM_LABELS or affinity_from_cam:
             cam_label = self.labeler.cam_label(cam, classes, boxes, image)
         if phase == CAM_LABELS:
             return PseudoLabels(cam_label, cam_label)
-        seg = self.labeler.affinity_label(cam, classes, boxes, image, affinity,
+        seg = self.labeler.refined_label(cam, classes, boxes, image, affinity,
                                           grid)
         return PseudoLabels(seg, cam_label if affinity_from_cam else seg)
 
@@ -276,7 +276,7 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
         boxes = stack_boxes(data_samples, inputs)
         most = most_classes(data_samples)
         labels = [
-            self.pseudo_labels(part, PresentClasses.of(shown, most), box,
+            self.pseudo_labels(part, PresentClasses.from_image_label(shown, most), box,
                                phase)
             for part, shown, box in self.in_parts(inputs, image_label, boxes)
         ]
@@ -290,7 +290,7 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
         feats = self.accumulated(self.features_and_affinity, inputs)
         if self.affinity_head is not None:
             *feats, affinity = feats
-            label = self.labeler.pair_label(labels.affinity,
+            label = self.labeler.affinity_label(labels.affinity,
                                             feats[-1].shape[-2:])
             losses.update(
                 add_prefix(

@@ -36,7 +36,7 @@ class PredictionMixin:
             `cam_given_tags`. With test_cfg.with_affinity_cam `affinity_cam`
             (C + 1, H, W), of the given tags if there are any, and the label
             maps `affinity_cam_...` too. With test_cfg.with_pseudo_labels
-            `cam_label_given_tags` and `affinity_label_given_tags`.
+            `cam_label_given_tags` and `refined_label_given_tags`.
         """
         cfg = self.test_cfg
         if data_samples is None or not any(map(cfg.get, EXTRA_OUTPUTS)):
@@ -60,14 +60,14 @@ class PredictionMixin:
             tags['given_tags'] = torch.stack(
                 [sample.image_label for sample in data_samples])
         cam = self.eval_cam(inputs, feats,
-                            PresentClasses.of(torch.ones_like(scores)))
+                            PresentClasses.from_image_label(torch.ones_like(scores)))
         for i, sample in enumerate(data_samples):
             sample.set_field(scores[i], 'pred_image_scores')
             sample.cam = PixelData(data=to_original(cam[i:i + 1], metas[i])[0])
         for name, image_label in tags.items():
-            classes = PresentClasses.of(image_label)
+            classes = PresentClasses.from_image_label(image_label)
             maps = self.cam_maps(
-                classes.select(cam), classes, affinity, feats[-1].shape[-2:])
+                classes.select_channels(cam), classes, affinity, feats[-1].shape[-2:])
             if name == 'given_tags' and cfg.get('with_pseudo_labels'):
                 maps.update(self.label_maps(inputs, classes))
             self.add_label_maps(data_samples, maps, name)
@@ -104,7 +104,7 @@ class PredictionMixin:
 
         def forward(images, _):
             own = feats if images is inputs else self.extract_feat(images)
-            return classes.select(self.decode_head.cam(own)), None
+            return classes.select_channels(self.decode_head.cam(own)), None
 
         return multi_scale_cam(forward, inputs,
                                self.test_cfg.get('cam_scales', (1., )))[0]
@@ -125,7 +125,7 @@ class PredictionMixin:
         maps = dict(cam=with_background(cam, classes, labeler.bkg_score))
         if affinity is not None:
             walked = labeler.walk(cam, classes, affinity, grid,
-                                  (labeler.low, ))
+                                  (labeler.bkg_low, ))
             maps['affinity_cam'] = ScoreMaps(
                 resize(walked, cam.shape[-2:]), classes)
         return maps
@@ -134,28 +134,28 @@ class PredictionMixin:
         self,
         inputs: Tensor,
         classes: PresentClasses,
-        sources: Sequence[str] = ('cam_label', 'affinity_label')
+        sources: Sequence[str] = ('cam_label', 'refined_label')
     ) -> Dict[str, ScoreMaps]:
         """Scores that the pseudo labels of training combine; those of the
-        affinity label only where the model has an affinity.
+        refined label only where the model has an affinity.
 
         Args:
             inputs (Tensor): (B, 3, H, W), normalised.
             classes (PresentClasses): What the images show.
             sources (Sequence[str]): Which of the two labels.
         """
-        with_affinity = ('affinity_label' in sources
+        with_affinity = ('refined_label' in sources
                          and self.affinity_head is not None)
         cam, affinity, grid = self.train_cam(inputs, classes, with_affinity)
         image = self.images(inputs)
         scores = dict()
         if 'cam_label' in sources:
-            scores['cam_label'] = self.labeler.refined_cam_scores(
+            scores['cam_label'] = self.labeler.cam_label_scores(
                 cam, classes, image)
         if with_affinity:
             height, width = inputs.shape[-2:]
             boxes = inputs.new_tensor([[0, height, 0, width]]).long()
-            scores['affinity_label'] = self.labeler.refined_affinity_scores(
+            scores['refined_label'] = self.labeler.refined_label_scores(
                 cam, classes, boxes.expand(len(inputs), -1), image, affinity,
                 grid)
         return {
@@ -198,7 +198,7 @@ class PredictionMixin:
                 self.decode_head(feats) if seg_logits is None else seg_logits)
             maps['seg'] = among_tags(logits.float(), image_labels)
         predicted = predicted_labels(scores)
-        classes = PresentClasses.of(
+        classes = PresentClasses.from_image_label(
             torch.stack([
                 predicted[i] if label is None else label
                 for i, label in enumerate(image_labels)

@@ -4,8 +4,8 @@ from mmengine.logging import MessageHub
 from mmseg.utils import ConfigType
 
 # In their order: classification alone; segmentation under CAM labels;
-# segmentation under affinity labels.
-CLASSIFY, CAM_LABELS, AFFINITY_LABELS = 'classify', 'cam', 'affinity'
+# segmentation under refined labels.
+CLASSIFY, CAM_LABELS, REFINED_LABELS = 'classify', 'cam', 'refined'
 
 DEFAULTS = dict(
     cam_scales=(1., 0.5, 1.5),
@@ -28,7 +28,7 @@ def phase_of(iteration: int, train_cfg: dict) -> str:
         return CLASSIFY
     if iteration <= train_cfg['switch_iter']:
         return CAM_LABELS
-    return AFFINITY_LABELS
+    return REFINED_LABELS
 
 
 def complete_train_cfg(train_cfg: ConfigType) -> dict:

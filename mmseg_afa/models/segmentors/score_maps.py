@@ -15,7 +15,7 @@ from ..utils import resize
 
 # What a label map is made of: the segmentation head; the CAM and the CAM
 # spread by the affinity, as they are evaluated; the labels of training.
-SOURCES = ('seg', 'cam', 'affinity_cam', 'cam_label', 'affinity_label')
+SOURCES = ('seg', 'cam', 'affinity_cam', 'cam_label', 'refined_label')
 
 MOST_SCORES = 2**24  # that are resized at once: 64 MB
 
@@ -147,7 +147,7 @@ def among_tags(logits: Tensor,
     every = torch.ones_like(logits[0, 1:, 0, 0])
     return among(
         logits,
-        PresentClasses.of(
+        PresentClasses.from_image_label(
             torch.stack([
                 every if label is None else label for label in image_labels
             ])))
