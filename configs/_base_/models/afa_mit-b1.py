@@ -53,6 +53,5 @@ model = dict(
         affinity_label_from='cam'),  # the affinity learns from the CAM label
     test_cfg=dict(
         mode='whole',
-        with_cam=True,
-        with_affinity_cam=True,
+        sources=('seg', 'cam', 'affinity_cam'),  # that validation scores
         cam_scales=(1., )))
