@@ -15,7 +15,7 @@ from mmseg_afa.models import PAR, DenseCRF, refine_all
 
 @pytest.fixture(scope='module')
 def crf():
-    """A CRF in this process; pydensecrf2 is an optional library."""
+    """Build a CRF without workers; pydensecrf2 is optional."""
     pytest.importorskip('pydensecrf')
     return DenseCRF(num_workers=0)
 

@@ -79,9 +79,9 @@ class DenseCRF(nn.Module):
         """
         from joblib import Parallel, delayed
         infer = delayed(load_infer())
-        calls = (
-            infer(grey_levels(image), probabilities(mask), *self.settings)
-            for image, mask in zip(images, masks))
+        calls = (infer(
+            grey_levels(image), probabilities(mask), *self.settings)
+                 for image, mask in zip(images, masks))
         num_jobs = max(self.num_workers, 1) if len(images) > 1 else 1
         # max_nbytes: send arrays through pipes, not through temporary files
         parallel = Parallel(num_jobs, batch_size=1, max_nbytes=None)
