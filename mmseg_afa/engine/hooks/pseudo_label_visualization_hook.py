@@ -12,12 +12,10 @@ from mmseg.utils import SampleList
 from torch import Tensor
 
 from mmseg_afa.models import AFA, PresentClasses
-from mmseg_afa.models.decode_heads.wsss_head import stack_image_labels
-from mmseg_afa.models.segmentors.afa import most_classes
-from mmseg_afa.models.segmentors.regularized import stack_boxes
 from mmseg_afa.models.segmentors.schedule import (REFINED_LABELS, CAM_LABELS,
                                                   CLASSIFY)
-from mmseg_afa.models.utils import evaluating, resize
+from mmseg_afa.models.utils import (evaluating, most_classes, resize,
+                                    stack_boxes, stack_image_labels)
 from mmseg_afa.visualization import WeakSegLocalVisualizer
 from .par_refinement_hook import unwrap
 

@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ... import compat
-from ..decode_heads.wsss_head import stack_image_labels
 from ..pseudo_labels import PresentClasses, multi_scale_cam
-from ..utils import AttentionLogits, evaluating, first_images, zero_gradients
+from ..utils import (AttentionLogits, evaluating, first_images, most_classes,
+                     stack_boxes, stack_image_labels, zero_gradients)
 from .prediction import PredictionMixin
-from .regularized import RegularizedEncoderDecoder, stack_boxes
-from .schedule import (REFINED_LABELS, CAM_LABELS, CLASSIFY,
+from .regularized import RegularizedEncoderDecoder
+from .schedule import (CAM_LABELS, CLASSIFY, REFINED_LABELS,
                        complete_train_cfg, current_iteration, phase_of)
 
 
@@ -313,10 +313,3 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
         log_vars = {k: v.detach().clone() for k, v in log_vars.items()}
         all_reduce_dict(log_vars, op='mean')
         return loss, log_vars
-
-
-def most_classes(data_samples: SampleList) -> Optional[int]:
-    """The largest number of classes that a sample shows, where all of them
-    know theirs (`PackWeakSegInputs` tells them) without asking a GPU."""
-    counts = [sample.get('num_tags') for sample in data_samples]
-    return None if None in counts else max(counts)
