@@ -9,8 +9,8 @@ def refine_all(refiner: nn.Module, images: Sequence[Tensor],
     """Refine the masks of images that may differ in size.
 
     Args:
-        refiner (nn.Module): PAR or DenseCRF; one that has a method
-            `refine_all` decides itself how it takes the images.
+        refiner (nn.Module): PAR or DenseCRF. A refiner with a method
+            `refine_all` gets all images at once, any other one by one.
         images (Sequence[Tensor]): (3, H, W) each, RGB in [0, 1].
         masks (Sequence[Tensor]): (C, H, W) each, probabilities.
 
