@@ -17,6 +17,7 @@ from mmseg.visualization import SegLocalVisualizer
 from PIL import Image
 from torch import Tensor
 
+from ..models.segmentors.maps import SOURCES
 from ..utils import IGNORE_INDEX, replacing
 
 CELL = 1.6  # inches, at 100 pixels each: the side of a sheet's cell
@@ -25,11 +26,14 @@ TEXT_SIZE = 8  # points
 LETTERS = 15  # in an inch, on average
 LONGEST = 40  # characters of a class name
 
-# Label maps of a sample, and what they are called on a sheet
-LABEL_MAPS = dict(
-    pseudo_sem_seg='pseudo label',
-    pred_sem_seg='prediction',
-    gt_sem_seg='truth')
+# label maps of a sample, and their titles on a sheet
+LABEL_MAPS = {
+    **{
+        s.name: s.title
+        for s in SOURCES.values() if s.needs_tags
+    }, 'pred_sem_seg': SOURCES['seg'].title,
+    'gt_sem_seg': 'truth'
+}
 
 
 @VISUALIZERS.register_module()

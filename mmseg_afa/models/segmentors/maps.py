@@ -413,7 +413,7 @@ def refine(maps: Sequence[Dict[str, ScoreMaps]],
             at a long side of `long_side` if that is less.
         long_side (int): In pixels.
     """
-    for source in maps[0] if maps else ():
+    for source in list(maps[0]):
         if SOURCES[source].needs_tags:
             continue
         images, shares = [], []
