@@ -47,8 +47,7 @@ def build_recorded(cfg) -> Runner:
 
 
 if __name__ == '__main__':
-    *start, folder, checkpoint, last = sys.argv[1:sys.argv.index('--')]
-    options = sys.argv[sys.argv.index('--') + 1:]
+    start, (folder, middle, last, *options) = sys.argv[1:4], sys.argv[4:]
 
     def run(main, name, *arguments):
         """Run a tool in a work folder of its own."""
@@ -60,6 +59,6 @@ if __name__ == '__main__':
     build_runner, launch.build_runner = launch.build_runner, build_recorded
     run(train.main, 'whole')
     launch.build_runner = build_runner
-    run(train.main, 'resumed', '--resume', f'{folder}/whole/{checkpoint}')
+    run(train.main, 'resumed', '--resume', f'{folder}/whole/{middle}')
     run(train.main, 'amp', '--amp')
-    run(test.main, 'test', f'{folder}/whole/{last}')
+    run(test.main, 'tested', f'{folder}/whole/{last}')
