@@ -14,7 +14,7 @@ PROGRAM = """
 import os, sys
 import mmseg_afa
 from torch.utils.data import DataLoader, Dataset
-from mmseg_afa.datasets import outlive_sigterm
+from mmseg_afa.datasets import ignore_sigterm_in_worker
 
 class Numbers(Dataset):
     def __len__(self):
@@ -24,7 +24,7 @@ class Numbers(Dataset):
 
 if __name__ == '__main__':
     loader = DataLoader(Numbers(), 1, num_workers=1, prefetch_factor=1,
-                        worker_init_fn=outlive_sigterm)
+                        worker_init_fn=ignore_sigterm_in_worker)
     for batch, _ in zip(loader, sys.stdin):
         print(int(batch), flush=True)
 """
