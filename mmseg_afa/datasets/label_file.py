@@ -133,8 +133,10 @@ def read_label_file(
     return classes, labels
 
 
-def write_label_file(path: str, classes: Sequence[str],
-                     labels: Mapping[str, Iterable[str]]) -> None:
+def write_label_file(path: str,
+                     classes: Iterable[str],
+                     labels: Mapping[str, Iterable[str]],
+                     source: Optional[str] = None) -> None:
     """Write a label file, all of it or nothing.
 
     Args:
@@ -143,15 +145,18 @@ def write_label_file(path: str, classes: Sequence[str],
         labels (Mapping[str, Iterable[str]]): The tags of each image, by its
             name without suffix, which is normalised. Tags are written in the
             order of the classes.
+        source (str, optional): The place that messages name, where `labels`
+            were read from another file.
 
     Raises:
         UserError: If a class, a name or a tag cannot be written.
     """
-    classes = check_classes(path, classes)
-    labels = merge_labels(path, labels)
+    where = source or path
+    classes = check_classes(where, classes)
+    labels = merge_labels(where, labels)
     unknown = unknown_tags(labels, classes)
     if unknown:
-        raise DataError([f'{path}: {message}' for message, _ in unknown])
+        raise DataError([f'{where}: {message}' for message, _ in unknown])
     lines = ['# ' + ','.join(classes)]
     for name, tags in labels.items():
         ordered = [one for one in classes if one in tags]
