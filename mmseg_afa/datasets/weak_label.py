@@ -137,7 +137,6 @@ class WeakLabelDataset(BaseSegDataset):
             label file has a line for the image.
         """
         paths, missing = self.find_images(self.list_names())
-        self._refuse_missing('images', missing, paths)
         labels = index_by_stem(self.label_file, self.read_labels()[1])
         self._listed = None  # else each worker would get a copy
         unlabelled = [name for name in paths if name not in labels]
@@ -149,6 +148,7 @@ class WeakLabelDataset(BaseSegDataset):
                 f'remove the images from {self.ann_file or "the folder"}, or '
                 f'write the file anew: {self._make_label_file()} with --list '
                 'naming the image list.')
+        self._refuse_missing('images', missing, paths)
         classes = self._metainfo['classes'][1:]
         data_list = []
         for name, path in paths.items():

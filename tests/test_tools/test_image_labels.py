@@ -81,15 +81,15 @@ def test_missing_files(tmp_path, main):
 
 @pytest.mark.parametrize('text, message', [
     ('<annotation><object><name>kat</name></object></annotation>',
-     "Annotations: the tag 'kat' is no class: did you mean 'cat'.* Images: "
+     "Annotations: unknown tag 'kat': did you mean 'cat'.* Images: "
      "'2007_000002'"),
     ('<annotation><object><name>cat</name>',
-     '2007_000002.xml: no XML file, or a damaged one'),
+     '2007_000002.xml: not an XML file, or a damaged one'),
     ('<?xml version="1.0" encoding="gb2312"?><a/>',
-     '2007_000002.xml: no XML file, or a damaged one'),
+     '2007_000002.xml: not an XML file, or a damaged one'),
     ('<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]>'
      '<annotation><object><name>&b;</name></object></annotation>',
-     '2007_000002.xml: no XML file, or a damaged one'),
+     '2007_000002.xml: not an XML file, or a damaged one'),
 ])
 def test_bad_xml(tmp_path, main, text, message):
     write_voc(tmp_path)
@@ -123,12 +123,12 @@ def touch(folder, *names):
 def test_folders(tmp_path, main):
     photos = tmp_path / 'JPEGImages'
     with pytest.raises(
-            SystemExit, match='No such file or directory: .*JPEGIma'):
+            SystemExit, match='JPEGImages: no such folder'):
         main(tmp_path, '--from', 'folders')
     touch(photos, 'kow/outside/2.v1.PNG', 'cat/1.jpg', 'cat/._1.jpg',
           'cat/notes.txt', 'readme.md', 'background/1.jpg', 'hot dog/é.jpg')
     (photos / 'sheep').mkdir()
-    with pytest.raises(SystemExit, match="'kow' is no class: did you mean 'c"):
+    with pytest.raises(SystemExit, match="unknown tag 'kow': did you mean 'c"):
         main(tmp_path, '--from', 'folders', '--classes', 'cat,cow,hot dog')
     main(tmp_path, '--from', 'folders')
     assert read(tmp_path) == (('cat', 'hot dog', 'kow', 'sheep'), {
@@ -138,7 +138,7 @@ def test_folders(tmp_path, main):
         'kow/outside/2.v1': ('kow', ),
     })
     touch(photos, '1.jpg')
-    with pytest.raises(SystemExit, match="in no folder of a class: '1.jpg'"):
+    with pytest.raises(SystemExit, match="not in the folder of a class: '1.jpg'"):
         main(tmp_path, '--from', 'folders')
 
 
@@ -154,7 +154,7 @@ def test_text(tmp_path, main):
     labels['train/a: x'] = ('cow', 'cat')
     assert read(tmp_path) == (('dog', 'cow', 'cat'), labels)
     for text, message in (
-        ('a.jpg: cat\na: cow\n', "'a.jpg' and 'a' differ only in their suff"),
+        ('a.jpg: cat\na: cow\n', "'a.jpg' has .*'cat'.*, but 'a', with anot"),
         ('a: cat\na: cow\n', ":2: 'a' stands in line 1 already"),
         ('a cat\n', ":1: found 'a cat'"),
     ):
@@ -183,12 +183,12 @@ def test_a_list_chooses_images(tmp_path, main):
     args = (tmp_path, '--from', 'csv', '--file', 'tags.csv', '--classes',
             'cat,dog', '--list', 'train.txt')
     main(*args)
-    assert list(read(tmp_path)[1]) == ['c', 'a', 'e\u0301']
+    assert list(read(tmp_path)[1]) == ['c', 'a', '\xe9']
     (tmp_path / 'train.txt').write_text('c.jpg\na\nd\n')
     with pytest.raises(
             SystemExit,
-            match="tags.csv: has nothing on 1 of 3 images of the list: 'd', "
-            "but it has 'a.jpg', 'b.jpg', 'c.jpg', .* Add the images"):
+            match="tags.csv: has nothing about 1 of 3 images of the list: 'd'. "
+            "It has 'a.jpg', 'b.jpg', 'c.jpg', .* Add the images"):
         main(*args)
 
 
@@ -199,10 +199,10 @@ def test_unknown_tags_change_nothing(tmp_path, main):
         main(tmp_path, '--from', 'csv', '--file', 'tags.csv', '--classes',
              'cat,cow,dog')
     assert str(error.value).splitlines() == [
-        f'{tmp_path}/tags.csv: 2 tags are no classes:',
-        "  'kat': did you mean 'cat'? Images: 'a', 'b'",
-        "  'dogg': did you mean 'dog'? Images: 'b'",
-        'Correct them, or add them to the classes, which are cat, cow, dog.',
+        f"{tmp_path}/tags.csv: unknown tag 'kat': did you mean 'cat'? Fix the "
+        "tag, or add it as a class. Images: 'a', 'b'.",
+        f"{tmp_path}/tags.csv: unknown tag 'dogg': did you mean 'dog'? Fix "
+        "the tag, or add it as a class. Images: 'b'.",
     ]
     assert (tmp_path / 'image_labels.txt').read_text() == 'what was there'
 
@@ -220,9 +220,9 @@ def test_classes_from_a_file(tmp_path, main):
     (('--classes', 'cat,cat'), "--classes: a class is listed twice: 'cat'"),
     (('--classes', 'cat,'), "--classes: '' cannot be the name of a class"),
     (('--classes', 'none.txt'), 'none.txt: no such list of classes'),
-    (('--from', 'csv'), '--from csv needs to know what to read: give --file'),
+    (('--from', 'csv'), '--from csv needs to know what to read. Give --file'),
     (('--from', 'csv', '--file', 'x', '--crowd', 'drop'),
-     '--crowd is not for --from csv: leave it out'),
+     '--crowd is not for --from csv. Leave it out'),
 ])
 def test_wrong_options(tmp_path, main, args, message):
     write_voc(tmp_path)
@@ -305,7 +305,7 @@ def labels_with_classes(draw):
 
 @given(labels_with_classes())
 @settings(
-    max_examples=25,
+    max_examples=10,
     suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_form_of_the_same_labels_gives_the_same_file(
         tmp_path, main, case):
