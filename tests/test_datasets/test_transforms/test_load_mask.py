@@ -67,5 +67,6 @@ def test_settings_that_do_not_fit(results):
     with pytest.raises(ValueError, match='reduce_zero_label=True would drop'):
         LoadMask()({**results, 'reduce_zero_label': True})
     del results['num_classes']
-    with pytest.raises(UserError, match='LoadMask: the data set does not say the num'):
+    with pytest.raises(
+            UserError, match='LoadMask: the data set does not say the num'):
         LoadMask()(results)
