@@ -44,7 +44,7 @@ def coco(
         images=((9, 'train/b.jpg'), ('x', 'c.PNG')),
         annotations=((9, 18), (9, 1), (9, 1)),
         **more):
-    """The content of an annotation file."""
+    """Make the content of an annotation file."""
     return dict(
         annotations=[
             dict(image_id=image, category_id=category, **more)
@@ -86,7 +86,7 @@ HEADER = b"{'descr': '|O', 'fortran_order': False, 'shape': (), }"
 
 
 def npy(content):
-    """A .npy file around a pickle."""
+    """Make a .npy file around a pickle."""
     header = HEADER.ljust(117) + b'\n'
     return b'\x93NUMPY\x01\0' + struct.pack('<H', len(header)) + header + (
         content)

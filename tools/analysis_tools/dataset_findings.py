@@ -14,7 +14,8 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS
 
 from mmseg_afa.datasets import LoadMask, LoadWeakImage, WeakLabelDataset
-from mmseg_afa.datasets.image_files import find_images, strip_image_suffix
+from mmseg_afa.datasets.image_files import (DataError, find_images,
+                                            strip_image_suffix)
 from mmseg_afa.datasets.label_file import Tags, index_by_stem
 from mmseg_afa.datasets.mask_file import tags_in_mask
 from mmseg_afa.utils import parallel_map
@@ -83,10 +84,11 @@ def open_split(cfg: dict) -> Split:
 
     lazy = {**cfg, 'lazy_init': True, 'pipeline': []}
     dataset = attempt('problems with the classes', DATASETS.build, lazy)
-    classes = () if dataset is None else dataset.metainfo['classes'][1:]
-    if dataset is None:  # all but the masks can be read nevertheless
+    if not isinstance(dataset, WeakLabelDataset):
+        # all but the masks can be read nevertheless
         dataset = DATASETS.build(
             dict(lazy, metainfo=dict(classes=('background', ))))
+    classes = dataset.metainfo['classes'][1:]
     listed, labels = attempt(LABEL_FILE, dataset.read_labels) or (None, None)
     classes = classes or listed or ()
     tags = attempt(LABEL_FILE, index_by_stem, dataset.label_file, labels or {})
@@ -209,8 +211,11 @@ def unused_lines(split: Split, splits: Iterable[Split]) -> List[Finding]:
     folders = {user.dataset.data_prefix['img_path']: user for user in users}
     known = {name for user in users for name in user.paths}
     for folder, user in folders.items():
-        images, _ = find_images(folder, user.dataset.img_suffix, None,
-                                user.dataset.backend_args)
+        try:
+            images, _ = find_images(folder, user.dataset.img_suffix, None,
+                                    user.dataset.backend_args)
+        except DataError:  # a problem with the image list
+            return []
         if not images:  # all images of a data set are missing
             return []
         known.update(images)
