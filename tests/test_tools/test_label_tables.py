@@ -13,7 +13,7 @@ WANTED = {'a': ('cat', 'dog'), 'b': ()}
 
 @pytest.fixture
 def read(tmp_path, monkeypatch):
-    """What the command makes of the text of a file."""
+    """Run the command on the text of a file, and read the label file."""
     monkeypatch.syspath_prepend(str(FOLDER))
     from image_labels import main
 

@@ -19,7 +19,8 @@ from mmengine import fileio
 
 from mmseg_afa.datasets import read_label_file
 from mmseg_afa.datasets.image_files import (MissingFileError, format_names,
-                                            read_bytes, strip_image_suffix)
+                                            normalize_nfc, read_bytes,
+                                            strip_image_suffix)
 from mmseg_afa.datasets.mask_file import read_mask, tags_in_mask
 from mmseg_afa.utils import UserError, parallel_map
 
@@ -117,9 +118,9 @@ def read_folders(folder: str, options: Namespace) -> Read:
     if not osp.isdir(folder):
         raise MissingFileError(f'{folder}: no such folder. Give the folder of '
                                'the folders with --folder.')
+    files = fileio.list_dir_or_file(folder, list_dir=False, recursive=True)
     paths = [
-        path for path in fileio.list_dir_or_file(
-            folder, list_dir=False, recursive=True)
+        normalize_nfc(path) for path in files
         if strip_image_suffix(path) != path
     ]
     outside = sorted(path for path in paths if '/' not in path)
@@ -128,7 +129,8 @@ def read_folders(folder: str, options: Namespace) -> Read:
             f'{folder}: not in the folder of a class: '
             f'{format_names(outside)}. Move images without tags to '
             f'{NO_CLASS!r}.')
-    classes = {*fileio.list_dir_or_file(folder, list_file=False)} - {NO_CLASS}
+    folders = fileio.list_dir_or_file(folder, list_file=False)
+    classes = {*map(normalize_nfc, folders)} - {NO_CLASS}
     return sorted(classes), {
         path: classes & {path.partition('/')[0]}
         for path in paths

@@ -61,9 +61,10 @@ def read_csv(path: str, options: Namespace) -> Read:
                 f'{where}: found {short_repr(cells)}, expected {len(header)} '
                 'cells, the name of an image first. Write "a.jpg," for an '
                 'image without tags, and several tags in a cell as cat;dog.')
-        tags = _tags_in_cells(where, cells, header.index(field),
-                              more) if field else _tags_in_columns(
-                                  where, cells[1:], header[1:])
+        if field:
+            tags = _tags_in_cells(where, cells, header.index(field), more)
+        else:
+            tags = _tags_in_columns(where, cells[1:], header[1:])
         labels.setdefault(cells[0], []).extend(tags)
     return None if field else header[1:], labels
 
