@@ -34,7 +34,7 @@ train_dataloader = dict(
     pin_memory=True,  # overlap copies to the GPU with computation
     # the same images and crops for every num_workers, and after a resume
     sampler=dict(type='ResumableSampler', shuffle=True),
-    worker_init_fn=dict(type='outlive_sigterm'),  # till all is saved
+    worker_init_fn=dict(type='ignore_sigterm_in_worker'),
     dataset=dict(
         type='PascalVOCWeakDataset',
         data_root=data_root,
