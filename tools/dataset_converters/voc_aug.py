@@ -31,7 +31,7 @@ from PIL import Image
 
 from mmseg_afa.datasets import (PascalVOCWeakDataset, read_label_file,
                                 write_label_file)
-from mmseg_afa.datasets.image_files import find_missing, format_names
+from mmseg_afa.datasets.image_files import format_names
 from mmseg_afa.datasets.label_file import read_image_list
 from mmseg_afa.datasets.mask_file import (decode_mask, encode_mask, read_mask,
                                           tags_in_mask)
@@ -231,7 +231,8 @@ def make_voc_aug(root: Path, voc: Optional[Path], sbd: Optional[Path],
             'on. An archive is incomplete, or another one. For a part of the '
             'data set, give the numbers by --expect.')
     own = {*own_train, *val}
-    missing = find_missing([str(root / OWN_MASK.format(n)) for n in own])
+    masks = [root / OWN_MASK.format(name) for name in own]
+    missing = [str(path) for path in masks if not path.is_file()]
     if missing:
         raise FileNotFoundError(
             f'{len(missing)} of {len(own)} masks of VOC are missing: '
