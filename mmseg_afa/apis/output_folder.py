@@ -70,6 +70,10 @@ class MaskRecord(NamedTuple):
     scores: Dict[str, float]
     tags: Optional[List[str]]
 
+    def confidence(self, name: str) -> float:
+        """Return the mean confidence of a class, 0 if no pixel shows it."""
+        return self.statistics.get(name, dict(confidence=0.))['confidence']
+
 
 def inconsistencies(record: MaskRecord) -> Dict[str, str]:
     """List, per class, where mask, classifier and tags disagree."""

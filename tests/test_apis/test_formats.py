@@ -147,8 +147,7 @@ def test_labelstudio(masks, tmp_path):
     assert tasks[0]['data']['image'].endswith('=in/a%201.JPG')
     for task, pixels, score in zip(tasks, KNOWN, [.5, .75, .25]):
         prediction, = task['predictions']
-        assert (label_of(prediction, pixels.shape,
-                         decode_rle) == pixels).all()
+        assert (label_of(prediction, pixels.shape, decode_rle) == pixels).all()
         assert prediction['score'] == pytest.approx(score, abs=.003)
     config = ElementTree.parse(path.with_name('config.xml'))
     labels = config.findall('BrushLabels/Label')

@@ -48,8 +48,7 @@ def test_files_and_table(tmp_path):
     palette = image.getpalette()
     assert palette[3:6] == [1, 2, 3] and palette[765:] == [224, 224, 192]
     confidence = folder.path / 'seg_confidence' / f'{PHOTO.name}.png'
-    assert np.array(
-        Image.open(confidence)).tolist() == [[255, 128], [128, 64]]
+    assert np.array(Image.open(confidence)).tolist() == [[255, 128], [128, 64]]
 
     mask, = folder.masks('seg', [Photo('other', ''), PHOTO])
     assert (mask.read() == MASK).all()

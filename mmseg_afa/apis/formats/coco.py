@@ -35,7 +35,7 @@ def write_coco(masks: Sequence[PhotoMask],
     ids = coco_image_ids([mask.photo.name for mask in masks])
     with json_list(path) as write:
         for number, mask in zip(progress(ids, 'coco'), masks):
-            pixels, statistics = mask.read(), mask.record().statistics
+            pixels, record = mask.read(), mask.record()
             height, width = pixels.shape
             file_name = mask.photo.name + Path(mask.photo.path).suffix
             images.append(
@@ -54,7 +54,7 @@ def write_coco(masks: Sequence[PhotoMask],
                             segmentation=dict(
                                 size=[height, width],
                                 counts=code['counts'].decode()),
-                            score=statistics[classes[i]]['confidence']))
+                            score=record.confidence(classes[i])))
     categories = [dict(id=i, name=name) for i, name in enumerate(classes) if i]
     with replacing(path.with_name('images.json')) as unfinished:
         unfinished.write_text(

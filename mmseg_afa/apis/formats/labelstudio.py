@@ -33,7 +33,7 @@ def write_labelstudio(masks: Sequence[PhotoMask], out: Path) -> Path:
     path, classes = out / 'labelstudio' / 'tasks.json', masks[0].classes
     with json_list(path) as write:
         for mask in progress(masks, 'labelstudio'):
-            pixels, statistics = mask.read(), mask.record().statistics
+            pixels, record = mask.read(), mask.record()
             height, width = pixels.shape
             shown = foreground(pixels)
             result = [
@@ -45,15 +45,13 @@ def write_labelstudio(masks: Sequence[PhotoMask], out: Path) -> Path:
                     original_width=width,
                     original_height=height,
                     image_rotation=0,
-                    score=statistics[classes[i]]['confidence'],
+                    score=record.confidence(classes[i]),
                     value=dict(
                         format='rle',
                         rle=encode_rle(pixels == i),
                         brushlabels=[classes[i]])) for i in shown
             ]
-            score = min(
-                statistics.get(classes[i], dict(confidence=0.))['confidence']
-                for i in shown or [0])
+            score = min(record.confidence(classes[i]) for i in shown or [0])
             write(
                 dict(
                     data=dict(image=local_address(mask.photo)),
