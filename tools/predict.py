@@ -83,7 +83,7 @@ def build_inferencer(args):
         masks depend on.
     """
     from mmseg_afa.apis import AFAInferencer
-    from mmseg_afa.apis.inferencer import named_config
+    from mmseg_afa.apis.inferencer import named_config, test_pipeline
     from mmseg_afa.engine import launch
 
     launch.check_checkpoint(args.checkpoint)
@@ -98,12 +98,13 @@ def build_inferencer(args):
         long_side=args.long_side,
         tile=args.tile,
         unsure=args.unsure)
-    # MERGE: test_pipeline(cfg) of mmseg_afa.apis.inferencer
-    pipeline = cfg.test_dataloader.dataset.pipeline
-    model = hashlib.sha256(repr((cfg.model, pipeline)).encode()).hexdigest()
+    parts = [cfg.model, test_pipeline(cfg)]
+    if args.tta:
+        parts += [cfg.get('tta_model'), cfg.get('tta_pipeline')]
+    digest = hashlib.sha256(repr(parts).encode()).hexdigest()
     settings = dict(
         options,
-        config=f'{Path(args.config).stem} {model[:12]}',
+        config=f'{Path(args.config).stem} {digest[:12]}',
         checkpoint=hash_file(args.checkpoint),
         tags=args.tags and hash_file(args.tags),
         confidence=args.confidence)

@@ -5,8 +5,5 @@ _base_ = [
 ]
 custom_imports = dict(imports=['mmseg_afa'], allow_failed_imports=False)
 custom_hooks = [
-    dict(
-        type='PARRefinementHook',
-        refiner=dict(type='PAR', num_iter=10),
-        refine_predictions=True)
+    dict(type='PARRefinementHook', refiner=dict(type='PAR', num_iter=10))
 ]
