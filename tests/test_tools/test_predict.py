@@ -21,9 +21,9 @@ from tools.predict import main
 from .run_tool import ROOT
 
 
-def predict(checkpoint, out, *arguments):
+def predict(checkpoint, out, *arguments, config=DEMO):
     main([
-        str(DEMO), checkpoint, '--out',
+        str(config), checkpoint, '--out',
         str(out), '--device', 'cpu', *map(str, arguments)
     ])
 
@@ -38,9 +38,9 @@ def files(folder):
 
 @pytest.fixture(scope='module')
 def one_photo(checkpoint, photos, tmp_path_factory):
-    """Predict one photo."""
+    """Predict one photo, with the name of a config that ships."""
     out = tmp_path_factory.mktemp('one') / 'out'
-    predict(checkpoint, out, photos / 'a.jpg')
+    predict(checkpoint, out, photos / 'a.jpg', config=DEMO.stem)
     return out
 
 
@@ -159,7 +159,7 @@ def test_full_disk(checkpoint, photos, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('arguments, message', [
     (['nowhere'], 'nowhere: no such photo, folder or list'),
-    (['{photos}', '--tile', '100'], 'larger than the overlap'),
+    (['{photos}', '--tile', '100'], '100 pixels is not larger than'),
     (['{photos}', '--source', 'cam', '--tile', '512'], 'in tiles has seg'),
     (['{photos}', '--source', 'affinity'], 'affinity.*refined_label'),
     (['{photos}', '--format', 'labelme'], 'labelme: unknown format'),
@@ -182,4 +182,5 @@ def test_masks_of_other_options(checkpoint, photos, one_photo, options,
     before = files(one_photo)
     with pytest.raises(SystemExit, match=message):
         predict(checkpoint, one_photo, photos / 'a.jpg', *options)
+    predict(checkpoint, one_photo, photos / 'a.jpg')
     assert files(one_photo) == before
