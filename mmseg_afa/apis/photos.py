@@ -5,11 +5,11 @@ import os.path as osp
 from pathlib import Path, PurePath
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..datasets.image_list import (IMAGE_SUFFIXES, by_stem, composed,
-                                   find_files, find_images, first_few,
-                                   read_image_list, read_text,
-                                   strip_image_suffix)
-from ..datasets.label_file import read_label_file
+from ..datasets.image_files import (IMAGE_SUFFIXES, find_images, format_names,
+                                    normalize_nfc, read_text,
+                                    strip_image_suffix)
+from ..datasets.label_file import (index_by_stem, read_image_list,
+                                   read_label_file)
 from ..utils import UserError
 
 
@@ -50,7 +50,7 @@ def find_photos(arguments: Sequence[str],
         _check_paths(paths, image_list or argument)
         for path in paths:
             photo = Photo(_name(path, folder), path)
-            other = photos.setdefault(composed(photo.name), photo)
+            other = photos.setdefault(normalize_nfc(photo.name), photo)
             if not osp.samefile(other.path, path):
                 raise UserError(
                     f'{other.path} and {path} would both write '
@@ -68,10 +68,8 @@ def _find_paths(argument: str,
                 image_list: Optional[str]) -> Tuple[List[str], str]:
     """Find the files of one argument, and the folder of their names."""
     if osp.isdir(argument):
-        names = (
-            find_images(argument, IMAGE_SUFFIXES)
-            if image_list is None else read_image_list(image_list))
-        files = find_files(argument, names, IMAGE_SUFFIXES)
+        names = None if image_list is None else read_image_list(image_list)
+        files, _ = find_images(argument, IMAGE_SUFFIXES, names)
         return list(files.values()), argument
     if osp.isfile(argument):
         if not argument.lower().endswith('.txt'):
@@ -92,7 +90,7 @@ def _check_paths(paths: Sequence[str], where: str) -> None:
     if missing:
         raise UserError(
             f'{where}: {len(missing)} of {len(paths)} photos are missing: '
-            f'{first_few(missing)}. Correct the list or the folder.')
+            f'{format_names(missing)}. Correct the list or the folder.')
 
 
 def _name(path: str, folder: str) -> str:
@@ -118,11 +116,11 @@ def read_tags(path: str, photos: Sequence[Photo],
     Raises:
         UserError: If a tag is not a class, or a photo has no line.
     """
-    tags = by_stem(path, read_label_file(path, classes)[1])
-    missing = [p.name for p in photos if composed(p.name) not in tags]
+    tags = index_by_stem(path, read_label_file(path, classes)[1])
+    missing = [p.name for p in photos if normalize_nfc(p.name) not in tags]
     if missing:
         raise UserError(
             f'{path}: no line for {len(missing)} of {len(photos)} photos: '
-            f'{first_few(missing)}. Add "name: tag, tag" lines ("name:" for a '
-            'photo without objects), or leave these photos out.')
-    return {photo.name: tags[composed(photo.name)] for photo in photos}
+            f'{format_names(missing)}. Add "name: tag, tag" lines ("name:" for '
+            'a photo without objects), or leave these photos out.')
+    return {photo.name: tags[normalize_nfc(photo.name)] for photo in photos}

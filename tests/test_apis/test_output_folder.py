@@ -5,17 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
 
 from mmseg_afa.apis import OutputFolder, Photo
-from mmseg_afa.apis.output_folder import (COLUMNS, MaskRecord, PhotoMask,
-                                          caption, class_statistics,
-                                          inconsistencies, most_uncertain,
-                                          uncertainty)
+from mmseg_afa.apis.output_folder import COLUMNS, caption, most_uncertain
+from mmseg_afa.apis.photo_mask import MaskRecord, PhotoMask, uncertainty
 from mmseg_afa.datasets.mask_file import encode_mask
 from mmseg_afa.utils import UserError
 
@@ -115,42 +111,6 @@ def test_masks_of_another_run(tmp_path):
         open_folder(tmp_path, unsure=0.7)
     settings = json.loads((tmp_path / 'settings.json').read_text())
     assert settings['classes'] == list(CLASSES)
-
-
-def test_class_statistics():
-    mask = np.array([[0, 0, 1, 255]], np.uint8)
-    confidence = np.array([[255, 0, 51, 0]], np.uint8)
-    assert class_statistics(mask, confidence, CLASSES) == dict(
-        background=dict(area=.5, confidence=.5),
-        cat=dict(area=.25, confidence=.2),
-        unsure=dict(area=.25, confidence=0))
-
-
-@given(st.lists(st.sampled_from([0, 1, 2, 255]), min_size=1, max_size=50))
-def test_areas_add_up(values):
-    mask = np.array([values], np.uint8)
-    found = class_statistics(mask, np.full_like(mask, 255), CLASSES)
-    assert sum(x['area'] for x in found.values()) == pytest.approx(1, abs=1e-5)
-    assert all(x['confidence'] == 1 for x in found.values())
-
-
-CONTRADICTED = 'tag that the classifier contradicts'
-
-
-@pytest.mark.parametrize('shown, scores, tags, expected', [
-    (['cat'], dict(cat=.9, dog=.1), ['cat'], {}),
-    (['cat'], dict(cat=.9, dog=.1), None, {}),
-    ([], dict(cat=.9, dog=.1), None, dict(cat='predicted, empty mask')),
-    ([], dict(cat=.9, dog=.1), ['cat'], dict(cat='tag with an empty mask')),
-    (['cat'], dict(cat=.2, dog=.8), ['cat'],
-     dict(cat=CONTRADICTED, dog='predicted, but no tag')),
-    ([], dict(cat=.2, dog=.1), ['cat'],
-     dict(cat=f'tag with an empty mask; {CONTRADICTED}')),
-    ([], {}, ['cat'], dict(cat='tag with an empty mask')),  # no classifier
-    (['cat'], {}, None, {}),
-])  # yapf: disable
-def test_inconsistencies(shown, scores, tags, expected):
-    assert inconsistencies(MaskRecord(shown, scores, tags)) == expected
 
 
 def test_most_uncertain_first(tmp_path, monkeypatch):

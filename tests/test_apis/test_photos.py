@@ -61,7 +61,7 @@ def test_tags(photos, tmp_path):
         'sub dir/c': (),
         'sub dir/häuser': ('y', ),
     }
-    with pytest.raises(ValueError, match="'y'"):
+    with pytest.raises(UserError, match="unknown tag 'y'"):
         read_tags(str(file), found, ['x'])
     file.write_text('a: x\n')
     with pytest.raises(UserError, match="labels.txt: no line for 3 of 4"):

@@ -174,13 +174,13 @@ def test_all_wrong_lines_of_the_label_file(config, tmp_path):
                     'elsewhere: dgo, caat\n')
     found = check(config)
     wrong = messages(found, 'problems with the label file')
-    assert sorted(text[len(f'{path}:')] for text in wrong) == [' ', *'111']
+    assert sorted(text[len(f'{path}:')] for text in wrong) == [' ', *'1111']
     text = '\n'.join(wrong)
     assert "'tiny' stands in line 11 already" in text
     assert "found 'dog', expected" in text
-    assert "'dgo': did you mean 'dog'?" in text  # all unknown tags in one
+    assert "'dgo': did you mean 'dog'?" in text
     assert "'caat': did you mean 'cat'?" in text
-    assert "'tiny' and 'tiny.png' differ only" in text
+    assert "'tiny.png' has ('cat',), but 'tiny', with" in text
     # nothing else is worse for it
     assert (found['images'], found['usable']) == (14, 11)
     assert found['classes'] == dict(cat=8, cow=0, dog=3)

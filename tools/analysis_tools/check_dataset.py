@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from mmseg_afa.datasets.image_list import write_image_list
+from mmseg_afa.datasets.label_file import write_image_list
 from mmseg_afa.engine import launch
 from mmseg_afa.utils import DEFAULT_WORKERS, replacing
 

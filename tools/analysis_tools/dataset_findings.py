@@ -14,9 +14,9 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS
 
 from mmseg_afa.datasets import LoadMask, LoadWeakImage, WeakLabelDataset
-from mmseg_afa.datasets.image_list import (by_stem, composed, find_images,
-                                           strip_image_suffix)
-from mmseg_afa.datasets.label_file import Labels
+from mmseg_afa.datasets.image_files import (DataError, find_images,
+                                            strip_image_suffix)
+from mmseg_afa.datasets.label_file import Tags, index_by_stem
 from mmseg_afa.datasets.mask_file import tags_in_mask
 from mmseg_afa.utils import parallel_map
 
@@ -40,8 +40,8 @@ class Split:
     dataset: WeakLabelDataset
     needs_masks: bool  # to validate with
     paths: Dict[str, str]  # of each image
-    labels: Optional[Labels]  # None if the label file cannot be read
-    tags: Labels  # the same, to look up by composed names
+    labels: Optional[Dict[str, Tags]]  # None if the file cannot be read
+    tags: Dict[str, Tags]  # the same, also by names without suffix
     images_of: Dict[str, int]  # of each class; empty if they are not known
     findings: List[Finding]
     sizes: List[Tuple[int, int]] = field(default_factory=list)  # (H, W)
@@ -84,14 +84,18 @@ def open_split(cfg: dict) -> Split:
 
     lazy = {**cfg, 'lazy_init': True, 'pipeline': []}
     dataset = attempt('problems with the classes', DATASETS.build, lazy)
-    classes = () if dataset is None else dataset.metainfo['classes'][1:]
-    if dataset is None:  # all but the masks can be read nevertheless
+    if not isinstance(dataset, WeakLabelDataset):
+        # all but the masks can be read nevertheless
         dataset = DATASETS.build(
             dict(lazy, metainfo=dict(classes=('background', ))))
-    _, labels = attempt(LABEL_FILE, dataset.read_labels) or (None, None)
-    tags = attempt(LABEL_FILE, by_stem, dataset.label_file, labels or {})
-    names = attempt(IMAGE_LIST, dataset.list_names) or []
-    paths = attempt(IMAGE_LIST, dataset.find_files, names) or {}
+    classes = dataset.metainfo['classes'][1:]
+    listed, labels = attempt(LABEL_FILE, dataset.read_labels) or (None, None)
+    classes = classes or listed or ()
+    tags = attempt(LABEL_FILE, index_by_stem, dataset.label_file, labels or {})
+    names = attempt(IMAGE_LIST, dataset.list_names)
+    if names is None and dataset.ann_file:
+        names = []
+    paths, _ = attempt(IMAGE_LIST, dataset.find_images, names) or ({}, [])
 
     loads_masks = any(
         step.get('type') in ('LoadMask', LoadMask)
@@ -150,9 +154,9 @@ def examine(split: Split, name: str) -> tuple:
         what is wrong with it.
     """
     dataset, path = split.dataset, split.paths[name]
-    sample = dataset.image_info(name, path)
+    sample = dataset.image_info(path)
     mask_path = sample.get('seg_map_path')
-    tags, shown, findings = split.tags.get(composed(name)), None, []
+    tags, shown, findings = split.tags.get(name), None, []
 
     def found(kind, message, fatal=True):
         findings.append(Finding(kind, name, message, fatal))
@@ -205,22 +209,23 @@ def unused_lines(split: Split, splits: Iterable[Split]) -> List[Finding]:
     file = split.dataset.label_file
     users = [other for other in splits if other.dataset.label_file == file]
     folders = {user.dataset.data_prefix['img_path']: user for user in users}
-    known = {composed(name) for user in users for name in user.paths}
-    try:
-        for folder, user in folders.items():
-            images = find_images(folder, user.dataset.img_suffix,
-                                 user.dataset.backend_args)
-            known.update(map(composed, images))
-    except FileNotFoundError:  # all images of a data set are missing
-        return []
+    known = {name for user in users for name in user.paths}
+    for folder, user in folders.items():
+        try:
+            images, _ = find_images(folder, user.dataset.img_suffix, None,
+                                    user.dataset.backend_args)
+        except DataError:  # a problem with the image list
+            return []
+        if not images:  # all images of a data set are missing
+            return []
+        known.update(images)
     return [
         Finding(
             'lines of the label file without an image', name,
             f'{file}: {name!r} is not in {" or ".join(folders)}: correct the '
             'name, add the image, or remove the line.', False)
         for name in split.labels or ()
-        if known.isdisjoint((composed(name),
-                             composed(strip_image_suffix(name))))
+        if known.isdisjoint((name, strip_image_suffix(name)))
     ]
 
 

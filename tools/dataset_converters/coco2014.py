@@ -25,9 +25,9 @@ import numpy as np
 
 from mmseg_afa.datasets import (COCO2014WeakDataset, read_label_file,
                                 write_label_file)
-from mmseg_afa.datasets.image_list import (first_few, read_image_list,
+from mmseg_afa.datasets.image_files import format_names
+from mmseg_afa.datasets.label_file import (explain_unknown, read_image_list,
                                            write_image_list)
-from mmseg_afa.datasets.label_file import explain_unknown
 from mmseg_afa.datasets.mask_file import encode_mask, read_mask, tags_in_mask
 from mmseg_afa.utils import (DEFAULT_WORKERS, IGNORE_INDEX, parallel_map,
                              replacing)
@@ -68,8 +68,8 @@ def read_annotations(path: Path) -> Tuple[COCO, Dict[str, int]]:
     if classes != list(CLASSES):
         raise ValueError(
             f'{path}: has {len(classes)} categories, by their ids '
-            f'{first_few(classes)}, expected the {len(CLASSES)} classes '
-            f'{first_few(CLASSES)}, all of them and in this order.')
+            f'{format_names(classes)}, expected the {len(CLASSES)} classes '
+            f'{format_names(CLASSES)}, all of them and in this order.')
     images = {}
     for id, (first, *_) in coco.imgToAnns.items():
         if id not in coco.imgs:
@@ -166,7 +166,7 @@ def add_labels(path: Path, made: Dict[str, Tuple[str, ...]],
     if differing and not overwrite:
         raise ValueError(
             f'{path}: has other tags than the masks show for '
-            f'{first_few(differing)}. Move it away, or replace its lines '
+            f'{format_names(differing)}. Move it away, or replace its lines '
             'with --overwrite; the masks stay.')
     labels.update(made)
     write_label_file(str(path), CLASSES, dict(sorted(labels.items())))

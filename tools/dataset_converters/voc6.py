@@ -22,7 +22,7 @@ from voc_aug import CLASSES as VOC_CLASSES
 from voc_aug import IMAGE, LIST, MASK
 
 from mmseg_afa.datasets import write_label_file
-from mmseg_afa.datasets.image_list import read_image_list, write_image_list
+from mmseg_afa.datasets.label_file import read_image_list, write_image_list
 from mmseg_afa.datasets.mask_file import encode_mask, read_mask, tags_in_mask
 from mmseg_afa.utils import (DEFAULT_WORKERS, IGNORE_INDEX, parallel_map,
                              replacing)

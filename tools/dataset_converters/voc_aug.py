@@ -31,8 +31,8 @@ from PIL import Image
 
 from mmseg_afa.datasets import (PascalVOCWeakDataset, read_label_file,
                                 write_label_file)
-from mmseg_afa.datasets.image_list import (find_missing, first_few,
-                                           read_image_list)
+from mmseg_afa.datasets.image_files import find_missing, format_names
+from mmseg_afa.datasets.label_file import read_image_list
 from mmseg_afa.datasets.mask_file import (decode_mask, encode_mask, read_mask,
                                           tags_in_mask)
 from mmseg_afa.utils import DEFAULT_WORKERS, parallel_map, progress, replacing
@@ -235,7 +235,7 @@ def make_voc_aug(root: Path, voc: Optional[Path], sbd: Optional[Path],
     if missing:
         raise FileNotFoundError(
             f'{len(missing)} of {len(own)} masks of VOC are missing: '
-            f'{first_few(sorted(missing))}. Unpack them by '
+            f'{format_names(sorted(missing))}. Unpack them by '
             '--voc VOCtrainval_11-May-2012.tar.')
     add_masks(root, own, source, pattern, overwrite)
 

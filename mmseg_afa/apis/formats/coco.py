@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from ...utils import progress, replacing
-from ..output_folder import PhotoMask
+from ..photo_mask import PhotoMask
 from .common import foreground, json_list
 
 

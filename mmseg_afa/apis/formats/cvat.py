@@ -9,7 +9,7 @@ import numpy as np
 
 from ...datasets.mask_file import encode_mask
 from ...utils import IGNORE_INDEX, progress, replacing
-from ..output_folder import PhotoMask
+from ..photo_mask import PhotoMask
 from .common import foreground
 
 

@@ -9,7 +9,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from ...utils import progress, replacing
-from ..output_folder import PhotoMask
+from ..photo_mask import PhotoMask
 from ..photos import Photo
 from .common import foreground, json_list
 

@@ -8,7 +8,7 @@ from typing import Sequence
 from mmseg.datasets import PascalVOCDataset
 
 from ...utils import IGNORE_INDEX, UserError, progress, replacing
-from ..output_folder import PhotoMask
+from ..photo_mask import PhotoMask
 from ..photos import Photo
 
 # Competition 6: other training data than VOC's own, such as ImageNet weights.

@@ -8,7 +8,7 @@ from typing import Sequence
 import mmengine
 
 from ...utils import progress
-from ..output_folder import PhotoMask
+from ..photo_mask import PhotoMask
 
 
 def write_yolo(masks: Sequence[PhotoMask], out: Path) -> Path:

@@ -67,8 +67,8 @@ FIELDS = {
     'pred_sem_seg': Field(SOURCES['seg'], 'none'),
     **{
         f'{source.name}_{tags}_tags': Field(source, tags)
-        for tags in ('predicted', 'given') for source in SOURCES.values()
-        if source.name != 'seg' and (tags == 'given' or not source.needs_tags)
+        for tags in ('predicted', 'given')
+        for source in SOURCES.values() if source.name != 'seg' and (tags == 'given' or not source.needs_tags)
     }
 }
 
@@ -159,8 +159,7 @@ class ScoreMaps(NamedTuple):
         share = self.scores.new_empty(len(self.scores), *size)
         for top in range(0, height, rows):
             strip = slice(top, min(top + rows, height))
-            part = self._replace(
-                scores=resize_strip(self.scores, size, strip))
+            part = self._replace(scores=resize_strip(self.scores, size, strip))
             label[:, strip], share[:, strip] = part.argmax_with_confidence()
         return label, share
 
@@ -373,13 +372,12 @@ def network_scores(
                 maps['seg'] = restrict_to_tags(logits, tags)
     if wanted - {'seg'}:
         predicted = (scores > 0.5).float()
-        others = model.score_maps(inputs, features, [
-            ([s for s in sources if s != 'seg'],
-             torch.stack([
-                 one if label is None else label
-                 for one, label in zip(predicted, tags)
-             ])) for sources, tags in requests
-        ])
+        others = model.score_maps(inputs, features,
+                                  [([s for s in sources if s != 'seg'],
+                                    torch.stack([
+                                        one if label is None else label
+                                        for one, label in zip(predicted, tags)
+                                    ])) for sources, tags in requests])
         for maps, other in zip(found, others):
             maps.update(other)
     return scores, logits, found
@@ -471,12 +469,17 @@ def photo_maps(
         request and photo the scores by source.
     """
     scores, logits, batch = network_scores(model, inputs, requests, tta, tile)
-    found = [[{
-        # tiles stay on their grid: a map of the photo's size is too large
-        source: maps.single(i) if tile else on_photo(
-            maps.single(i), inputs.shape[-2:], sample.metainfo)
-        for source, maps in one.items()
-    } for i, sample in enumerate(samples)] for one in batch]
+    found = [
+        [
+            {
+                # tiles stay on their grid: a map of the photo's size is too large
+                source:
+                maps.single(i) if tile else on_photo(
+                    maps.single(i), inputs.shape[-2:], sample.metainfo)
+                for source, maps in one.items()
+            } for i, sample in enumerate(samples)
+        ] for one in batch
+    ]
     return scores, logits, found
 
 
@@ -520,8 +523,8 @@ def predict(model: nn.Module,
         requests['given'] = others, [s.image_label for s in data_samples]
     if 'cam' in free:
         num_classes = model.decode_head.num_classes - 1
-        requests['every'] = ['cam'], list(inputs.new_ones(
-            len(inputs), num_classes))
+        requests['every'] = ['cam'], list(
+            inputs.new_ones(len(inputs), num_classes))
     scores, logits, found = photo_maps(model, inputs, data_samples,
                                        list(requests.values()), tta)
     found = dict(zip(requests, found))
