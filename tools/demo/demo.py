@@ -67,12 +67,12 @@ def train(config: Path) -> Path:
 
 def evaluate(config: Path, checkpoint: Path) -> dict:
     """Return the scores of a checkpoint in percent, by their keys."""
-    from mmengine.config import Config
-    from mmengine.runner import Runner
+    from mmseg_afa.engine import launch
 
-    cfg = Config.fromfile(config)
+    cfg = launch.read_config(str(config))
     cfg.load_from, cfg.work_dir = str(checkpoint), str(checkpoint.parent)
-    scores = Runner.from_cfg(cfg).test()
+    cfg.launcher = 'none'
+    scores = launch.build_runner(cfg).test()
     return {k: round(float(scores[k]), 2) for k in SCORES if k in scores}
 
 
