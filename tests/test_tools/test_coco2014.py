@@ -3,8 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from mmengine import Config
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
@@ -288,35 +286,3 @@ def test_other_rules_draw_crowds_as_their_class(tmp_path):
     main(write_coco(tmp_path), '--overlap', 'category')
     shown = read_mask(str(mask_path(tmp_path, D)), 81)
     np.testing.assert_array_equal(shown, masks('class')[D])
-
-
-SHORT = [[1, 2, 9, 12]]  # a polygon of two points, as COCO has some
-FORMS = (lambda *corners: SHORT + polygon(*corners),
-         lambda *corners: rle(region(*corners)),
-         lambda *corners: compressed_rle(region(*corners)))
-SPANS = [
-    st.tuples(st.integers(0, end - 1), st.integers(
-        1, end)).map(sorted).filter(lambda span: span[0] < span[1])
-    for end in (HEIGHT, WIDTH)
-]
-
-
-@given(
-    st.lists(
-        st.tuples(*SPANS, st.integers(1, 80), st.booleans(),
-                  st.sampled_from(FORMS)),
-        max_size=6), st.sampled_from(('ignore', 'class')))
-def test_rectangles_are_painted_as_numpy_does(rectangles, crowd):
-    annotations, layers = [], []
-    for id, (rows, cols, number, iscrowd, form) in enumerate(rectangles):
-        corners = rows[0], cols[0], rows[1], cols[1]
-        annotations.append((id, number, int(iscrowd), form(*corners), 1))
-        value = 255 if iscrowd and crowd == 'ignore' else number
-        layers.append((not iscrowd, -region(*corners).sum(dtype=int), id,
-                       np.s_[slice(*rows), slice(*cols)], value))
-    expected = np.zeros((HEIGHT, WIDTH), np.uint8)
-    for *_, pixels, value in sorted(layers, key=lambda layer: layer[:3]):
-        expected[pixels] = value
-    mask = draw(*annotations, crowd=crowd)
-    assert mask.dtype == np.uint8 and mask.flags.c_contiguous
-    np.testing.assert_array_equal(mask, expected)

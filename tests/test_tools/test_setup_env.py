@@ -21,7 +21,7 @@ def write_command(path: Path, script: str) -> None:
 
 @pytest.fixture
 def venv(tmp_path, monkeypatch) -> Path:
-    """An environment whose Python is the one that runs the tests."""
+    """Make an environment whose Python is the one that runs the tests."""
     venv = tmp_path / 'venv'
     (venv / 'bin').mkdir(parents=True)
     write_command(venv / 'bin/python', f'exec {sys.executable} "$@"')
@@ -31,7 +31,7 @@ def venv(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def commands(venv, monkeypatch) -> list:
-    """The commands that would run; none of them does."""
+    """Collect the commands that would run."""
     commands = []
     monkeypatch.setattr(
         setup_env, 'run',

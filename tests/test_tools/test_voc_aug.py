@@ -121,13 +121,11 @@ def test_all_ways_lead_to_the_same_files(tmp_path, downloads, made, voc, other,
         f'image.\n{root} is complete.\n')
 
 
-def test_voc_that_is_unpacked_is_not_touched(tmp_path, downloads):
+def test_voc_that_is_unpacked_is_kept(tmp_path, downloads):
     root = write_voc(tmp_path, [*TRAINAUG, *VAL])
     before = snapshot(root)
     main(root, '--sbd', downloads / 'benchmark.tgz', *EXPECT)
-    after = snapshot(root)
-    assert before.items() <= after.items()
-    assert len(after) == len(before) + 7 + 2
+    assert before.items() <= snapshot(root).items()
 
 
 def test_masks_and_lists_that_say_the_same_are_kept(complete, downloads):
@@ -144,33 +142,19 @@ def test_masks_and_lists_that_say_the_same_are_kept(complete, downloads):
     assert times(complete) == before
 
 
-def flip(path):
-    mask = read_mask(str(path), 21)
-    mask[0, 0] = 20 - mask[0, 0]
-    Image.fromarray(mask).save(path)
-
-
-@pytest.mark.parametrize('name, change, message', [
-    ('JPEGImages/2008_000005.jpg', lambda path: path.write_bytes(b'mine'),
-     'differs from what would be written'),
-    ('SegmentationClassAug/2008_000005.png', flip, 'differs from what would'),
-    ('SegmentationClassAug/2008_000005.png',
-     lambda path: path.write_bytes(path.read_bytes()[:50]),
-     'cannot be decoded'),
-    ('ImageSets/Segmentation/trainaug.txt',
-     lambda path: path.write_text('2007_000001'), 'differs from what would'),
-    ('image_labels.txt', lambda path: path.write_text('2007_000001: a\n'),
-     'has other tags than the masks show'),
+@pytest.mark.parametrize('name, content, message', [
+    ('JPEGImages/2008_000005.jpg', b'mine', 'differs from what would be'),
+    ('SegmentationClassAug/2008_000005.png', b'mine', 'cannot be decoded'),
+    ('ImageSets/Segmentation/trainaug.txt', b'2007_000001', 'differs from'),
+    ('image_labels.txt', b'2007_000001: a\n', 'has other tags than the masks'),
 ])
 def test_other_files_are_replaced_only_if_asked(complete, downloads, name,
-                                                change, message):
-    path = complete / name
+                                                content, message):
     wanted = snapshot(complete)
-    change(path)
-    changed = path.read_bytes()
-    with pytest.raises(SystemExit, match=f'{name}:? ?{message}'):
+    (complete / name).write_bytes(content)
+    with pytest.raises(SystemExit, match=f'{name}: {message}'):
         make(complete, downloads)
-    assert path.read_bytes() == changed
+    assert (complete / name).read_bytes() == content
     make(complete, downloads, '--overwrite')
     assert snapshot(complete) == wanted
 
@@ -186,41 +170,21 @@ def test_other_counts(tmp_path, downloads):
     assert not (root / 'SegmentationClassAug').exists()
 
 
-def finish(root, sbd):
-    """Run the command, which must fail, and return its message."""
-    with pytest.raises(SystemExit) as error:
-        main(root, '--sbd', sbd, *EXPECT)
-    assert not (root / 'ImageSets/Segmentation/trainaug.txt').exists()
-    assert not (root / 'image_labels.txt').exists()
-    return str(error.value)
-
-
-@pytest.fixture
-def unpacked(tmp_path):
-    return write_voc(tmp_path, [*TRAINAUG, *VAL]), write_sbd(tmp_path)
-
-
-def test_pairs_that_do_not_fit(unpacked):
-    root, sbd = unpacked
+def test_pairs_that_do_not_fit(tmp_path):
+    root, sbd = write_voc(tmp_path, [*TRAINAUG, *VAL]), write_sbd(tmp_path)
     (root / 'JPEGImages/2007_000003.jpg').unlink()
     (root / 'JPEGImages/2007_000001.jpg').write_bytes(b'not an image')
     write_sbd_mask(sbd / 'cls/2008_000005.mat', make_mask('2007_000002'))
     write_sbd_mask(sbd / 'cls/2008_000006.mat', make_mask('2008_000006') + 3)
-    message = finish(root, sbd)
+    with pytest.raises(SystemExit) as error:
+        main(root, '--sbd', sbd, *EXPECT)
     for part in ('2007_000003.jpg', '2007_000001.jpg',
                  '2008_000005.png: has shape (22, 32), its image (25, 35)',
                  '2008_000006.png: found the values [23]',
                  '4 of 7 pairs of image and mask cannot be used'):
-        assert part in message
-
-
-def test_broken_and_missing_masks_of_voc(unpacked):
-    root, sbd = unpacked
-    path = root / 'SegmentationClass/2007_000003.png'
-    Image.new('RGB', (33, 23)).save(path)
-    assert finish(root, sbd).startswith(f'{path}: found shape (23, 33,')
-    path.unlink()
-    assert finish(root, sbd).startswith(f'{path}: no such mask')
+        assert part in str(error.value)
+    assert not (root / 'ImageSets/Segmentation/trainaug.txt').exists()
+    assert not (root / 'image_labels.txt').exists()
 
 
 @pytest.mark.parametrize('name, option, other', [
@@ -243,48 +207,37 @@ def test_a_download_that_was_cut_off(tmp_path, downloads, name, option, other):
 
 
 def test_wrong_paths(tmp_path, downloads):
-    (tmp_path / 'empty').mkdir()
-    root = tmp_path / 'root'
-    sbd = downloads / 'benchmark.tgz'
+    root, sbd = tmp_path / 'root', downloads / 'benchmark.tgz'
     for args, message in (
         (('--sbd', sbd), 'root/ImageSets/Segmentation/train.txt: no such fi'),
         (('--voc', tmp_path / 'a.tar', '--sbd', sbd), 'a.tar: no such file'),
-        (('--voc', sbd, '--sbd', sbd),
-         'root/ImageSets/Segmentation/train.txt'),
     ):
         with pytest.raises(SystemExit, match=message):
             main(root, *args, *EXPECT)
         assert not root.exists()
-    with pytest.raises(SystemExit, match='empty has 0 masks'):
-        main(root, '--voc', downloads / 'voc.tar', '--aug', tmp_path / 'empty',
-             *EXPECT)
 
 
 def test_an_archive_cannot_write_elsewhere(tmp_path, downloads):
-    outside = tmp_path / 'outside'
+    """Ignore links, and paths out of the data set."""
+    outside, evil = tmp_path / 'outside', 'JPEGImages/evil.jpg'
     outside.mkdir()
-    (outside / 'secret').write_text('secret')
-    evil = 'JPEGImages/evil.jpg'
     with tarfile.open(tmp_path / 'voc.tar', 'w') as archive:
-        for name, type, link in ((f'../../../{evil}', tarfile.REGTYPE,
-                                  ''), (f'{outside}/VOC2012/{evil}',
-                                        tarfile.REGTYPE, ''),
-                                 ('JPEGImages', tarfile.SYMTYPE,
-                                  str(outside)), (evil, tarfile.LNKTYPE,
-                                                  '../../outside/secret'),
-                                 ('JPEGImages/good.jpg', tarfile.REGTYPE, '')):
+        for name, type, link in ((f'../../../{evil}', tarfile.REGTYPE, ''),
+                                 (f'{outside}/VOC2012/{evil}', tarfile.REGTYPE,
+                                  ''), ('JPEGImages', tarfile.SYMTYPE,
+                                        str(outside)), ('JPEGImages/link.jpg',
+                                                        tarfile.LNKTYPE,
+                                                        '../../voc.tar')):
             member = tarfile.TarInfo(name)
             member.type, member.linkname = type, link
             member.size = 4 * (type == tarfile.REGTYPE)
             archive.addfile(member, io.BytesIO(b'data'))
-    root = tmp_path / 'data'
     with pytest.raises(SystemExit, match='train.txt: no such file'):
-        main(root, '--voc', tmp_path / 'voc.tar', '--sbd',
+        main(tmp_path / 'data', '--voc', tmp_path / 'voc.tar', '--sbd',
              downloads / 'benchmark.tgz')
     assert sorted(os.listdir(tmp_path)) == ['data', 'outside', 'voc.tar']
-    assert os.listdir(outside) == ['secret']
-    assert not any(path.is_symlink() for path in root.rglob('*'))
-    assert snapshot(root) == {evil: b'data', 'JPEGImages/good.jpg': b'data'}
+    assert not list(outside.iterdir())
+    assert snapshot(tmp_path / 'data') == {evil: b'data'}
 
 
 def test_interrupted_at_a_file_and_started_again(tmp_path, downloads, made,
