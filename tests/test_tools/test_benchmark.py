@@ -46,8 +46,8 @@ def test_report(tmp_path, capsys, monkeypatch):
     assert report['settings']['batch'] == 2
     assert report['settings']['crop'] == '32 x 32'
     printed = capsys.readouterr().out
-    assert '| cam | ' in printed and ' | 4,000 |\n' in printed
-    assert '\nThe schedule takes ' in printed
+    assert ' GB, 4,000 iterations\nrefined: ' in printed
+    assert '\nschedule: ' in printed and ' hours\n' in printed
 
 
 def test_mixed_precision_of_one_phase(tmp_path, monkeypatch, capsys):

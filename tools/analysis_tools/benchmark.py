@@ -48,6 +48,7 @@ def random_batch(batch: int, crop: tuple, num_classes: int) -> dict:
 def reset_peak() -> None:
     """Restart the measurement of the peak memory."""
     import torch
+
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     elif os.access('/proc/self/clear_refs', os.W_OK):
@@ -60,6 +61,7 @@ def peak_gb():
     On a GPU of the tensors; on a CPU of the process, or None without Linux.
     """
     import torch
+
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e9
     status = Path('/proc/self/status')
@@ -194,21 +196,18 @@ def measure(args: argparse.Namespace, work_dir: str) -> dict:
 
 
 def show(report: dict) -> str:
-    """Format a report as Markdown."""
-    lines = [
-        ', '.join(f'{k} {v}' for k, v in report['settings'].items()), '',
-        '| | seconds a step | images a second | peak GB | iterations |',
-        '| --- | --- | --- | --- | --- |'
-    ]
+    """Format a report: a line for the settings and for each row."""
+    lines = [', '.join(f'{k} {v}' for k, v in report['settings'].items())]
     for name, row in report['rows'].items():
-        cells = [
-            f'{row[key]:,.4g}' if row.get(key) else '-'
-            for key in ('seconds', 'images_per_second', 'gb')
-        ] + [f'{row["iterations"]:,}' if 'iterations' in row else '-']
-        lines.append(f'| {name} | {" | ".join(cells)} |')
+        line = (f'{name}: {row["seconds"]:.4g} s a step, '
+                f'{row["images_per_second"]:.4g} images a second')
+        if row.get('gb'):
+            line += f', {row["gb"]:.3g} GB'
+        if 'iterations' in row:
+            line += f', {row["iterations"]:,} iterations'
+        lines.append(line)
     if 'schedule_hours' in report:
-        hours = report['schedule_hours']
-        lines += ['', f'The schedule takes {hours:.3g} hours.']
+        lines.append(f'schedule: {report["schedule_hours"]:.3g} hours')
     return '\n'.join(lines)
 
 
