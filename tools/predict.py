@@ -16,7 +16,7 @@ from mmengine.config import Config
 from mmseg_afa.apis import (AFAInferencer, MaskFolder, Photo, find_photos,
                             read_tags)
 from mmseg_afa.apis.formats import FORMATS, PhotoMask
-from mmseg_afa.apis.inferencer import LONG_SIDE, named_config
+from mmseg_afa.apis.inferencer import LONG_SIDE, named_config, test_pipeline
 from mmseg_afa.apis.records import most_doubtful, write_table
 from mmseg_afa.apis.review import review_sheet
 from mmseg_afa.engine import launch
@@ -103,7 +103,7 @@ def read_options(args: argparse.Namespace) -> Tuple[AFAInferencer, dict]:
         tile=args.tile,
         unsure=args.unsure)
     model = hashlib.sha256(
-        repr((cfg.model, cfg.test_dataloader.dataset.pipeline)).encode())
+        repr((cfg.model, test_pipeline(cfg))).encode())
     settings = dict(
         options,
         config=f'{Path(args.config).stem} {model.hexdigest()[:12]}',

@@ -5,11 +5,11 @@ import os.path as osp
 from pathlib import Path, PurePath
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..datasets.image_list import (IMAGE_SUFFIXES, by_stem, composed,
-                                   find_files, find_images, first_few,
-                                   read_image_list, read_text,
-                                   strip_image_suffix)
-from ..datasets.label_file import read_label_file
+from ..datasets.image_files import (IMAGE_SUFFIXES, find_images, format_names,
+                                    normalize_nfc, read_text,
+                                    strip_image_suffix)
+from ..datasets.label_file import (index_by_stem, read_image_list,
+                                   read_label_file)
 
 
 class Photo(NamedTuple):
@@ -41,7 +41,7 @@ def find_photos(arguments: Sequence[str],
     photos = {}
     for argument in arguments:
         for photo in _photos(argument, image_list):
-            other = photos.setdefault(composed(photo.name), photo)
+            other = photos.setdefault(normalize_nfc(photo.name), photo)
             if not osp.samefile(other.path, photo.path):
                 raise ValueError(
                     f'{other.path} and {photo.path} would both become '
@@ -57,10 +57,8 @@ def find_photos(arguments: Sequence[str],
 
 def _photos(argument: str, image_list: Optional[str]) -> List[Photo]:
     if osp.isdir(argument):
-        names = (
-            find_images(argument, IMAGE_SUFFIXES)
-            if image_list is None else read_image_list(image_list))
-        files = find_files(argument, names, IMAGE_SUFFIXES)
+        names = None if image_list is None else read_image_list(image_list)
+        files, _ = find_images(argument, IMAGE_SUFFIXES, names)
         return _existing(files.values(), argument, image_list)
     if osp.isfile(argument):
         if not argument.lower().endswith('.txt'):
@@ -84,7 +82,7 @@ def _existing(paths, folder: str, where: Optional[str]) -> List[Photo]:
     if missing:
         raise FileNotFoundError(
             f'{where}: {len(missing)} of {len(paths)} photos are missing: '
-            f'{first_few(missing)}. Correct the list, or the folder it is '
+            f'{format_names(missing)}. Correct the list, or the folder it is '
             'about.')
     return [Photo(_name(path, folder), path) for path in paths]
 
@@ -112,11 +110,11 @@ def read_tags(path: str, photos: Sequence[Photo],
     Raises:
         ValueError: If a tag is no class, or a photo has no line.
     """
-    tags = by_stem(path, read_label_file(path, classes)[1])
-    missing = [p.name for p in photos if composed(p.name) not in tags]
+    tags = index_by_stem(path, read_label_file(path, classes)[1])
+    missing = [p.name for p in photos if normalize_nfc(p.name) not in tags]
     if missing:
         raise ValueError(
             f'{path}: no line for {len(missing)} of {len(photos)} photos: '
-            f'{first_few(missing)}. Add "name: tag, tag" lines ("name:" for a '
+            f'{format_names(missing)}. Add "name: tag, tag" lines ("name:" for a '
             'photo without objects), or leave these photos out.')
-    return {photo.name: tags[composed(photo.name)] for photo in photos}
+    return {photo.name: tags[normalize_nfc(photo.name)] for photo in photos}

@@ -53,6 +53,10 @@ def read_config(path: str, cfg_options: Optional[dict] = None) -> Config:
         raise SystemExit(f'{path}: no such config file. The configs '
                          'that ship are in configs/afa and configs/mix.')
     cfg = Config.fromfile(path)
+    if isinstance(cfg_options, list):
+        parser = ArgumentParser()
+        parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+        cfg_options = parser.parse_args(['--cfg-options', *cfg_options]).cfg_options
     cfg.merge_from_dict(cfg_options or {})
     return cfg
 

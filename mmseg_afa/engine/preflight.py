@@ -19,7 +19,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS, MODELS
 
 from ..datasets import WeakLabelDataset
-from ..datasets.label_file import read_classes
+from ..datasets.label_file import read_label_file
 from ..models import AFA
 from ..models.pseudo_labels import PseudoLabeler
 from ..models.segmentors.schedule import complete_train_cfg
@@ -106,7 +106,8 @@ def classes_of(dataset: dict) -> Optional[tuple]:
     if label_file and needed and issubclass(kind, WeakLabelDataset):
         if dataset.get('data_root') and not is_abs(label_file):
             label_file = join_path(dataset['data_root'], label_file)
-        listed = read_classes(label_file, dataset.get('backend_args'))
+        listed, _ = read_label_file(
+            label_file, backend_args=dataset.get('backend_args'))
         if not classes and listed:
             classes = ('background', *listed)
     return classes

@@ -12,10 +12,10 @@ from mmseg.apis import MMSegInferencer, inference_model, init_model
 from mmseg.registry import MODELS
 
 from mmseg_afa.apis import AFAInferencer
-from mmseg_afa.apis.inferencer import limit
 from mmseg_afa.compat import CheckpointError
 from mmseg_afa.datasets.transforms.load_image import BrokenImageError
 from mmseg_afa.models import PAR, SOURCES
+from mmseg_afa.models.segmentors.maps import limit
 from tests.conftest import CLASSES, DEMO, PALETTE
 
 

@@ -29,6 +29,7 @@ def predict(model, data: dict):
         image_label = sample.image_label[None].to(inputs)
         pseudo = model.pseudo_labels(
             inputs,
+            model.images(inputs),
             PresentClasses.from_image_label(image_label),
             boxes=torch.tensor([[0, height, 0, width]], device=inputs.device),
             phase=model.phase(sys.maxsize)).seg

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mmseg_afa.models import AFA
 from mmseg_afa.utils import random_state, set_random_state
-from .par_refinement_hook import unwrap
+from ...models.utils import unwrap
 
 
 class NonFiniteLossError(FloatingPointError):

@@ -1,8 +1,9 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""What a module does besides its forward pass."""
+"""Help to train a module besides its forward pass."""
 from contextlib import contextmanager
 from typing import Iterable, Iterator
 
+from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
 
@@ -26,9 +27,9 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 def zero_gradients(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """A zero to add to the loss of a step that does not use some parameters.
+    """Compute a zero to add to the loss of a step without some parameters.
 
-    They get gradients of zero: distributed training waits for a gradient of
+    These parameters get gradients of zero: distributed training waits for a gradient of
     every parameter.
 
     Args:
@@ -38,3 +39,8 @@ def zero_gradients(parameters: Iterable[nn.Parameter]) -> Tensor:
         Tensor: Scalar, 0.
     """
     return 0. * sum(parameter.sum() for parameter in parameters)
+
+
+def unwrap(module: nn.Module) -> nn.Module:
+    """Return the module inside a distributed wrapper, or the module itself."""
+    return module.module if is_model_wrapper(module) else module
