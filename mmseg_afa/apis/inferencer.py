@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from .. import compat
 from ..datasets.mask_file import voc_palette
 from ..datasets.transforms.load_image import BrokenImageError
-from ..models.segmentors.maps import (LONG_SIDE, TTA, ScoreMaps, limit,
-                                      photo_maps, refine)
+from ..models.segmentors.maps import (LONG_SIDE, TTA, limit, photo_maps,
+                                      refine)
+from ..models.segmentors.score_maps import ScoreMaps
 from ..models.utils import by_size
 from ..utils import IGNORE_INDEX, UserError, ordered_map
 

@@ -13,10 +13,11 @@ from ... import compat
 from ..pseudo_labels import PresentClasses, merge_cams
 from ..utils import (AttentionLogits, evaluating, first_images, most_classes,
                      resize, stack_boxes, stack_image_labels, zero_gradients)
-from .maps import ScoreMaps, predict, predict_step, with_background
+from .maps import predict, predict_step
 from .regularized import RegularizedEncoderDecoder
 from .schedule import (CAM_LABELS, CLASSIFY, REFINED_LABELS,
                        complete_train_cfg, current_iteration, phase_of)
+from .score_maps import ScoreMaps, with_background
 
 Cams = List[Tuple[Tensor, Tensor]]
 
