@@ -11,8 +11,8 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from ..utils import UserError, own_randomness
-from .image_files import (IMAGE_SUFFIXES, MissingFileError, find_images,
-                          format_names, strip_image_suffix)
+from .image_files import (IMAGE_SUFFIXES, DataError, MissingFileError,
+                          find_images, format_names, strip_image_suffix)
 from .label_file import (MAKE_LABEL_FILE, Tags, index_by_stem, read_image_list,
                          read_label_file)
 from .mask_file import voc_palette
@@ -169,9 +169,10 @@ class WeakLabelDataset(BaseSegDataset):
         data_list = []
         for name, path in paths.items():
             info = self.image_info(path)
-            if name in labels:
+            shown = labels.get(name)
+            if shown is not None:
                 info['image_label'] = np.array(
-                    [one in labels[name] for one in classes], np.uint8)
+                    [one in shown for one in classes], np.uint8)
             data_list.append(info)
         return data_list
 
@@ -213,7 +214,7 @@ class WeakLabelDataset(BaseSegDataset):
             num_classes=len(self._metainfo['classes']))
         folder = self.data_prefix.get('seg_map_path')
         if folder is not None:
-            file = osp.relpath(path, self.data_prefix['img_path'] or '.')
+            file = path[len(osp.join(self.data_prefix['img_path'], '')):]
             stem = strip_image_suffix(file, self.img_suffix)
             info['seg_map_path'] = osp.join(folder, stem + self.seg_map_suffix)
         return info
@@ -237,4 +238,15 @@ class WeakLabelDataset(BaseSegDataset):
         # Tags may name any class of the data set. Tags of classes that
         # `metainfo` leaves out are ignored.
         classes = self.METAINFO.get('classes', self._metainfo['classes'])
-        return read_label_file(self.label_file, classes[1:], self.backend_args)
+        known = tuple(classes[1:])
+        listed, labels = read_label_file(self.label_file, known,
+                                         self.backend_args)
+        # The ids in masks follow METAINFO or, without it, these two lists.
+        own = 'classes' not in self.METAINFO
+        if own and listed and known and listed != known:
+            raise DataError([
+                f'{self.label_file}:1: lists the classes {", ".join(listed)}, '
+                f'but the data set has {", ".join(known)}. List the same '
+                'classes in the same order, or remove the first line.'
+            ], (listed, labels))
+        return listed, labels

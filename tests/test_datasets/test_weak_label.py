@@ -238,6 +238,16 @@ def test_unknown_tags(tmp_path):
         own(tmp_path, metainfo=dict(classes=('background', 'dog')))
 
 
+@pytest.mark.parametrize('listed', ['cat,dog', 'dog', 'dog,cat,cow'])
+def test_contradicting_classes(tmp_path, listed):
+    """Refuse another number or order of classes: masks may follow either."""
+    write_photos(tmp_path / 'JPEGImages', 'a.jpg')
+    (tmp_path / 'image_labels.txt').write_text(f'# {listed}\na: dog\n')
+    with pytest.raises(
+            UserError, match=r'txt:1: lists the classes .*, but the data set'):
+        own(tmp_path, metainfo=dict(classes=['background', 'dog', 'cat']))
+
+
 def test_files_are_read_and_folders_listed_once(tmp_path):
     """Reading and listing is slow on network storage."""
     write_voc(tmp_path)
