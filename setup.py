@@ -54,8 +54,10 @@ setup(
         requirements('mmpretrain'),
         'data':
         requirements('data'),
+        'formats':
+        requirements('formats'),
         # they train with every config and run every converter
         'tests': (requirements('tests') + requirements('data') +
-                  requirements('mmpretrain')),
+                  requirements('formats') + requirements('mmpretrain')),
     },
     zip_safe=False)

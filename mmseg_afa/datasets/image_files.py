@@ -71,8 +71,14 @@ def find_images(
     Raises:
         DataError: If files differ only in suffix or encoding of accents.
     """
-    files = {}
-    for file in _list_files(folder, backend_args, recursive=True):
+    listed, files = (), {}
+    if fileio.isdir(folder or '.', backend_args=backend_args):
+        listed = fileio.list_dir_or_file(
+            folder or '.',
+            list_dir=False,
+            recursive=True,
+            backend_args=backend_args)
+    for file in listed:
         stem = strip_image_suffix(file, suffixes)
         if stem != file:
             files.setdefault(normalize_nfc(stem), []).append(file)
@@ -92,31 +98,6 @@ def find_images(
     if problems:
         raise DataError(problems, (paths, missing))
     return paths, missing
-
-
-def find_missing(paths: Sequence[str],
-                 backend_args: Optional[dict] = None) -> List[str]:
-    """Find the paths that do not exist; each folder is listed once.
-
-    Asking for each file can take minutes on network storage.
-    """
-    existing = {
-        osp.join(folder, name)
-        for folder in set(map(osp.dirname, paths))
-        for name in _list_files(folder, backend_args)
-    }
-    return [path for path in paths if path not in existing]
-
-
-def _list_files(folder, backend_args, recursive=False):
-    """List the files of a folder; none if there is no such folder."""
-    if not fileio.isdir(folder or '.', backend_args=backend_args):
-        return ()
-    return fileio.list_dir_or_file(
-        folder or '.',
-        list_dir=False,
-        recursive=recursive,
-        backend_args=backend_args)
 
 
 def normalize_nfc(text: str) -> str:

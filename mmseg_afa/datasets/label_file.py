@@ -117,9 +117,9 @@ def read_label_file(
         f'`{MAKE_LABEL_FILE} DATA_ROOT`; docs/label_file.md shows how to '
         'write the file for other data.', backend_args)
     classes, problems = None, []
-    first, _, rest = text.partition('\n')
+    first, _, others = text.partition('\n')
     if first.startswith('#'):
-        text = '\n' + rest
+        text = '\n' + others
         try:
             classes = check_classes(f'{path}:1', first[1:].split(','))
         except UserError as error:
@@ -141,12 +141,12 @@ def write_label_file(path: str,
 
     Args:
         path (str): The file, which is overwritten.
-        classes (Sequence[str]): The foreground classes, id 1 first.
+        classes (Iterable[str]): The foreground classes, id 1 first.
         labels (Mapping[str, Iterable[str]]): The tags of each image, by its
-            name without suffix, which is normalised. Tags are written in the
-            order of the classes.
-        source (str, optional): The place that messages name, where `labels`
-            were read from another file.
+            name without suffix. Names are normalised, and tags are written
+            in the order of the classes.
+        source (str, optional): The file that errors name, where `labels` were
+            read from another one.
 
     Raises:
         UserError: If a class, a name or a tag cannot be written.

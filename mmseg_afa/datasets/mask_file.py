@@ -7,6 +7,7 @@ from typing import List, Optional, Sequence, Tuple
 import mmcv
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from ..utils import IGNORE_INDEX, UserError
 from .image_files import read_bytes
@@ -98,18 +99,20 @@ def tags_in_mask(mask: np.ndarray, classes: Sequence[str]) -> Tuple[str, ...]:
     return tuple(compress(classes, shown_classes(mask, len(classes) + 1)))
 
 
-def encode_mask(
-    mask: np.ndarray, palette: Sequence[Sequence[int]] = ()) -> bytes:
+def encode_mask(mask: np.ndarray,
+                palette: Sequence[Sequence[int]] = (),
+                text: Optional[PngInfo] = None) -> bytes:
     """Encode a mask, uint8 (H, W), as a PNG file.
 
     Args:
         mask (np.ndarray): Numbers of classes, and 255.
         palette (Sequence): [R, G, B] of the first classes; the others, and
             255, have VOC's colours.
+        text (PngInfo, optional): Text fields of the file.
     """
     image = Image.fromarray(mask)
     colours = np.ravel(palette).astype(int).tolist()
     image.putpalette(colours + PALETTE[len(colours):])
     file = BytesIO()
-    image.save(file, 'PNG', compress_level=COMPRESS_LEVEL)
+    image.save(file, 'PNG', compress_level=COMPRESS_LEVEL, pnginfo=text)
     return file.getvalue()

@@ -1,7 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import logging
 import os.path as osp
-from typing import Dict, List, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 from mmengine import fileio
@@ -12,7 +12,7 @@ from mmseg.registry import DATASETS
 
 from ..utils import UserError, own_randomness
 from .image_files import (IMAGE_SUFFIXES, MissingFileError, find_images,
-                          find_missing, format_names, strip_image_suffix)
+                          format_names, strip_image_suffix)
 from .label_file import (MAKE_LABEL_FILE, Tags, index_by_stem, read_image_list,
                          read_label_file)
 from .mask_file import voc_palette
@@ -75,8 +75,15 @@ class WeakLabelDataset(BaseSegDataset):
         self._listed = None  # what read_label_file returned
         metainfo = self._load_metainfo(metainfo)
         if 'classes' not in metainfo:
-            metainfo['classes'] = self._read_classes(
-                kwargs.get('backend_args'))
+            if label_file:
+                self._listed = read_label_file(
+                    label_file, backend_args=kwargs.get('backend_args'))
+            if not (self._listed and self._listed[0]):
+                raise UserError(
+                    f'{label_file or "No label_file"}: lists no classes. Give '
+                    'a label_file with a first line such as "# cat,cow,dog", '
+                    "or metainfo=dict(classes=('background', ...)).")
+            metainfo['classes'] = ('background', *self._listed[0])
         first = metainfo['classes'][0]
         if first != 'background':
             raise UserError(
@@ -146,9 +153,18 @@ class WeakLabelDataset(BaseSegDataset):
                 f'{len(paths)} images: {format_names(unlabelled)}. Add "name: '
                 'tag, tag" lines ("name:" for an image without objects), '
                 f'remove the images from {self.ann_file or "the folder"}, or '
-                f'write the file anew: {self._make_label_file()} with --list '
-                'naming the image list.')
-        self._refuse_missing('images', missing, paths)
+                f'run `{MAKE_LABEL_FILE} {self.data_root or "DATA_ROOT"}` '
+                'with --list naming the image list.')
+        if not missing and self.test_mode:
+            missing = self._missing_masks(paths)
+        if missing:
+            raise MissingFileError(
+                f'{len(missing)} of {len(paths)} files are missing: '
+                f'{format_names(missing)}. Correct data_root, data_prefix or '
+                'the suffix, or remove the names from '
+                f'{self.ann_file or "the folder"}. For images without masks, '
+                "remove 'seg_map_path' from data_prefix, and LoadMask and "
+                'ImageLabelFromMask from the pipeline.')
         classes = self._metainfo['classes'][1:]
         data_list = []
         for name, path in paths.items():
@@ -157,10 +173,6 @@ class WeakLabelDataset(BaseSegDataset):
                 info['image_label'] = np.array(
                     [one in labels[name] for one in classes], np.uint8)
             data_list.append(info)
-        if self.test_mode and 'seg_map_path' in self.data_prefix:
-            masks = [info['seg_map_path'] for info in data_list]
-            self._refuse_missing('masks',
-                                 find_missing(masks, self.backend_args), masks)
         return data_list
 
     def list_names(self) -> Optional[List[str]]:
@@ -176,14 +188,20 @@ class WeakLabelDataset(BaseSegDataset):
         """Find images; see :func:`mmseg_afa.datasets.image_files.find_images`.
         """
         folder = self.data_prefix['img_path']
-        paths, missing = find_images(folder, self.img_suffix, names,
-                                     self.backend_args)
-        if names is None and not paths:
+        found = find_images(folder, self.img_suffix, names, self.backend_args)
+        if names is None and not found[0]:
             raise MissingFileError(
                 f'{folder}: no such folder, or no file '
                 f'*{" *".join(self.img_suffix)} in it. Correct data_root, '
                 'data_prefix or img_suffix, or give an ann_file.')
-        return paths, missing
+        return found
+
+    def _missing_masks(self, names: Iterable[str]) -> List[str]:
+        folder = self.data_prefix.get('seg_map_path')
+        if folder is None:
+            return []
+        return find_images(folder, [self.seg_map_suffix], names,
+                           self.backend_args)[1]
 
     def image_info(self, path: str) -> dict:
         """Return mmseg's keys for an image file, and 'num_classes'."""
@@ -201,11 +219,11 @@ class WeakLabelDataset(BaseSegDataset):
         return info
 
     def read_labels(self) -> Tuple[Optional[Tags], Dict[str, Tags]]:
-        """Read the label file, if it has not been read for its classes.
+        """Read the label file, unless it was read for its classes.
 
         Returns:
             tuple: See :func:`read_label_file`. With ``test_mode=True`` the
-            file may be missing; the tags are empty then.
+            file may be missing; there are no labels then.
         """
         if self._listed is not None:
             return self._listed
@@ -214,40 +232,9 @@ class WeakLabelDataset(BaseSegDataset):
             return None, {}
         if not self.label_file:
             raise UserError(
-                f'{type(self).__name__} has no label_file to train with. '
-                f'{self._make_label_file()} makes one for data in the layout '
-                'of VOC.')
+                f'{type(self).__name__} has no label_file to train with. Set '
+                f'it. {MAKE_LABEL_FILE} makes one.')
         # Tags may name any class of the data set. Tags of classes that
         # `metainfo` leaves out are ignored.
         classes = self.METAINFO.get('classes', self._metainfo['classes'])
         return read_label_file(self.label_file, classes[1:], self.backend_args)
-
-    def _read_classes(self, backend_args: Optional[dict]) -> Tags:
-        """Read the label file, and return 'background' and its classes."""
-        classes = None
-        if self.label_file:
-            classes, _ = self._listed = read_label_file(
-                self.label_file, backend_args=backend_args)
-        if not classes:
-            raise UserError(
-                f'{self.label_file or "No label_file"}: lists no classes. '
-                'Give a label_file with a first line such as "# cat,cow,dog", '
-                "or metainfo=dict(classes=('background', ...)).")
-        return ('background', *classes)
-
-    def _make_label_file(self) -> str:
-        return f'`{MAKE_LABEL_FILE} {self.data_root or "DATA_ROOT"}`'
-
-    def _refuse_missing(self, kind: str, missing: Sequence[str],
-                        paths: Sequence[str]) -> None:
-        """Raise a MissingFileError if files are missing."""
-        if missing:
-            more = '' if kind == 'images' else (
-                " For images without masks, remove 'seg_map_path' from "
-                'data_prefix, and LoadMask and ImageLabelFromMask from the '
-                'pipeline.')
-            raise MissingFileError(
-                f'{len(missing)} of {len(paths)} {kind} are missing: '
-                f'{format_names(missing)}. Correct data_root, data_prefix or '
-                'the suffix, or remove the names from '
-                f'{self.ann_file or "the folder"}.{more}')

@@ -3,8 +3,8 @@ import pytest
 
 from mmseg_afa.datasets.image_files import (IMAGE_SUFFIXES, DataError,
                                             MissingFileError, find_images,
-                                            find_missing, format_names,
-                                            read_text, strip_image_suffix)
+                                            format_names, read_text,
+                                            strip_image_suffix)
 
 NFC, NFD = 'caf\xe9/\xfc', 'cafe\u0301/u\u0308'  # the same to a reader
 
@@ -77,13 +77,6 @@ def test_files_that_differ_only_in_suffix_or_accents(tmp_path):
     assert [
         text.split(': ')[1].split(' ')[0] for text in error.value.problems
     ] == ["'a.jpg'", "'c.BMP'", "'e\u0301.jpg'"]
-
-
-def test_find_missing(tmp_path):
-    root = touch(tmp_path, 'train/a.jpg', 'b.jpg')
-    names = ('z.jpg', 'train/a.jpg', 'b.jpg', 'val/a.jpg', 'train')
-    paths = [f'{root}/{name}' for name in names]
-    assert find_missing(paths) == [paths[0], paths[3], paths[4]]
 
 
 def test_format_names():

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from mmseg.registry import MODELS
 
-from mmseg_afa.models import PAR, DenseCRF, refine_all
+from mmseg_afa.models import PAR, DenseCRF
+from mmseg_afa.models.segmentors.maps import refine_all
 
 
 @pytest.fixture(scope='module')

@@ -91,7 +91,7 @@ def make_sample():
 
 def test_stages():
     sample = make_sample()
-    sample.pseudo_sem_seg = PixelData(data=pixels(1, 1)[None, ::4, ::4])
+    sample.cam_label = PixelData(data=pixels(1, 1)[None, ::4, ::4])
     stages = build().draw_stages(IMAGE, sample)
     assert stages['image'] is IMAGE
     ends = {
@@ -104,8 +104,8 @@ def test_stages():
         'CAM': [RED, BLUE],
         # foreground over background and foreground: 1/2 and 1
         'affinity CAM': [BLUE, RED],
-        'pseudo label': [OWL, OWL],
-        'prediction': [LION, [100] * 3],
+        'CAM label': [OWL, OWL],
+        'segmentation': [LION, [100] * 3],
         'truth': [LION, [177] * 3],
     }
     assert list(build().draw_stages(IMAGE, SegDataSample())) == ['image']

@@ -15,7 +15,7 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor, nn
 
-from ...utils import IGNORE_INDEX
+from ...utils import IGNORE_INDEX, UserError
 from ..pseudo_labels import PresentClasses
 from ..pseudo_labels.labeler import disagreement
 from ..utils import by_size, resize, unpad
@@ -256,11 +256,11 @@ def tiled_logits(forward: Callable[[Tensor], Tensor],
         Tensor: (1, C + 1, H / 4, W / 4), rounded up.
 
     Raises:
-        ValueError: If a tile is not larger than the overlap.
+        UserError: If a tile is not larger than the overlap.
     """
     if tile <= overlap:
-        raise ValueError(f'a tile of {tile} pixels must be larger than the '
-                         f'overlap of {overlap}')
+        raise UserError(f'A tile of {tile} pixels is not larger than the '
+                        f'overlap of {overlap}: take a larger tile.')
     stride = (tile - overlap) // 4 * 4  # tiles begin at cells of the grid
     height, width = inputs.shape[-2:]
     total = count = None
