@@ -76,7 +76,8 @@ def test_predictions_and_sheet(ori_shape, with_affinity):
     image = torch.randint(0, 256, (3, 48, 64), dtype=torch.uint8)
     data = dict(inputs=image, data_samples=sample)
     predicted = predict(net, data)
-    assert predicted.pseudo_sem_seg.data.shape == (1, 48, 64)
+    label = 'refined_label' if with_affinity else 'cam_label'
+    assert predicted.get(label).data.shape == (1, *ori_shape)
     assert predicted.pred_sem_seg.data.shape == (1, *ori_shape)
     assert ('affinity_cam' in predicted) == with_affinity
     sheet = prediction_sheet(net, Dataset([data, data]), range(2))

@@ -4,7 +4,6 @@
 The CAMs and the pseudo label use the true image labels, as in training.
 """
 import argparse
-import sys
 from tempfile import TemporaryDirectory
 
 
@@ -12,28 +11,28 @@ def predict(model, data: dict):
     """Predict an image of a validation set.
 
     Returns:
-        SegDataSample: The prediction, with `pseudo_sem_seg`: the pseudo label
-        of the last phase, at the size of the network's input.
+        SegDataSample: The prediction, with `affinity_cam` scores and the
+        label map of the last phase, both given the true image label.
     """
     import torch
     from mmengine.dataset import pseudo_collate
     from mmengine.structures import PixelData
 
-    from mmseg_afa.models import PresentClasses
+    from mmseg_afa.models.segmentors.maps import photo_maps
 
-    batch = pseudo_collate([data])
+    sources = ('affinity_cam', 'refined_label')
+    if sources[0] not in model.sources:
+        sources = ('cam_label', )
     with torch.no_grad():
-        sample, = model.test_step(batch)
-        inputs = model.data_preprocessor(batch, False)['inputs']
-        height, width = data['inputs'].shape[1:]  # the rest is padding
-        image_label = sample.image_label[None].to(inputs)
-        pseudo = model.pseudo_labels(
-            inputs,
-            model.images(inputs),
-            PresentClasses.from_image_label(image_label),
-            boxes=torch.tensor([[0, height, 0, width]], device=inputs.device),
-            phase=model.phase(sys.maxsize)).seg
-    sample.pseudo_sem_seg = PixelData(data=pseudo[:, :height, :width])
+        sample, = model.test_step(pseudo_collate([data]))
+        batch = model.data_preprocessor(pseudo_collate([data]), False)
+        *_, ((maps, ), ) = photo_maps(model, batch['inputs'],
+                                      batch['data_samples'],
+                                      [(sources, [sample.image_label])])
+    if 'affinity_cam' in maps:
+        sample.affinity_cam = PixelData(data=maps['affinity_cam'].scores[0])
+    label, _ = maps[sources[-1]].resize_and_argmax(sample.ori_shape)
+    sample.set_field(PixelData(data=label), sources[-1])
     return sample
 
 
