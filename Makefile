@@ -1,7 +1,6 @@
 # Each target makes what it needs: `make demo` on a bare machine is enough.
-# PYTHON is the Python (3.9 to 3.12) that the virtual environment is made from;
-# once it works, its own, or another python3 would make all of it again.
-# OPERATORS=1 gets mmcv's compiled operators, which AFA does not need.
+# PYTHON (3.9 to 3.12) makes the virtual environment. Once the environment works,
+# its own Python is used: another one would rebuild all of it.
 VENV := .venv/bin/python
 CODE := mmseg_afa tools tests setup.py
 PYTHON ?= $(shell $(VENV) -c '' 2>/dev/null && echo $(VENV) || echo python3)
@@ -13,7 +12,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
 
 setup:  ## make .venv with the tested set of libraries
-	@$(PYTHON) tools/setup_env.py $(if $(OPERATORS),--operators)
+	@$(PYTHON) tools/setup_env.py
 
 demo: setup  ## write the demo data, train AFA on it, evaluate, draw
 	@$(VENV) tools/demo/demo.py $(ARGS)
