@@ -123,7 +123,7 @@ def build(path):
     """Build a config's model, with little of what only repeats itself."""
     cfg = configs.load(path)
     if cfg.model.get('labeler', {}).get('refiner'):
-        cfg.model.labeler.refiner.num_iter = 1
+        cfg.model.labeler.refiner.update(num_iter=1, dilations=(1, ))
     if cfg.model.type == 'AFA':
         cfg.model.train_cfg.cam_scales = (1., 0.5)
     with configs.MetaWeights():

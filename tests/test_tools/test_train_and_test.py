@@ -121,7 +121,7 @@ def test_test_writes_predictions_and_pictures(trained, options, tmp_path):
 def test_set_output_dir(metrics, writes):
     """The first metric writes that can, by itself or its parent."""
     cfg = Config(dict(test_evaluator=metrics))
-    test.set_output_dir(cfg, 'out')
+    test.set_output_dir(cfg, 'out', 'seg')
     metrics = cfg.test_evaluator
     metrics = metrics if isinstance(metrics, list) else [metrics]
     assert [m.get('output_dir') == 'out' for m in metrics] == writes
