@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent
 
 
 def requirements(name: str) -> list:
-    """The requirements in one of the files, without its comments."""
+    """Read the requirements of one of the files, without its comments."""
     lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
     lines = [line.partition('#')[0].strip() for line in lines]
     return [line for line in lines if line]

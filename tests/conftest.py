@@ -21,7 +21,6 @@ CLASSES = ('background', 'a', 'b', 'c', 'd', 'e')
 ANIMALS = ('cat', 'cow', 'dog', 'bird', 'fish')
 PALETTE = [[10 * i, 0, 200] for i in range(6)]
 
-
 # The longest files, of which each is run by one process.
 LONG = ('test_training.py', 'test_gpu_ready.py', 'test_configs.py')
 

@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import mmseg_afa
 from mmseg_afa.models import AFA, SOURCES, PresentClasses
 from mmseg_afa.models.refiners import par
-from tests.test_configs.configs import CONFIGS, MetaWeights, build_shallow, load
+from tests.test_configs import configs
 
 pytestmark = pytest.mark.skipif(
     torch.version.cuda is None, reason='needs a CUDA build of torch')
@@ -121,13 +121,13 @@ def training_sample(num_classes):
 
 def build(path):
     """Build a config's model, with little of what only repeats itself."""
-    cfg = load(path)
+    cfg = configs.load(path)
     if cfg.model.get('labeler', {}).get('refiner'):
-        cfg.model.labeler.refiner.num_iter = 1
+        cfg.model.labeler.refiner.update(num_iter=1, dilations=(1, ))
     if cfg.model.type == 'AFA':
         cfg.model.train_cfg.cam_scales = (1., 0.5)
-    with MetaWeights():
-        return build_shallow(cfg)
+    with configs.MetaWeights():
+        return configs.build_shallow(cfg)
 
 
 def run(model, weights, mode, amp=False):
@@ -151,7 +151,7 @@ def no_driver(monkeypatch):
     """Use autocast without a GPU, and PAR without its kernels."""
     monkeypatch.setattr(torch.cuda.amp.common, 'amp_definitely_not_available',
                         lambda: False)
-    monkeypatch.setattr(par, 'fused_par', None, raising=False)
+    monkeypatch.setattr(par, 'fused_par', None)
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -164,7 +164,7 @@ def empty_caches():
                 getattr(value, 'cache_clear', lambda: None)()
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', configs.CONFIGS, ids=lambda path: path.stem)
 def test_config(path):
     model = build(path).train()
     weights = {**dict(model.named_parameters()), **dict(model.named_buffers())}
