@@ -15,10 +15,10 @@ from mmengine.runner import Runner
 from mmseg.registry import METRICS
 
 import mmseg_afa
-from mmseg_afa.compat import CheckpointError
 from mmseg_afa.engine import launch
 from mmseg_afa.evaluation import WeakIoUMetric
 from mmseg_afa.evaluation.report import checkpoint_rule, rows, write_report
+from mmseg_afa.utils import CheckpointError
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:

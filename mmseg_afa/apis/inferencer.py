@@ -20,7 +20,7 @@ from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from .. import compat
+from ..utils import checkpoints
 from ..datasets.mask_file import voc_palette
 from ..datasets.transforms.load_image import BrokenImageError
 from ..models import (SOURCES, ScoreMaps, among_tags, multi_scale_logits,
@@ -120,7 +120,7 @@ class AFAInferencer(MMSegInferencer):
 
     def _load_weights_to_model(self, model: nn.Module, checkpoint: dict,
                                cfg: Config) -> None:
-        compat.check_weights(model, checkpoint, self._weights)
+        checkpoints.check_weights(model, checkpoint, self._weights)
         _load_checkpoint_to_model(model, checkpoint)
         meta = (checkpoint.get('meta') or {}).get('dataset_meta')
         model.dataset_meta = meta or dataset_meta(cfg)

@@ -10,7 +10,7 @@ from mmengine.utils import is_abs
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from ..utils import own_randomness
+from ..utils import isolated_rng
 from .image_list import (IMAGE_SUFFIXES, by_stem, composed, find_files,
                          find_images, find_missing, first_few, read_image_list)
 from .label_file import MAKE_LABEL_FILE, Labels, read_classes, read_label_file
@@ -98,7 +98,7 @@ class WeakLabelDataset(BaseSegDataset):
         by it, in whichever process."""
         if not isinstance(idx, SeededIndex):
             return super().__getitem__(idx)
-        with own_randomness(idx.seed):
+        with isolated_rng(idx.seed):
             return super().__getitem__(int(idx))
 
     def prepare_data(self, idx: int) -> Optional[dict]:

@@ -13,9 +13,9 @@ from mmseg.registry import MODELS
 
 from mmseg_afa.apis import AFAInferencer
 from mmseg_afa.apis.inferencer import limit
-from mmseg_afa.compat import CheckpointError
 from mmseg_afa.datasets.transforms.load_image import BrokenImageError
 from mmseg_afa.models import PAR, SOURCES
+from mmseg_afa.utils import CheckpointError
 from tests.conftest import CLASSES, DEMO, PALETTE
 
 

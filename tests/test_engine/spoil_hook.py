@@ -5,7 +5,7 @@ import torch
 from mmengine.hooks import Hook
 from mmseg.registry import HOOKS
 
-from mmseg_afa.engine.hooks.par_refinement_hook import unwrap
+from mmseg_afa.models.utils import unwrap
 
 
 @HOOKS.register_module()

@@ -7,9 +7,8 @@ import torch
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
-from mmseg_afa.compat import CheckpointError
 from mmseg_afa.models.backbones.mit_names import segformer_to_mmseg
-from mmseg_afa.utils import replacing
+from mmseg_afa.utils import CheckpointError, replacing
 
 # The decoder numbers its levels from 1, mmseg from 0.
 RENAMES = {
