@@ -1,6 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Masks of photos, in Python."""
-from functools import partial
+"""Predict masks of photos in Python."""
 from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path
@@ -23,24 +22,23 @@ from torch import Tensor, nn
 from ..utils import checkpoints
 from ..datasets.mask_file import voc_palette
 from ..datasets.transforms.load_image import BrokenImageError
-from ..models import (SOURCES, ScoreMaps, among_tags, multi_scale_logits,
-                      refine_all, tiled_logits)
-from ..models.utils import by_size, resize, unpad
-from ..utils import IGNORE_INDEX, ordered_map
+from ..models.segmentors.maps import (LONG_SIDE, TTA, ScoreMaps, limit,
+                                      photo_maps, refine)
+from ..models.utils import by_size
+from ..utils import IGNORE_INDEX, UserError, ordered_map
 
 PhotoType = Union[str, PathLike, np.ndarray]
 
 CONFIGS = Path(__file__).parents[1] / '.mim' / 'configs'
-LONG_SIDE = 1024  # of what the network gets, unless the pipeline says less
 PIXELS_AT_ONCE = dict(cpu=2**20, cuda=2**24)  # of the photos of a batch
 
 
 class AFAInferencer(MMSegInferencer):
-    """Predicts masks of photos; a drop-in for mmseg's inferencer.
+    """Predict masks of photos; a drop-in for mmseg's inferencer.
 
-    ``inferencer(photos)`` does what mmseg's does, and keeps all results in
-    memory. :meth:`stream` gives them one by one, for any number of photos.
-    A photo is a path or a BGR uint8 array (H, W, 3).
+    ``inferencer(photos)`` does the same as mmseg's inferencer and keeps all
+    results in memory. :meth:`stream` yields one result after another, for any
+    number of photos. A photo is a path or a BGR uint8 array (H, W, 3).
 
     Args:
         model (str or Config): A config, its path, or the name of a config
@@ -49,26 +47,24 @@ class AFAInferencer(MMSegInferencer):
         weights (str): The checkpoint.
         classes, palette, device: As of MMSegInferencer; by default those of
             the checkpoint, or of the config's data set.
-        sources (Sequence[str]): What label maps are made of, of
-            :data:`SOURCES`: 'seg', the segmentation; 'cam' and
-            'affinity_cam', as they are evaluated; 'cam_label' and
-            'refined_label', as they are trained with (255 where they are
-            unsure).
+        sources (Sequence[str]): The sources of the masks, of
+            :data:`maps.SOURCES`: 'seg', the segmentation; 'cam' and
+            'affinity_cam', as evaluated; 'cam_label' and 'refined_label', as
+            trained with (255 where ignored).
         refiner (dict, optional): Config of a refiner, dict(type='PAR') or
             dict(type='DenseCRF'), for all sources but labels, which the
-            model's own has refined. It works at the photo's size, or at a
-            long side of `long_side` if that is less.
-        tta (bool): Test-time augmentation of the segmentation, as the
-            config's `tta_model` and `tta_pipeline` say.
+            model's own refiner has refined. It works at the photo's size, or
+            at a long side of `long_side` if that is less.
+        tta (bool): Test-time augmentation of the segmentation, by the
+            config's `tta_model` and `tta_pipeline`.
         long_side (int): Photos that the test pipeline leaves larger are
-            shrunk to it.
+            shrunk to this many pixels.
         tile (int, optional): Side of the tiles in which the segmentation of
-            larger photos is predicted, without shrinking them. Image scores
-            are those of the shrunk photo.
+            larger photos is predicted, without shrinking them.
         unsure (float): Pixels of a lower confidence get 255.
 
     Raises:
-        ValueError: If an argument, or the model with it, makes no sense.
+        UserError: If an argument is wrong, or does not fit the model.
         CheckpointError: If the checkpoint cannot be read or does not fit.
     """
 
@@ -97,16 +93,12 @@ class AFAInferencer(MMSegInferencer):
         self.refiner = MODELS.build(refiner) if refiner else None
 
     def _check_sources(self) -> None:
-        possible = ['seg']
-        if hasattr(self.model, 'score_maps'):
-            possible += ['cam', 'cam_label']
-            if self.model.affinity_head is not None:
-                possible = SOURCES
+        possible = getattr(self.model, 'sources', ('seg', ))
         if self.tile:
-            possible = ['seg']
+            possible = ('seg', )
         wrong = [s for s in self.sources if s not in possible]
         if wrong or not self.sources:
-            raise ValueError(
+            raise UserError(
                 f'sources: found {wrong}; {type(self.model).__name__}'
                 f'{" in tiles" * bool(self.tile)} has {", ".join(possible)}.')
 
@@ -126,17 +118,9 @@ class AFAInferencer(MMSegInferencer):
         model.dataset_meta = meta or dataset_meta(cfg)
 
     def _init_pipeline(self, cfg: Config) -> Callable[[PhotoType], dict]:
-        """The test pipeline without its annotations, for paths and arrays."""
-        transforms = cfg.test_dataloader.dataset.pipeline
-        if self.tta:
-            tta_model = cfg.get('tta_model') or {}
-            if tta_model.get('type') != 'MultiScaleMaxTTA':
-                raise ValueError(
-                    'tta needs a config with a tta_pipeline and tta_model = '
-                    "dict(type='MultiScaleMaxTTA', scales=..., flip=...).")
-            self._scales, self._flip = tta_model.scales, tta_model.flip
-            transforms = cfg.tta_pipeline
-        transforms = list(transforms)
+        """Build the test pipeline without annotations, for paths and arrays."""
+        self._tta = tta_of(cfg) if self.tta else None
+        transforms = list(cfg.tta_pipeline if self.tta else test_pipeline(cfg))
         i = self._get_transform_idx(transforms, 'LoadAnnotations')
         if i != -1:
             del transforms[i]
@@ -173,17 +157,17 @@ class AFAInferencer(MMSegInferencer):
                batch_size: int = 8,
                broken: Optional[Callable[[PhotoType, Exception], None]] = None,
                workers: int = 2) -> Iterator[SegDataSample]:
-        """Predict any number of photos, one after the other.
+        """Predict any number of photos, one after another.
 
         Args:
             photos (Iterable): Photos, such as the frames of an
                 ``mmcv.VideoReader``; there may be no end of them.
-            tags (Callable, optional): Gives the tags of a photo, to which its
-                masks are limited.
+            tags (Callable, optional): Returns the tags of a photo, to which
+                its masks are restricted.
             batch_size (int): How many are loaded together. Those of one size
                 go through the network together, if they are small.
             broken (Callable, optional): Called with a photo that cannot be
-                read, and the error; the photo is left out. By default the
+                read, and the error; the photo is skipped. By default the
                 error is raised.
             workers (int): Threads that load photos.
 
@@ -220,7 +204,7 @@ class AFAInferencer(MMSegInferencer):
                 yield from self.forward(pseudo_collate(batch), labels)
 
     def image_label(self, tags: Sequence[str]) -> Tensor:
-        """Multi-hot label (C, ) of tags."""
+        """Encode tags as a multi-hot label (C, )."""
         classes = self.model.dataset_meta['classes'][1:]
         return torch.tensor([float(name in tags) for name in classes])
 
@@ -229,7 +213,7 @@ class AFAInferencer(MMSegInferencer):
                 inputs: dict,
                 image_labels: Optional[Sequence[Optional[Tensor]]] = None,
                 **kwargs) -> List[SegDataSample]:
-        """Predict a batch of the pipeline's; see :meth:`stream`."""
+        """Predict a batch from the pipeline; see :meth:`stream`."""
         count = len(inputs['inputs'])
         out = by_size(
             self._in_parts,
@@ -248,124 +232,108 @@ class AFAInferencer(MMSegInferencer):
 
     def _predict(self, data: Dict[str, list]) -> List[SegDataSample]:
         """Predict photos of one size."""
-        raw = data['inputs']
+        photos = data['inputs']
+        metas = [dict(sample.metainfo) for sample in data['data_samples']]
         batch = self.model.data_preprocessor(
-            dict(inputs=raw, data_samples=data['data_samples']), False)
+            dict(inputs=photos, data_samples=data['data_samples']), False)
         inputs, samples = batch['inputs'], batch['data_samples']
-        labels = [
+        tags = [
             label if label is None else label.to(inputs.device)
             for label in data['image_labels']
         ]
-        scores, maps = self._score_maps(inputs, labels)
-        found = [{
-            source:
-            self._unpadded(maps[source].image(i), inputs, sample.metainfo)
-            for source in self.sources
-        } for i, sample in enumerate(samples)]
+        scores, _, (maps, ) = photo_maps(self.model, inputs, samples,
+                                         [(self.sources, tags)], self._tta,
+                                         self.tile)
         if self.refiner is not None:
-            self._refine(found, raw, samples)
+            refine(maps, photos, metas, self.refiner, self.long_side)
         for i, sample in enumerate(samples):
             if scores is not None:
                 sample.set_field(scores[i], 'pred_image_scores')
-            self._add_masks(sample, found[i])
+            self._add_masks(sample, maps[i])
         return samples
 
     def _add_masks(self, sample: SegDataSample, maps: Dict[str,
                                                            ScoreMaps]) -> None:
-        """Give a sample its masks, at the photo's size."""
-        for source, one in maps.items():
-            mask, share = one.at(sample.ori_shape[:2])
+        """Add the masks at the photo's size to a sample."""
+        for source in self.sources:
+            mask, share = maps[source].resize_and_argmax(sample.ori_shape[:2])
             mask.masked_fill_(share < self.unsure, IGNORE_INDEX)
             sample.set_field(PixelData(data=mask), f'{source}_mask')
             sample.set_field(PixelData(data=share), f'{source}_confidence')
         sample.pred_sem_seg = sample.get(f'{self.sources[0]}_mask')
         sample.confidence = sample.get(f'{self.sources[0]}_confidence')
 
-    def _score_maps(
-        self, inputs: Tensor, labels: Sequence[Optional[Tensor]]
-    ) -> Tuple[Optional[Tensor], Dict[str, ScoreMaps]]:
-        """See `AFA.score_maps`; other models have no image scores."""
-        afa = hasattr(self.model, 'score_maps')
-        logits = None
-        if self.tta or self.tile or not afa:
-            forward = partial(
-                multi_scale_logits,
-                self.model,
-                scales=self._scales if self.tta else (1., ),
-                flip=self._flip if self.tta else False)
-            logits = tiled_logits(forward, inputs,
-                                  self.tile) if self.tile else forward(inputs)
-        if afa and not self.tile:
-            return self.model.score_maps(inputs, self.sources, labels, logits)
-        scores = None
-        if afa:
-            small = resize(inputs, limit(inputs.shape[-2:], self.long_side))
-            scores, _ = self.model.score_maps(small, (), labels)
-        return scores, dict(seg=among_tags(logits, labels))
-
-    def _unpadded(self, maps: ScoreMaps, inputs: Tensor,
-                  meta: dict) -> ScoreMaps:
-        """Scores where the photo is, as `to_original` takes them."""
-        if self.tile:  # at the grid: a map of the photo's size is too large
-            return maps
-        scores = unpad(resize(maps.scores, inputs.shape[-2:]), meta)
-        return maps._replace(scores=scores)
-
-    def _refine(self, maps: Sequence[Dict[str,
-                                          ScoreMaps]], raw: Sequence[Tensor],
-                samples: Sequence[SegDataSample]) -> None:
-        """Refine the scores of photos, in place."""
-        for source in self.sources:
-            if source.endswith('_label'):
-                continue
-            images, shares = [], []
-            for one, image, sample in zip(maps, raw, samples):
-                size = limit(sample.ori_shape[:2], self.long_side)
-                coarse = one.pop(source)  # they may be large: kept once
-                coarse = coarse._replace(scores=resize(coarse.scores, size))
-                shares.append(coarse.shares())
-                images.append(
-                    resize(image[None].to(coarse.scores) / 255, size)[0])
-            refined = refine_all(self.refiner, images,
-                                 [one.scores[0] for one in shares])
-            for one, share, scores in zip(maps, shares, refined):
-                one[source] = share._replace(scores=scores[None])
-
 
 def named_config(name: str) -> Config:
-    """The config that ships under a name, such as 'afa_mit-b1_voc'.
+    """Read the config that ships under a name, such as 'afa_mit-b1_voc'.
 
     Raises:
-        ValueError: If there is none.
+        UserError: If no config has this name.
     """
     found = sorted(CONFIGS.glob(f'[a-z]*/{name}.py'))
     if not found:
         names = sorted(path.stem for path in CONFIGS.glob('[a-z]*/*.py'))
-        raise ValueError(f'{name}: no such config file, and none that ships '
-                         f'has this name: {", ".join(names)}.')
+        raise UserError(f'{name}: no such config file, and none that ships '
+                        f'has this name: {", ".join(names)}.')
     return Config.fromfile(found[0])
 
 
-def limit(size: Sequence[int], long_side: int) -> Tuple[int, int]:
-    """A height and width, shrunk to a long side if it is larger."""
-    factor = min(long_side / max(size), 1)
-    return tuple(max(round(n * factor), 1) for n in size)
+def datasets_of(cfg: Config) -> Iterator[dict]:
+    """Yield the data sets that a config names: test, validation, training."""
+    for part in ('test', 'val', 'train'):
+        loader = cfg.get(f'{part}_dataloader') or {}
+        if loader.get('dataset'):
+            yield loader['dataset']
+
+
+def test_pipeline(cfg: Config) -> List[dict]:
+    """Find the transforms of prediction in a config.
+
+    They are those of `test_dataloader`; without it `test_pipeline`, as mmseg
+    itself names it.
+
+    Raises:
+        UserError: If the config has neither.
+    """
+    loader = cfg.get('test_dataloader') or {}
+    pipeline = loader.get('dataset', {}).get('pipeline')
+    pipeline = pipeline or cfg.get('test_pipeline')
+    if not pipeline:
+        raise UserError('The config has no pipeline for prediction: add '
+                        'test_pipeline = [...] to it.')
+    return pipeline
+
+
+def tta_of(cfg: Config) -> TTA:
+    """Read the test-time augmentation of a config.
+
+    Raises:
+        UserError: If the config has none, or another type.
+    """
+    tta_model = cfg.get('tta_model') or {}
+    if tta_model.get(
+            'type') != 'MultiScaleMaxTTA' or 'tta_pipeline' not in cfg:
+        raise UserError(
+            'tta needs a config with a tta_pipeline and tta_model = '
+            "dict(type='MultiScaleMaxTTA', scales=..., flip=...).")
+    settings = {k: tta_model[k] for k in ('scales', 'flip') if k in tta_model}
+    return TTA(**settings)
 
 
 def dataset_meta(cfg: Config) -> Dict[str, Any]:
-    """Classes and palette of a config's test data set.
+    """Read classes and palette from a config's data sets.
 
     Raises:
-        ValueError: If the config names none.
+        UserError: If none of them names the classes.
     """
-    dataset = cfg.test_dataloader.dataset
-    meta = dict(
-        getattr(DATASETS.get(dataset.type), 'METAINFO', {}),
-        **(dataset.get('metainfo') or {}))
-    if 'classes' not in meta:
-        raise ValueError(
-            'neither the checkpoint nor the config names the classes: add '
-            "metainfo=dict(classes=('background', ...)) to "
-            'test_dataloader.dataset.')
-    meta.setdefault('palette', voc_palette(len(meta['classes'])))
-    return meta
+    for dataset in datasets_of(cfg):
+        meta = dict(
+            getattr(DATASETS.get(dataset.get('type')), 'METAINFO', {}),
+            **(dataset.get('metainfo') or {}))
+        if 'classes' in meta:
+            meta.setdefault('palette', voc_palette(len(meta['classes'])))
+            return meta
+    raise UserError(
+        'Neither the checkpoint nor the config names the classes: add '
+        "metainfo=dict(classes=('background', ...)) to "
+        'test_dataloader.dataset.')

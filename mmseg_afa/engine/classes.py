@@ -162,8 +162,9 @@ def listed_classes(dataset: dict) -> Optional[tuple]:
 
 def model_heads(cfg: Config) -> Iterator[Tuple[str, dict]]:
     """Yield the key and config of each decode head and auxiliary head."""
+    model = cfg.model.get('module', cfg.model)  # inside of the TTA model
     for name in ('decode_head', 'auxiliary_head'):
-        heads = cfg.model.get(name) or []
+        heads = model.get(name) or []
         if isinstance(heads, dict):
             yield f'model.{name}', heads
         else:

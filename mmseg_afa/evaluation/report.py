@@ -11,17 +11,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..models.segmentors.maps import FIELDS
 from ..utils import replacing
 from ..visualization import save_picture
-
-ROWS = dict(  # field: what it is, which tags it was given
-    pred_sem_seg=('segmentation', 'none'),
-    cam_predicted_tags=('CAM', 'predicted'),
-    affinity_cam_predicted_tags=('affinity CAM', 'predicted'),
-    cam_given_tags=('CAM', 'given'),
-    affinity_cam_given_tags=('affinity CAM', 'given'),
-    cam_label_given_tags=('CAM label', 'given'),
-    refined_label_given_tags=('refined label', 'given'))
 
 TAGS_NOTE = ('Rows with given tags know which classes each image shows, as '
              'training does: they measure pseudo labels. Only rows with no or '
@@ -45,8 +37,8 @@ def checkpoint_rule(path: str) -> str:
 def rows(report: Dict[str, dict]) -> List[dict]:
     """The table's rows from `WeakIoUMetric.report`."""
     return [
-        dict(score=name, tags=tags, **report[field])
-        for field, (name, tags) in ROWS.items() if field in report
+        dict(score=field.source.title, tags=field.tags, **report[name])
+        for name, field in FIELDS.items() if name in report
     ]
 
 
@@ -83,7 +75,7 @@ def to_markdown(report: dict) -> str:
         cells = [_number(row['IoU'][name]) for row in report['rows']]
         lines.append(f'| {name} | ' + ' | '.join(cells) + ' |')
     for name, curve in report['sweeps'].items():
-        title = ', tags '.join(ROWS[name])
+        title = FIELDS[name].title
         lines += [
             '', f'| background score | mIoU of {title} |', '| --- | --- |'
         ]
@@ -113,7 +105,7 @@ def draw_sweeps(sweeps: Dict[str, Dict[float, float]],
             list(curve),
             list(curve.values()),
             marker='.',
-            label=', tags '.join(ROWS[name]))
+            label=FIELDS[name].title)
     if bkg_score is not None:
         axes.axvline(bkg_score, color='grey', ls=':', label='as evaluated')
     axes.set_xlabel('background score')

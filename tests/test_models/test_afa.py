@@ -12,7 +12,7 @@ from mmseg.structures import SegDataSample
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mmseg_afa.models import PAR, PresentClasses, PseudoLabeler
+from mmseg_afa.models import PAR, SOURCES, PresentClasses, PseudoLabeler
 from mmseg_afa.models.segmentors import afa as module
 from tests.test_reference import reference as ref
 from tests.test_reference.reference import ROOT
@@ -53,6 +53,10 @@ def loss_at(net, iteration, *args, **kwargs):
     """Losses of a step, as if the Runner were at an iteration."""
     with mock.patch.object(module, 'current_iteration', lambda: iteration):
         return net.loss(*batch(*args, **kwargs))
+
+
+def labels_of(net, inputs, *args):
+    return net.pseudo_labels(inputs, net.images(inputs), *args)
 
 
 def test_phases():
@@ -128,19 +132,19 @@ def test_no_decoder_and_little_affinity_in_cam_passes():
             net.affinity_head, 'forward',
             wraps=net.affinity_head.forward) as f:
         inputs, data = batch()
-        net.pseudo_labels(inputs, EVERY_CLASS,
-                          torch.tensor([[0, 48, 0, 64]] * 2), 'refined')
+        labels_of(net, inputs, EVERY_CLASS, torch.tensor([[0, 48, 0, 64]] * 2),
+                  'refined')
         assert f.call_count == 1
-        net.pseudo_labels(inputs, EVERY_CLASS,
-                          torch.tensor([[0, 48, 0, 64]] * 2), 'cam')
+        labels_of(net, inputs, EVERY_CLASS, torch.tensor([[0, 48, 0, 64]] * 2),
+                  'cam')
         assert f.call_count == 1
 
 
-def test_backbone_that_gives_whole_logits():
-    """Somebody else's, for which AttentionLogits is nothing to know."""
+def test_backbone_that_returns_whole_logits():
+    """Another backbone may not know AttentionLogits."""
     net = build().eval()
     inputs, _ = batch()
-    cam, affinity = net.cam_and_affinity(inputs, 1)
+    expected = net.affinity(net.features(inputs, True))
     forward = net.backbone.forward
 
     def whole(images, with_attention):
@@ -148,10 +152,8 @@ def test_backbone_that_gives_whole_logits():
         return feats, [a.full() for a in attentions]
 
     with mock.patch.object(net.backbone, 'forward', whole):
-        same_cam, same = net.cam_and_affinity(inputs, 1)
-    ref.assert_close(same_cam, cam)
-    ref.assert_close(same, affinity, rtol=1e-5)
-    assert affinity.shape[0] == 1
+        found = net.affinity(net.features(inputs, True))
+    ref.assert_close(found, expected, rtol=1e-5)
 
 
 def test_attention_of_another_grid():
@@ -165,12 +167,11 @@ def test_attention_of_another_grid():
 def test_mode_of_cam_passes(eval_mode):
     net = build(train_cfg=dict(cam_eval_mode=eval_mode)).train()
     modes = []
-    extract = net.extract_feat
-    net.extract_feat = lambda *args, **kwargs: (
-        modes.append(net.backbone.training) or extract(*args, **kwargs))
+    net.backbone.register_forward_pre_hook(
+        lambda module, _: modes.append(module.training))
     inputs, _ = batch()
-    net.pseudo_labels(inputs, EVERY_CLASS, torch.tensor([[0, 48, 0, 64]] * 2),
-                      'cam')
+    labels_of(net, inputs, EVERY_CLASS, torch.tensor([[0, 48, 0, 64]] * 2),
+              'cam')
     assert modes == [not eval_mode] * 6
     assert net.training and net.backbone.training
 
@@ -182,11 +183,11 @@ def test_frozen_parts_of_the_backbone_stay_frozen(eval_mode):
     frozen = [m.training for m in net.modules()]
     inputs, _ = batch()
     boxes = torch.tensor([[0, 48, 0, 64]] * 2)
-    net.pseudo_labels(inputs, EVERY_CLASS, boxes, 'cam')
+    labels_of(net, inputs, EVERY_CLASS, boxes, 'cam')
     assert [m.training for m in net.modules()] == frozen
     net.decode_head.cam = None
     with pytest.raises(TypeError):
-        net.pseudo_labels(inputs, EVERY_CLASS, boxes, 'cam')
+        labels_of(net, inputs, EVERY_CLASS, boxes, 'cam')
     assert [m.training for m in net.modules()] == frozen
 
 
@@ -208,26 +209,6 @@ def test_another_ignore_index(iteration):
     losses = loss_at(net, iteration, boxes=boxes)
     assert losses['label.ignored'] > 0.3
     assert losses == usual
-
-
-def test_compiled_backbone_is_not_compiled_again():
-    """A graph for each scale, all of them in the first step."""
-    torch._dynamo.reset()
-    net = build(
-        compile_cfg=dict(backend='eager'),
-        train_cfg=dict(cam_scales=(1., 0.5)))
-    assert set(net.state_dict()) == set(build().state_dict())
-    loss_at(net, 900)
-    with torch.compiler.set_stance('fail_on_recompile'):
-        loss_at(net, 900)
-        with pytest.raises(RuntimeError, match='recompil'):
-            loss_at(net, 900, size=(32, 32))
-    torch.manual_seed(3)
-    compiled = loss_at(net, 900)
-    net._compiled_backbone = None
-    torch.manual_seed(3)
-    torch.testing.assert_close(loss_at(net, 900), compiled)
-    torch._dynamo.reset()
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
@@ -254,40 +235,26 @@ def test_flip_in_batch():
         net = build(
             backbone=dict(drop_path_rate=0.),
             train_cfg=dict(cam_flip_in_batch=in_batch))
-        extract = net.extract_feat
-        net.extract_feat = lambda images, **kwargs: (
-            passes.append(len(images)) or extract(images, **kwargs))
+        net.backbone.register_forward_pre_hook(
+            lambda _, args: passes.append(len(args[0])))
         labels.append(
-            net.pseudo_labels(batch()[0], EVERY_CLASS,
-                              torch.tensor([[0, 48, 0, 64]] * 2), 'refined'))
+            labels_of(net,
+                      batch()[0], EVERY_CLASS,
+                      torch.tensor([[0, 48, 0, 64]] * 2), 'refined'))
     assert passes == [2] * 6 + [4] * 3
     ref.assert_same_labels(labels[1].seg, labels[0].seg)
 
 
-@pytest.mark.parametrize('iteration', [0, 500, 900])
-def test_parts_of_a_batch_are_the_batch(iteration):
-    """Losses and gradients, of parts that are not even of one size."""
-    labels = ((1, 0, 1, 0, 0), (0, ) * 5, (0, 0, 0, 1, 0))
-    found = []
-    for parts in (1, 2):
-        net = build(
-            backbone=dict(drop_path_rate=0.),
-            decode_head=dict(dropout_ratio=0.),
-            train_cfg=dict(accumulative_counts=parts))
-        sizes = []
-        net.backbone.register_forward_pre_hook(
-            lambda _, args: sizes.append(len(args[0])))
-        loss, log_vars = net.parse_losses(
-            loss_at(net, iteration, labels=labels))
-        loss.backward()
-        found.append((log_vars, [p.grad for p in net.parameters()], sizes))
-    whole, split = found
-    torch.testing.assert_close(split[0], whole[0], rtol=1e-4, atol=1e-6)
-    for mine, other in zip(split[1], whole[1]):
-        torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-5)
-    assert max(split[2]) < max(whole[2])
-    # each part once more, the last one first
-    assert split[2][-4:] == [2, 1, 1, 2]
+@pytest.mark.parametrize('scales', [(0.5, ), (1.5, 0.5), (1., 0.5, 1.5)])
+def test_scales(scales):
+    """The affinity is that of the largest scale."""
+    net = build(train_cfg=dict(cam_scales=scales)).eval()
+    inputs, _ = batch()
+    cam, affinity, grid = net.train_cam(inputs, EVERY_CLASS, True)
+    assert cam.shape == (2, 5, 48, 64)
+    assert (cam >= 0).all() and (cam < 1).all()
+    assert grid == tuple(-(-int(max(scales) * n) // 16) for n in (48, 64))
+    assert affinity.shape == (2, grid[0] * grid[1], grid[0] * grid[1])
 
 
 @pytest.mark.parametrize('affinity_from, same', [('cam', False),
@@ -296,7 +263,7 @@ def test_source_of_refined_label(affinity_from, same):
     net = build(train_cfg=dict(affinity_label_from=affinity_from))
     inputs, _ = batch()
     boxes = torch.tensor([[0, 48, 0, 64]] * 2)
-    labels = net.pseudo_labels(inputs, EVERY_CLASS, boxes, 'refined')
+    labels = labels_of(net, inputs, EVERY_CLASS, boxes, 'refined')
     assert (labels.affinity is labels.seg) == same
 
 
@@ -354,16 +321,14 @@ def test_predict():
     assert out.cam.data.shape == (5, *size)
     assert out.cam_given_tags.data.shape == (1, *size)
     assert set(out.cam_given_tags.data.unique().tolist()) <= {0, 1, 3}
-    assert out.affinity_cam.data.shape == (6, *size)
     assert set(out.affinity_cam_given_tags.data.unique().tolist()) <= {0, 1, 3}
-    assert (out.affinity_cam.data[[2, 4, 5]] == 0).all()
     shown = (out.pred_image_scores > 0.5).nonzero().flatten() + 1
     assert set(
         out.cam_predicted_tags.data.unique().tolist()) <= {0, *shown.tolist()}
     assert 'cam_label_given_tags' not in out
 
     # the segmentation does not depend on what else is asked for
-    net.test_cfg.update(with_cam=False, with_affinity_cam=False)
+    net.test_cfg.update(sources=['seg'])
     plain, = net.predict(inputs, batch(size, labels=((0, ) * 5, ))[1])
     assert 'cam' not in plain
     ref.assert_close(out.seg_logits.data, plain.seg_logits.data, rtol=1e-5)
@@ -385,12 +350,14 @@ def test_predict_without_labels():
 
 @pytest.mark.parametrize('refiner', [dict(type='PAR', num_iter=2), None])
 def test_predicted_pseudo_labels_are_those_of_training(refiner):
-    net = build(labeler=dict(refiner=refiner, bkg_high=0.6, bkg_low=0.3)).eval()
-    net.test_cfg.update(with_pseudo_labels=True)
+    net = build(
+        labeler=dict(refiner=refiner, bkg_high=0.6, bkg_low=0.3)).eval()
+    net.test_cfg.update(sources=list(SOURCES))
     inputs, data = batch()
-    classes = PresentClasses.from_image_label(torch.stack([s.image_label for s in data]))
+    classes = PresentClasses.from_image_label(
+        torch.stack([s.image_label for s in data]))
     boxes = torch.tensor([[0, 48, 0, 64]] * 2)
-    labels = net.pseudo_labels(inputs, classes, boxes, 'refined')
+    labels = labels_of(net, inputs, classes, boxes, 'refined')
     for i, sample in enumerate(net.predict(inputs, data)):
         ref.assert_same_labels(sample.cam_label_given_tags.data[0],
                                labels.affinity[i])
@@ -424,7 +391,6 @@ def test_batch_of_several_sizes():
     (dict(cam_scales=()), 'cam_scales'),
     (dict(cam_scales=(1, -1)), 'cam_scales'),
     (dict(affinity_label_from='mask'), "'cam' or 'seg', got 'mask'"),
-    (dict(accumulative_counts=0), 'accumulative_counts must be 1'),
     (dict(cam_iters=10, switch_iter=5), r'switch_iter \(5\)'),
     (dict(cam_iter=10), r"unknown \['cam_iter'\]"),
 ])

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmseg_afa.models import (PAR, PresentClasses, PseudoLabeler,
-                              multi_scale_cam, affinity_label, random_walk)
+                              affinity_label, merge_cams, random_walk)
 from mmseg_afa.models.pseudo_labels.boxes import box_mask
 from mmseg_afa.models.pseudo_labels.cam import normalize_cam
-from mmseg_afa.models.pseudo_labels.labeler import combine_scores
+from mmseg_afa.models.pseudo_labels.labeler import LabelScores, combine_scores
 from tests.test_reference import reference as ref
 
 
@@ -45,7 +45,7 @@ def test_labels_are_sound(seed, batch, classes, size, flat, with_par):
     own = present.select_channels(cam)
     for out in (labeler.cam_label(own, present, boxes, image),
                 labeler.refined_label(own, present, boxes, image, affinity,
-                                       grid)):
+                                      grid)):
         assert out.shape == (batch, size, size) and out.dtype == torch.int64
         assert (out[~inside] == 255).all()
         for b in range(batch):
@@ -64,13 +64,13 @@ def test_image_without_classes_is_background():
     for refiner in (None, PAR(num_iter=2)):
         labeler = PseudoLabeler(refiner=refiner)
         assert (labeler.cam_label(cam, present, boxes, image)[0] == 0).all()
-        out = labeler.refined_label(cam, present, boxes, image, affinity,
-                                     grid)
+        out = labeler.refined_label(cam, present, boxes, image, affinity, grid)
         assert (out[0] == 0).all()
 
 
 def test_present_classes():
-    classes = PresentClasses.from_image_label(torch.tensor([[0., 1, 0, 1], [0, 0, 0, 0]]))
+    classes = PresentClasses.from_image_label(
+        torch.tensor([[0., 1, 0, 1], [0, 0, 0, 0]]))
     assert classes.index[0].tolist() == [0, 2, 4]
     assert classes.valid.tolist() == [[True] * 3, [True, False, False]]
     cam = torch.arange(8.).view(2, 4, 1, 1)
@@ -101,7 +101,8 @@ def test_no_classes_at_all():
 
 def test_given_number_of_channels():
     """With `most` nothing is asked of the device; larger does no harm."""
-    classes = PresentClasses.from_image_label(torch.tensor([[0., 1, 0], [1, 1, 0]]), most=3)
+    classes = PresentClasses.from_image_label(
+        torch.tensor([[0., 1, 0], [1, 1, 0]]), most=3)
     assert classes.valid.tolist() == [[True, True, False, False],
                                       [True, True, True, False]]
 
@@ -121,13 +122,13 @@ def test_argmax_takes_the_first(rows):
 def test_combine_scores():
     """Foreground of the high, background of both, ignored else."""
     classes = PresentClasses.from_image_label(torch.tensor([[1., 1]]))
-    high = torch.eye(3)[[2, 0, 0, 1]].t().reshape(1, 3, 1, 4)
-    low = torch.eye(3)[[2, 2, 0, 2]].t().reshape(1, 3, 1, 4)
+    scores = LabelScores(*(torch.eye(3)[channels].t().reshape(1, 3, 1, 4)
+                           for channels in ([2, 0, 0, 1], [2, 2, 0, 2])))
     boxes = torch.tensor([[0, 1, 0, 4]])
-    assert combine_scores(high, low, classes,
+    assert combine_scores(scores, classes,
                           boxes).flatten().tolist() == [2, 255, 0, 1]
     boxes = torch.tensor([[0, 1, 1, 3]])
-    assert combine_scores(high, low, classes,
+    assert combine_scores(scores, classes,
                           boxes).flatten().tolist() == [255, 255, 0, 255]
 
 
@@ -160,7 +161,8 @@ def test_labeler_walks_lazily():
                                            (0.35, )) for lazy in (False, True)
     ]
     assert (alone[0] == 0).all()
-    torch.testing.assert_close(alone[1], classes.softmax_with_background(cam, 0.35))
+    torch.testing.assert_close(alone[1],
+                               classes.softmax_with_background(cam, 0.35))
 
 
 def test_affinity_label():
@@ -170,34 +172,16 @@ def test_affinity_label():
                             [255] * 4]
 
 
-@pytest.mark.parametrize('scales', [(0.5, ), (1.5, 0.5), (1., 0.5, 1.5)])
-def test_scales_without_one(scales):
-    """A scale list without 1 works: every scale is resized to the crop."""
-
-    def forward(images, with_affinity):
-        cam = images.mean(1, keepdim=True)[..., ::16, ::16]
-        cells = cam[0, 0].numel()
-        affinity = torch.ones(len(cam), cells, cells)
-        return cam, affinity if with_affinity else None
-
-    cam, affinity, grid = multi_scale_cam(forward, torch.rand(2, 3, 40, 32),
-                                          scales)
-    assert cam.shape == (2, 1, 40, 32)
-    assert (cam >= 0).all() and (cam < 1).all()
-    size = [-(-int(max(scales) * n) // 16) for n in (40, 32)]
-    assert grid == tuple(size) and affinity.shape[1] == size[0] * size[1]
-
-
-def test_flip_averages_sides():
-    """A network that answers on the left only gives a symmetric CAM."""
-
-    def forward(images, with_affinity):
-        cam = torch.zeros(1, 1, 4, 4)
-        cam[..., :2] = 1
-        return cam, None
-
-    cam, _, _ = multi_scale_cam(forward, torch.rand(1, 3, 64, 64), (1., ))
-    ref.assert_close(cam, cam.flip(-1))
+def test_merge_cams():
+    """The maximum over the flip, summed over scales of any size."""
+    left = torch.zeros(1, 1, 4, 4)
+    left[..., :2] = 1
+    cam = merge_cams([(left, torch.zeros_like(left))], (16, 16))
+    assert cam.shape == (1, 1, 16, 16)
+    assert cam[..., :4].min() > 0.99 and cam[..., 12:].max() == 0
+    both = merge_cams([(left, left), (left[..., :2, :3], left)], (16, 16))
+    ref.assert_close(both[..., :4], both.flip(-1)[..., :4], rtol=0.3)
+    assert (both >= 0).all() and (both < 1).all()
 
 
 def test_normalize_flat_cam():

@@ -4,20 +4,17 @@ import torch
 from mmengine.model import ImgDataPreprocessor
 from torch import nn
 
-from mmseg_afa.models.utils import (denormalize, evaluating, to_original,
+from mmseg_afa.models.utils import (denormalize, evaluating, unpad,
                                     zero_gradients)
 
 
-def test_to_original():
-    """Padding, flip and resize are undone."""
+def test_unpad():
+    """Padding and flip are undone."""
     maps = torch.zeros(1, 1, 8, 12)
     maps[..., 4:6, 2] = 1  # second column of a flipped 4 x 6 image
     meta = dict(
-        img_padding_size=(1, 5, 4, 0),
-        flip=True,
-        flip_direction='horizontal',
-        ori_shape=(4, 6))
-    out = to_original(maps, meta)
+        img_padding_size=(1, 5, 4, 0), flip=True, flip_direction='horizontal')
+    out = unpad(maps, meta)
     assert out.shape == (1, 1, 4, 6)
     assert out[0, 0, :2, 4].tolist() == [1, 1] and out.sum() == 2
 

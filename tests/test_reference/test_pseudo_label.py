@@ -10,7 +10,7 @@ from mmseg_afa.models import (PAR, AffinityLoss, BalancedSegLoss,
                               cam_to_train_label, radius_mask)
 from mmseg_afa.models.pseudo_labels.boxes import box_mask
 from mmseg_afa.models.pseudo_labels.cam import present_cam
-from mmseg_afa.models.segmentors.score_maps import with_background
+from mmseg_afa.models.segmentors.maps import with_background
 from . import reference as ref
 
 AFFINITY_RADIUS = 8
@@ -49,10 +49,12 @@ def test_threshold_labels(data):
     cam, label = data['cam'], data['image_labels']
     ref.assert_close(present_cam(cam, label), data['valid_cam'])
     classes = PresentClasses.from_image_label(label)
-    evaluated, _ = with_background(classes.select_channels(cam), classes, 0.45).decide()
+    maps = with_background(classes.select_channels(cam), classes, 0.45)
+    evaluated, _ = maps.argmax_with_confidence()
     ref.assert_same_labels(evaluated, data['cam_label_eval'])
     ref.assert_same_labels(
-        cam_to_train_label(cam, label, data['img_box'], bkg_high=.55, bkg_low=.35),
+        cam_to_train_label(
+            cam, label, data['img_box'], bkg_high=.55, bkg_low=.35),
         data['cam_label_train'])
 
 

@@ -122,10 +122,12 @@ class TrajectoryRecorder(Hook):
         batch = model.data_preprocessor(data_batch, True)
         labels = torch.stack([s.image_label for s in batch['data_samples']])
         boxes = torch.tensor([s.img_box for s in batch['data_samples']])
-        pseudo = model.pseudo_labels(batch['inputs'],
-                                     PresentClasses.from_image_label(labels), boxes, 'cam')
+        image = model.images(batch['inputs'])
+        pseudo = model.pseudo_labels(batch['inputs'], image,
+                                     PresentClasses.from_image_label(labels),
+                                     boxes, 'cam')
         with torch.no_grad():
-            losses = model.loss_by_label(batch['inputs'], labels, boxes,
+            losses = model.loss_by_label(batch['inputs'], image, labels, boxes,
                                          pseudo)
         self.step.update(self.named(losses))
 

@@ -52,6 +52,5 @@ model = dict(
         affinity_label_from='cam'),  # the affinity learns from CAM labels
     test_cfg=dict(
         mode='whole',
-        with_cam=True,
-        with_affinity_cam=True,
+        sources=('seg', 'cam', 'affinity_cam'),  # that validation scores
         cam_scales=(1., )))

@@ -11,15 +11,14 @@ from mmseg.registry import HOOKS
 from mmseg.utils import SampleList
 from torch import Tensor
 
-from mmseg_afa.models import AFA, PresentClasses
-from mmseg_afa.models.decode_heads.wsss_head import stack_image_labels
-from mmseg_afa.models.segmentors.afa import most_classes
-from mmseg_afa.models.segmentors.regularized import stack_boxes
-from mmseg_afa.models.segmentors.schedule import (REFINED_LABELS, CAM_LABELS,
-                                                  CLASSIFY)
-from mmseg_afa.models.utils import evaluating, resize
-from mmseg_afa.visualization import WeakSegLocalVisualizer
-from .par_refinement_hook import unwrap
+from ...models import AFA, PresentClasses
+from ...models.decode_heads.wsss_head import stack_image_labels
+from ...models.segmentors.afa import most_classes
+from ...models.segmentors.maps import with_background
+from ...models.segmentors.regularized import stack_boxes
+from ...models.segmentors.schedule import CAM_LABELS, CLASSIFY, REFINED_LABELS
+from ...models.utils import evaluating, resize, unwrap
+from ...visualization import WeakSegLocalVisualizer
 
 IN_FORCE = {
     CLASSIFY: 'classification only',
@@ -30,21 +29,20 @@ IN_FORCE = {
 
 @HOOKS.register_module()
 class PseudoLabelVisualizationHook(Hook):
-    """Shows what AFA trains on: some images of the batch, their CAM, affinity
-    CAM, the pseudo label in force and the prediction.
+    """Draw the stages of AFA's training for some images of the batch.
 
-    The pictures go to all backends of the config's visualizer, which has to
-    be a WeakSegLocalVisualizer. The images are the crops as the network sees
-    them, and the rest is what it makes of them after the iteration, in
-    evaluation mode. Training goes on as it would without the hook.
+    These are the crop, its CAM, affinity CAM, the label of the phase, and the
+    segmentation, all after the iteration and in evaluation mode. The pictures
+    go to all backends of the config's visualizer, which must be a
+    WeakSegLocalVisualizer. The hook does not change the training.
 
     Args:
-        interval (int): Iterations from a picture to the next.
+        interval (int): Iterations between two pictures.
         num_images (int): Images in a picture, at most.
 
     Raises:
         TypeError: When training starts, if the model is not an AFA or the
-            visualizer of another type.
+            visualizer has another type.
     """
 
     # before IterTimerHook, for which what comes later is time for data
@@ -55,7 +53,7 @@ class PseudoLabelVisualizationHook(Hook):
         self.num_images = num_images
 
     def before_train(self, runner: Runner) -> None:
-        """Check that there is something to draw, and that draws it."""
+        """Check the types of the model and of the visualizer."""
         model = unwrap(runner.model)
         if not isinstance(model, AFA):
             raise TypeError(
@@ -80,7 +78,7 @@ class PseudoLabelVisualizationHook(Hook):
                                         runner.iter + 1)
 
     def draw(self, runner: Runner, data_batch: dict) -> np.ndarray:
-        """A sheet of the first images of a batch, RGB uint8 (H, W, 3)."""
+        """Draw the first images of a batch: RGB uint8 (H, W, 3)."""
         model, visualizer = unwrap(runner.model), runner.visualizer
         data = model.data_preprocessor(
             {
@@ -104,7 +102,7 @@ class PseudoLabelVisualizationHook(Hook):
 @torch.no_grad()
 def stages_of(model: AFA, inputs: Tensor, data_samples: SampleList,
               phase: str) -> SampleList:
-    """What a model in training makes of images.
+    """Compute the stages from CAM to label that a step goes through.
 
     Args:
         model (AFA): The model.
@@ -114,30 +112,36 @@ def stages_of(model: AFA, inputs: Tensor, data_samples: SampleList,
 
     Returns:
         list[SegDataSample]: With `cam`, `affinity_cam` if the model has an
-        affinity, `pseudo_sem_seg` if the phase has a label, `pred_sem_seg`.
+        affinity, `cam_label` or `refined_label` if the phase has a label,
+        and `pred_sem_seg`.
     """
-    image_label = stack_image_labels(data_samples,
-                                     model.decode_head.num_classes - 1)
-    classes = PresentClasses.from_image_label(image_label, most_classes(data_samples))
+    labeler, num_classes = model.labeler, model.decode_head.num_classes
+    classes = PresentClasses.from_image_label(
+        stack_image_labels(data_samples, num_classes - 1),
+        most_classes(data_samples))
     cam, affinity, grid = model.train_cam(inputs, classes, with_affinity=True)
-    scores = {
-        name: maps.classes.scatter(maps.scores, model.decode_head.num_classes)
-        for name, maps in model.cam_maps(cam, classes, affinity, grid).items()
-    }
-    scores['cam'] = scores['cam'][:, 1:]  # draw_stages wants no background
-    logits = model(inputs, mode='tensor').float()
-    scores['pred_sem_seg'] = resize(logits, inputs.shape[-2:]).argmax(
-        1, keepdim=True)
-    if phase != CLASSIFY:
-        boxes = stack_boxes(data_samples, inputs)
-        scores['pseudo_sem_seg'] = model.pseudo_labels(inputs, classes, boxes,
-                                                       phase).seg[:, None]
+    size = inputs.shape[-2:]
+    own = with_background(cam, classes, labeler.bkg_score).scores
+    maps = dict(cam=classes.scatter(own, num_classes)[:, 1:])
+    if affinity is not None:
+        walked = labeler.walk(cam, classes, affinity, grid,
+                              (labeler.bkg_low, ))
+        maps['affinity_cam'] = resize(
+            classes.scatter(walked, num_classes), size)
+    label_of = classes, stack_boxes(data_samples, inputs), model.images(inputs)
+    if phase == CAM_LABELS:
+        maps['cam_label'] = labeler.cam_label(cam, *label_of)[:, None]
+    elif phase == REFINED_LABELS:
+        maps['refined_label'] = labeler.refined_label(cam, *label_of, affinity,
+                                                      grid)[:, None]
+    logits = resize(model(inputs, mode='tensor').float(), size)
+    maps['pred_sem_seg'] = logits.argmax(1, keepdim=True)
     drawn = []
     for i, sample in enumerate(data_samples):
         sample = sample.clone()
         sample.set_data({
-            name: PixelData(data=maps[i])
-            for name, maps in scores.items()
+            name: PixelData(data=batch[i])
+            for name, batch in maps.items()
         })
         drawn.append(sample)
     return drawn

@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""The mIoU of a CAM at many background scores, from one pass."""
+"""Compute the mIoU of a CAM at many background scores, from one pass."""
 from typing import Dict, Tuple
 
 import torch
@@ -8,19 +8,8 @@ from torch import Tensor
 BKG_SCORES = tuple(i / 20 for i in range(20))
 
 
-def predicted_tags(sample: dict) -> Tensor:
-    """The classes (C, ) that the classifier sees."""
-    return sample['pred_image_scores'] > 0.5
-
-
-# The image label of each sweep; None where a sample has none.
-SWEEPS = dict(
-    cam_given_tags=lambda sample: sample.get('image_label'),
-    cam_predicted_tags=predicted_tags)
-
-
 def strongest_class(cam: Tensor, image_label: Tensor) -> Tuple[Tensor, Tensor]:
-    """The highest score of each pixel among the classes of an image.
+    """Find the highest score of each pixel among the classes of an image.
 
     Args:
         cam (Tensor): (C, H, W) in [0, 1].
@@ -57,7 +46,7 @@ def count_by_score(value: Tensor, strongest: Tensor, label: Tensor,
 
 
 def sweep(counts: Tensor) -> Dict[float, float]:
-    """mIoU in percent at each of the background scores.
+    """Compute the mIoU in percent at each of the background scores.
 
     Args:
         counts (Tensor): (21, C, C + 1) of :func:`count_by_score`, summed.

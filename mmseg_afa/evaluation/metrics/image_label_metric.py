@@ -9,7 +9,7 @@ from torch import Tensor
 
 @METRICS.register_module()
 class ImageLabelMetric(BaseMetric):
-    """Scores of the image-level classifier.
+    """Score the image-level classifier.
 
     - F1: of the classes predicted (probability > 0.5, that is logit > 0) in
       each image, averaged over images; 1 where none is shown and none found.
@@ -24,9 +24,10 @@ class ImageLabelMetric(BaseMetric):
         """Keep the scores and labels of a batch."""
         for sample in data_samples:
             for field, remedy in (
-                ('pred_image_scores', 'set model.test_cfg.with_cam to True'),
-                ('image_label', 'add ImageLabelFromMask and PackWeakSegInputs '
-                 'to the pipeline')):
+                ('pred_image_scores', 'the model needs a classifier, as AFA '
+                 'has'), ('image_label',
+                          'add ImageLabelFromMask and PackWeakSegInputs '
+                          'to the pipeline')):
                 if field not in sample:
                     raise KeyError(f'ImageLabelMetric: predictions carry no '
                                    f'`{field}`; {remedy}')
@@ -39,7 +40,7 @@ class ImageLabelMetric(BaseMetric):
 
     def compute_metrics(
             self, results: List[Tuple[bytes, bytes]]) -> Dict[str, float]:
-        """F1 and mAP over all images, in percent."""
+        """Compute F1 and mAP over all images, in percent."""
         scores, labels = (
             torch.frombuffer(bytearray().join(rows),
                              dtype=dtype).view(len(rows), -1)
@@ -50,7 +51,7 @@ class ImageLabelMetric(BaseMetric):
 
 
 def image_f1(pred: Tensor, label: Tensor) -> float:
-    """F1 of the classes of each image, averaged over images.
+    """Compute F1 of the classes of each image, averaged over images.
 
     Args:
         pred (Tensor): (B, C) bool.
@@ -66,7 +67,7 @@ def image_f1(pred: Tensor, label: Tensor) -> float:
 
 
 def mean_average_precision(scores: Tensor, labels: Tensor) -> float:
-    """Mean over the classes that occur of their average precision.
+    """Average the precision of each class, and over classes that occur.
 
     The average precision of a class is the mean, over the images that show
     it, of the precision among the images that score as high or higher: what

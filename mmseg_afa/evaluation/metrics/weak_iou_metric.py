@@ -1,4 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+from pathlib import Path
 from typing import Dict, Sequence
 
 import torch
@@ -8,57 +9,82 @@ from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
-from .background_sweep import SWEEPS, count_by_score, strongest_class, sweep
-
-# What is scored where samples carry it. Of `..._given_tags` the true image
-# labels were given, so these are no segmentation scores: they measure pseudo
-# labels. `..._predicted_tags` compare with the segmentation.
-FIELDS = ('pred_sem_seg', 'cam_predicted_tags', 'affinity_cam_predicted_tags',
-          'cam_given_tags', 'affinity_cam_given_tags', 'cam_label_given_tags',
-          'refined_label_given_tags')
+from ...datasets.mask_file import encode_mask
+from ...models.segmentors.maps import FIELDS
+from ...utils import UserError, replacing
+from .background_sweep import count_by_score, strongest_class, sweep
 
 
 @METRICS.register_module()
 class WeakIoUMetric(IoUMetric):
-    """IoU of the segmentation and of each label map made of CAMs, in a pass.
+    """Compute the IoU of all label maps that samples carry, in one pass.
 
-    A confusion matrix of each is all that is kept, however many images there
-    are. Each image counts once on any number of processes: what mmengine's
-    sampler repeats to give all processes equally many is left out.
+    Only a confusion matrix of each is kept, for any number of images. Each
+    image counts once on any number of processes: repetitions by mmengine's
+    sampler are ignored.
 
-    Results are `mIoU` etc. as IoUMetric's for the segmentation,
-    `cam_given_tags/mIoU` etc. for the other :data:`FIELDS` that samples
-    carry. Pixels that a pseudo label ignores are left out of its IoU, and
-    their share is `.../ignored`, in percent.
+    Results are `mIoU` etc. as IoUMetric's for the segmentation, and
+    `cam_given_tags/mIoU` etc. for the other :data:`maps.FIELDS`. Pixels that
+    a pseudo label ignores do not enter its IoU; their share is
+    `.../ignored`, in percent.
 
-    After :meth:`evaluate`, `report` has for each field its mIoU and the IoU of
-    each class in percent and its confusion matrix, see :func:`confusion`, and
-    `sweeps` the mIoU of the CAM at 20 background scores.
+    After :meth:`evaluate`, `report` has for each field its mIoU, the IoU of
+    each class in percent, and its confusion matrix, see :func:`confusion`.
+    `sweeps` has the mIoU of the CAM at 20 background scores.
 
     Args:
-        **kwargs: Of IoUMetric.
+        output_field (str): The label map that is written to `output_dir`, of
+            :data:`maps.FIELDS`.
+        **kwargs: Arguments of IoUMetric.
+
+    Raises:
+        ValueError: If the field is unknown.
     """
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, output_field: str = 'pred_sem_seg', **kwargs) -> None:
         super().__init__(**kwargs)
+        if output_field not in FIELDS:
+            raise ValueError(f'output_field: unknown {output_field!r}. Choose '
+                             f'one of {", ".join(FIELDS)}.')
+        self.output_field = output_field
         self._start()
 
     def _start(self) -> None:
         self._totals: Dict[str, Tensor] = {}
         self._last: Dict[str, Tensor] = {}  # of one image, not yet added
         self._images = 0
+        self._written: Dict[Path, str] = {}
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Count the pixels of a batch."""
         if self.output_dir is not None:
-            super().process(data_batch, data_samples)  # writes the masks
-            self.results.clear()
+            for sample in data_samples:
+                self._write(sample)
         if self.format_only:
             return
         for sample in data_samples:
             self._add(self._last)
             self._last = self._count(sample)
             self._images += 1
+
+    def _write(self, sample: dict) -> None:
+        """Write a mask as an indexed PNG, as tools/predict.py does."""
+        if self.output_field not in sample:
+            raise UserError(
+                f'--out: the predictions carry no {self.output_field}. Name '
+                'its source in model.test_cfg.sources; a data set without '
+                'image labels or masks has no given tags.')
+        path = Path(self.output_dir) / f'{Path(sample["img_path"]).stem}.png'
+        other = self._written.setdefault(path, sample['img_path'])
+        if other != sample['img_path']:
+            raise UserError(
+                f'--out: {other} and {sample["img_path"]} would both become '
+                f'{path}. tools/predict.py keeps their folders.')
+        mask = sample[self.output_field]['data'].squeeze()
+        with replacing(path) as unfinished:
+            unfinished.write_bytes(
+                encode_mask(mask.byte().cpu().numpy(),
+                            self.dataset_meta['palette']))
 
     def _count(self, sample: dict) -> Dict[str, Tensor]:
         label = sample['gt_sem_seg']['data'].squeeze()
@@ -71,11 +97,14 @@ class WeakIoUMetric(IoUMetric):
                       num_classes)
             for field in FIELDS if field in sample
         }
-        for name, tags in SWEEPS.items():
-            if 'cam' in sample and tags(sample) is not None:
+        tags = dict(given=sample.get('image_label'))
+        if 'pred_image_scores' in sample:
+            tags['predicted'] = sample['pred_image_scores'] > 0.5
+        for field, (source, which) in FIELDS.items():
+            if source.name == 'cam' and field in sample:
                 value, strongest = strongest_class(sample['cam']['data'],
-                                                   tags(sample))
-                counts[f'sweep {name}'] = count_by_score(
+                                                   tags[which])
+                counts[f'sweep {field}'] = count_by_score(
                     value[known], strongest[known], label, num_classes)
         return {name: count.cpu() for name, count in counts.items()}
 
@@ -84,7 +113,7 @@ class WeakIoUMetric(IoUMetric):
             self._totals.setdefault(name, torch.zeros_like(count)).add_(count)
 
     def evaluate(self, size: int) -> Dict[str, float]:
-        """Scores over the images of all processes.
+        """Compute the scores over the images of all processes.
 
         Args:
             size (int): Number of images.
@@ -131,7 +160,7 @@ class WeakIoUMetric(IoUMetric):
             })
         if field == 'pred_sem_seg':
             return scores
-        if '_label_' in field:
+        if FIELDS[field].source.needs_tags:
             scores['ignored'] = round(ignored, 2)
         return {f'{field}/{key}': value for key, value in scores.items()}
 

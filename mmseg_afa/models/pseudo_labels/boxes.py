@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""The part of each crop that shows image, `(top, bottom, left, right)`."""
+"""Restrict maps to the box `(top, bottom, left, right)` that shows image."""
 from typing import Tuple
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def box_mask(boxes: Tensor, size: Tuple[int, int]) -> Tensor:
-    """Pixels inside the boxes.
+    """Mark the pixels inside the boxes.
 
     Args:
         boxes (Tensor): (B, 4) int64, (top, bottom, left, right), the last
@@ -27,7 +27,7 @@ def box_mask(boxes: Tensor, size: Tuple[int, int]) -> Tensor:
 
 
 def half_sizes(boxes: Tensor) -> Tensor:
-    """Half the height and width of each box, (B, 2) int64, at least 1."""
+    """Halve the height and width of each box: (B, 2) int64, at least 1."""
     top, bottom, left, right = boxes.unbind(1)
     sizes = torch.stack([bottom - top, right - left], 1)
     return (sizes // 2).clamp_(min=1)
@@ -37,7 +37,7 @@ def _source_coordinates(line: Tensor,
                         dst: Tensor,
                         src: Tensor,
                         align_corners: bool = False) -> Tensor:
-    """Where interpolate would read the pixels of a line.
+    """Compute the coordinates that interpolate would read for a line.
 
     Args:
         line (Tensor): (B, n), numbers of the resized pixels.
@@ -74,8 +74,8 @@ def boxes_to_half(x: Tensor,
                   align_corners: bool = False) -> Tensor:
     """Cut out the boxes and resize each to half its size.
 
-    All boxes of the batch at once: each lies in the top left corner of its
-    canvas, the size of half the crop, with its border repeated beyond.
+    Each box ends in the top left corner of a canvas of half the crop's size.
+    Its border is repeated beyond.
 
     Args:
         x (Tensor): (B, C, H, W) float32.
@@ -97,7 +97,7 @@ def boxes_to_half(x: Tensor,
 
 
 def half_to_boxes(x: Tensor, boxes: Tensor, size: Tuple[int, int]) -> Tensor:
-    """The way back: resize each half-size box and put it in its place.
+    """Resize each half-size box and put it in its place.
 
     Args:
         x (Tensor): (B, C, h, w) float32, from :func:`boxes_to_half`.

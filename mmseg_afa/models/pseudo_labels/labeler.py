@@ -1,6 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""From CAMs to the labels that supervise segmentation and affinity."""
-from typing import Sequence, Tuple, Union
+"""Make the labels that supervise segmentation and affinity from CAMs."""
+from typing import NamedTuple, Sequence, Tuple, Union
 
 import torch
 from mmseg.registry import MODELS
@@ -14,59 +14,66 @@ from .present_classes import PresentClasses
 from .random_walk import affinity_label, random_walk
 
 
+class LabelScores(NamedTuple):
+    """Scores of a pseudo label, (B, K + 1, H, W) each.
+
+    `high` are those under the high background score: their foreground is
+    trusted. `low` are those under the low one: their background is trusted.
+    """
+    high: Tensor
+    low: Tensor
+
+
 def disagreement(label: Tensor, low: Tensor) -> Tensor:
-    """Where a strict background score sees background and a lenient one does
-    not, (B, H, W) bool.
+    """Find pixels that only the high background score calls background.
 
     Args:
-        label (Tensor): (B, H, W), classes under the high score.
+        label (Tensor): (B, H, W), classes under the high background score.
         low (Tensor): (B, K + 1, H, W), scores under the low one.
+
+    Returns:
+        Tensor: (B, H, W) bool.
     """
     return (label == 0) & (low[:, 1:].amax(1) > low[:, 0])
 
 
-def combine_scores(high: Tensor,
-                   low: Tensor,
+def combine_scores(scores: LabelScores,
                    classes: PresentClasses,
                    boxes: Tensor,
                    ignore_index: int = IGNORE_INDEX) -> Tensor:
-    """Keep what a strict and a lenient background agree on.
+    """Keep the pixels on which both background scores agree.
 
     Args:
-        high (Tensor): (B, K + 1, H, W), scores under the high background
-            score: their foreground is trusted.
-        low (Tensor): (B, K + 1, H, W), scores under the low background score:
-            their background is trusted.
-        classes (PresentClasses): What the channels are.
+        scores (LabelScores): The scores under both background scores.
+        classes (PresentClasses): The classes of the channels.
         boxes (Tensor): (B, 4), the part of the crop that shows image.
-        ignore_index (int): The label where they disagree and outside the
-            boxes.
+        ignore_index (int): The label of all other pixels, and of pixels
+            outside the boxes.
 
     Returns:
         Tensor: (B, H, W) int64 in 0..C or ignore_index.
     """
-    label = classes.argmax(high)
-    unsure = disagreement(label, low)
-    unsure |= ~box_mask(boxes, label.shape[-2:])
-    return label.masked_fill_(unsure, ignore_index)
+    label = classes.argmax(scores.high)
+    ignored = disagreement(label, scores.low)
+    ignored |= ~box_mask(boxes, label.shape[-2:])
+    return label.masked_fill_(ignored, ignore_index)
 
 
 @MODELS.register_module()
 class PseudoLabeler(nn.Module):
-    """Makes pseudo labels (AFA, sections 3.3 and 3.4); passes no gradient.
+    """Make pseudo labels (AFA, sections 3.3 and 3.4) without gradient.
 
     Args:
         bkg_score (float): Background score of evaluation labels.
-        bkg_high (float): Background score that trusted foreground beats.
-        bkg_low (float): Background score that trusted background beats.
+        bkg_high (float): Trusted foreground scores above this.
+        bkg_low (float): Trusted background has no class above this.
         radius (int): Pairs of grid cells farther apart than this (Chebyshev
             distance) have no affinity.
-        lazy_walk (bool): Whether a cell without affinity to others keeps its
-            scores, see :func:`random_walk`; for a small radius.
-        refiner (dict or nn.Module, optional): Sharpens the labels:
+        lazy_walk (bool): Let isolated cells keep their own scores, see
+            :func:`random_walk`; for a small radius.
+        refiner (dict or nn.Module, optional): Aligns the labels with edges:
             ``refiner(image, masks, sizes=None)``, see :class:`PAR`. Without
-            one they come from thresholds alone, which is the method without
-            PAR, a row of the paper's ablation.
+            a refiner the labels come from thresholds alone.
         ignore_index (int): The label of pixels that supervise nothing.
 
     Raises:
@@ -84,8 +91,8 @@ class PseudoLabeler(nn.Module):
         super().__init__()
         if not 0 <= bkg_low <= bkg_high <= 1:
             raise ValueError('labeler: background scores must satisfy '
-                             f'0 <= bkg_low <= bkg_high <= 1, got bkg_low={bkg_low}, '
-                             f'bkg_high={bkg_high}')
+                             '0 <= bkg_low <= bkg_high <= 1, got '
+                             f'bkg_low={bkg_low}, bkg_high={bkg_high}')
         if radius < 1:
             raise ValueError(f'labeler.radius must be >= 1, got {radius}')
         self.bkg_score = bkg_score
@@ -100,11 +107,11 @@ class PseudoLabeler(nn.Module):
     @torch.no_grad()
     def cam_label(self, cam: Tensor, classes: PresentClasses, boxes: Tensor,
                   image: Tensor) -> Tensor:
-        """CAM label: the CAM, refined by PAR.
+        """Make the CAM label: the CAM, refined by PAR.
 
         Args:
             cam (Tensor): (B, K, H, W) in [0, 1], of the present classes.
-            classes (PresentClasses): Which these are.
+            classes (PresentClasses): The classes of its channels.
             boxes (Tensor): (B, 4), the part of the crop that shows image.
             image (Tensor): (B, 3, H, W), RGB in [0, 1].
 
@@ -117,29 +124,21 @@ class PseudoLabeler(nn.Module):
                                        self.bkg_low, self.ignore_index)
             return classes.to_class_ids(label, self.ignore_index)
         scores = self.cam_label_scores(cam, classes, image)
-        return combine_scores(*scores, classes, boxes, self.ignore_index)
+        return combine_scores(scores, classes, boxes, self.ignore_index)
 
     @torch.no_grad()
     def cam_label_scores(self, cam: Tensor, classes: PresentClasses,
-                           image: Tensor) -> Tuple[Tensor, ...]:
-        """The scores whose largest channels the CAM label combines.
-
-        Args:
-            As for :meth:`cam_label`.
-
-        Returns:
-            tuple[Tensor, Tensor]: Under the high and the low background
-            score, (B, K + 1, H, W).
-        """
+                         image: Tensor) -> LabelScores:
+        """Compute the scores of the CAM label; see :meth:`cam_label`."""
         size = cam.shape[-2:]
         half = [max(n // 2, 1) for n in size]
         if self.refiner is not None:
             cam = resize(cam, half)
-        scores = torch.cat(
-            [classes.softmax_with_background(cam, score) for score in (self.bkg_high, self.bkg_low)], 1)
+        scores = self._against_background(cam, classes,
+                                          (self.bkg_high, self.bkg_low))
         if self.refiner is not None:
             scores = resize(self.refiner(resize(image, half), scores), size)
-        return scores.chunk(2, 1)
+        return LabelScores(*scores.chunk(2, 1))
 
     @torch.no_grad()
     def walk(self, cam: Tensor, classes: PresentClasses, affinity: Tensor,
@@ -148,54 +147,36 @@ class PseudoLabeler(nn.Module):
 
         Args:
             cam (Tensor): (B, K, H, W) in [0, 1], of the present classes.
-            classes (PresentClasses): Which these are.
+            classes (PresentClasses): The classes of its channels.
             affinity (Tensor): (B, N, N) in [0, 1].
             grid (tuple[int, int]): Rows and columns of the affinity's grid.
             bkg_scores (Sequence[float]): Scores of the constant background
-                map. One walk serves all: its transition matrix is the costly
-                part.
+                map. One walk serves all of them: the transition matrix is
+                the costly part.
 
         Returns:
             Tensor: (B, len(bkg_scores) * (K + 1), h, w).
         """
-        cam = resize(cam, grid)
-        scores = torch.cat(
-            [classes.softmax_with_background(cam, score) for score in bkg_scores], 1)
+        scores = self._against_background(
+            resize(cam, grid), classes, bkg_scores)
         return random_walk(scores, affinity, self.radius, self.lazy_walk)
 
+    @staticmethod
+    def _against_background(cam: Tensor, classes: PresentClasses,
+                            bkg_scores: Sequence[float]) -> Tensor:
+        return torch.cat([
+            classes.softmax_with_background(cam, score) for score in bkg_scores
+        ], 1)
+
     @torch.no_grad()
-    def refined_label_scores(self, cam: Tensor, classes: PresentClasses,
-                                boxes: Tensor, image: Tensor, affinity: Tensor,
-                                grid: Tuple[int, int]) -> Tuple[Tensor, ...]:
-        """The scores whose largest channels the refined label combines.
-
-        Args:
-            As for :meth:`refined_label`.
-
-        Returns:
-            tuple[Tensor, Tensor]: Under the high and the low background
-            score, (B, K + 1, H, W). Outside the boxes they have no meaning.
-        """
-        size = cam.shape[-2:]
-        scores = self.walk(cam, classes, affinity, grid, (self.bkg_high, self.bkg_low))
-        scores = resize(scores, size)
-        if self.refiner is not None:
-            scores = self.refiner(
-                boxes_to_half(image, boxes),
-                # the published code leaves this resize to PAR
-                boxes_to_half(scores, boxes, align_corners=True),
-                sizes=half_sizes(boxes))
-            scores = half_to_boxes(scores, boxes, size)
-        return scores.chunk(2, 1)
-
     def refined_label(self, cam: Tensor, classes: PresentClasses,
-                       boxes: Tensor, image: Tensor, affinity: Tensor,
-                       grid: Tuple[int, int]) -> Tensor:
-        """Refined label: the CAM, spread by the affinity, refined by PAR.
+                      boxes: Tensor, image: Tensor, affinity: Tensor,
+                      grid: Tuple[int, int]) -> Tensor:
+        """Make the refined label: the CAM, spread by the affinity, and PAR.
 
         Args:
             cam (Tensor): (B, K, H, W) in [0, 1], of the present classes.
-            classes (PresentClasses): Which these are.
+            classes (PresentClasses): The classes of its channels.
             boxes (Tensor): (B, 4), the part of the crop that shows image.
             image (Tensor): (B, 3, H, W), RGB in [0, 1].
             affinity (Tensor): (B, N, N) in [0, 1], at the largest CAM scale.
@@ -205,10 +186,30 @@ class PseudoLabeler(nn.Module):
             Tensor: (B, H, W) int64 in 0..C or ignore_index.
         """
         scores = self.refined_label_scores(cam, classes, boxes, image,
-                                              affinity, grid)
-        return combine_scores(*scores, classes, boxes, self.ignore_index)
+                                           affinity, grid)
+        return combine_scores(scores, classes, boxes, self.ignore_index)
+
+    @torch.no_grad()
+    def refined_label_scores(self, cam: Tensor, classes: PresentClasses,
+                             boxes: Tensor, image: Tensor, affinity: Tensor,
+                             grid: Tuple[int, int]) -> LabelScores:
+        """Compute the scores of the refined label; see :meth:`refined_label`.
+
+        Outside of the boxes the scores have no meaning.
+        """
+        size = cam.shape[-2:]
+        scores = self.walk(cam, classes, affinity, grid,
+                           (self.bkg_high, self.bkg_low))
+        scores = resize(scores, size)
+        if self.refiner is not None:
+            scores = self.refiner(
+                boxes_to_half(image, boxes),
+                # the published code leaves this resize to PAR
+                boxes_to_half(scores, boxes, align_corners=True),
+                sizes=half_sizes(boxes))
+            scores = half_to_boxes(scores, boxes, size)
+        return LabelScores(*scores.chunk(2, 1))
 
     def affinity_label(self, label: Tensor, grid: Tuple[int, int]) -> Tensor:
-        """Which pairs of grid cells show the same class; see
-        :func:`random_walk.affinity_label`."""
+        """Label pairs of cells; see :func:`random_walk.affinity_label`."""
         return affinity_label(label, grid, self.radius, self.ignore_index)

@@ -9,27 +9,27 @@ from ...utils import IGNORE_INDEX
 
 
 class PresentClasses(NamedTuple):
-    """Background and the classes present, as the channels of a batch.
+    """Hold background and the classes present, as the channels of a batch.
 
-    Labels are made from the maps of these alone: an image shows few of the
-    20 or 80 classes. `index` (B, K + 1) int64 are class numbers, background
-    first; `valid` (B, K + 1) bool is false for the filling of images that
-    show fewer than K classes.
+    Labels are made from the maps of these classes alone: an image shows few
+    of the 20 or 80 classes. `index` (B, K + 1) int64 are class numbers,
+    background first. `valid` (B, K + 1) bool is False for the filling of
+    images that show fewer than K classes.
     """
     index: Tensor
     valid: Tensor
 
     @classmethod
     def from_image_label(cls,
-           image_label: Tensor,
-           most: Optional[int] = None) -> 'PresentClasses':
+                         image_label: Tensor,
+                         most: Optional[int] = None) -> 'PresentClasses':
         """Read a multi-hot image label.
 
         Args:
             image_label (Tensor): (B, C).
             most (int, optional): K, at least the largest number of classes
-                that an image shows. Without it a GPU has to be asked, and
-                waited for.
+                that an image shows. Without it the host has to wait for a
+                GPU to count them.
         """
         present = image_label > 0
         if most is None:
@@ -43,16 +43,12 @@ class PresentClasses(NamedTuple):
         return cls(index, valid)
 
     def select_channels(self, cam: Tensor) -> Tensor:
-        """The maps of the present classes.
+        """Select the maps (B, K, H, W) of the present classes.
 
         Args:
-            cam (Tensor): (n * B, C, H, W), the batch n times in a row.
-
-        Returns:
-            Tensor: (n * B, K, H, W).
+            cam (Tensor): (B, C, H, W).
         """
         index = self.index[:, 1:, None, None] - 1
-        index = index.repeat(len(cam) // len(index), 1, 1, 1)
         return cam.gather(1, index.expand(-1, -1, *cam.shape[-2:]))
 
     def softmax_with_background(self, cam: Tensor, bkg_score: float) -> Tensor:
@@ -70,13 +66,13 @@ class PresentClasses(NamedTuple):
                                    float('-inf')).softmax(1)
 
     def to_class_ids(self,
-                channels: Tensor,
-                ignore_index: int = IGNORE_INDEX) -> Tensor:
-        """Numbers of channels to those of classes.
+                     channels: Tensor,
+                     ignore_index: int = IGNORE_INDEX) -> Tensor:
+        """Replace numbers of channels by numbers of classes.
 
         Args:
             channels (Tensor): (B, H, W) int64 in 0..K or ignore_index.
-            ignore_index (int): The number that stays as it is.
+            ignore_index (int): The number that is kept.
 
         Returns:
             Tensor: (B, H, W) int64 in 0..C or ignore_index.
@@ -87,8 +83,14 @@ class PresentClasses(NamedTuple):
         return classes.masked_fill_(ignored, ignore_index)
 
     def argmax(self, scores: Tensor) -> Tensor:
-        """Class numbers (B, H, W) of the largest of (B, K + 1, H, W); the
-        first of several."""
+        """Find the class of the largest score, the first of several.
+
+        Args:
+            scores (Tensor): (B, K + 1, H, W).
+
+        Returns:
+            Tensor: (B, H, W) int64 in 0..C.
+        """
         # Ten times as fast as torch.argmax over a dimension of a few.
         count = scores.shape[1]
         rank = torch.arange(
@@ -98,7 +100,7 @@ class PresentClasses(NamedTuple):
         return self.to_class_ids(count - first.long())
 
     def scatter(self, scores: Tensor, num_classes: int) -> Tensor:
-        """(B, K + 1, H, W) -> (B, num_classes, H, W), absent classes 0."""
+        """Scatter (B, K + 1, H, W) to (B, num_classes, H, W), absent 0."""
         scores = scores * self.valid[:, :, None, None]
         index = self.index[:, :, None, None].expand_as(scores)
         out = scores.new_zeros(len(scores), num_classes, *scores.shape[-2:])

@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Affinity between grid cells: who may be compared, and one walk step."""
+"""Compare pairs of grid cells, and spread scores by one random walk step."""
 from functools import lru_cache
 from typing import Optional, Tuple
 
@@ -16,7 +16,7 @@ EXTRA_WEIGHT = 0.1  # in each sum of a cell's weights, as published
 def radius_mask(grid: Tuple[int, int],
                 radius: int,
                 device: Optional[torch.device] = None) -> Tensor:
-    """Pairs of grid cells at most `radius` apart (Chebyshev distance).
+    """Mark pairs of grid cells at most `radius` apart (Chebyshev distance).
 
     Args:
         grid (tuple[int, int]): Rows and columns, N = rows x columns cells.
@@ -44,10 +44,10 @@ def random_walk(scores: Tensor,
         scores (Tensor): (B, K, h, w) class scores on the affinity's grid.
         affinity (Tensor): (B, N, N) in [0, 1], N = h x w.
         radius (int): Cells farther apart than this exchange nothing.
-        lazy (bool): Whether the weight of 0.1 that is added to each sum is
-            that of the cell's own scores. Otherwise a cell without affinity
-            to any other ends with scores near 0 (as published), and where
-            the grid is resized its neighbours outshine it.
+        lazy (bool): If True, a cell keeps 0.1 of its own scores. If False
+            (as published), the 0.1 only enters the normaliser. The scores of
+            an isolated cell then drop to about 0, and its neighbours
+            overwrite it when the grid is upsampled.
 
     Returns:
         Tensor: (B, K, h, w) float32.
@@ -68,10 +68,10 @@ def random_walk(scores: Tensor,
 
 
 def affinity_label(label: Tensor,
-               grid: Tuple[int, int],
-               radius: int,
-               ignore_index: int = IGNORE_INDEX) -> Tensor:
-    """Which pairs of cells show the same class (AFA, section 3.3).
+                   grid: Tuple[int, int],
+                   radius: int,
+                   ignore_index: int = IGNORE_INDEX) -> Tensor:
+    """Label pairs of cells that show the same class (AFA, section 3.3).
 
     Args:
         label (Tensor): (B, H, W) int64.

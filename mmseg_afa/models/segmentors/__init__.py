@@ -1,10 +1,10 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 from .afa import AFA
+from .maps import FIELDS, SOURCES, TTA, ScoreMaps
 from .regularized import RegularizedEncoderDecoder
-from .score_maps import SOURCES, ScoreMaps, among_tags
-from .tta import MultiScaleMaxTTA, multi_scale_logits, tiled_logits
+from .tta import MultiScaleMaxTTA
 
 __all__ = [
-    'AFA', 'MultiScaleMaxTTA', 'RegularizedEncoderDecoder', 'SOURCES',
-    'ScoreMaps', 'among_tags', 'multi_scale_logits', 'tiled_logits'
+    'AFA', 'FIELDS', 'MultiScaleMaxTTA', 'RegularizedEncoderDecoder',
+    'SOURCES', 'ScoreMaps', 'TTA'
 ]

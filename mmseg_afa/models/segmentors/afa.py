@@ -1,79 +1,85 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 from contextlib import nullcontext
-from typing import (Callable, Dict, Iterator, List, NamedTuple, Optional,
-                    Sequence, Tuple)
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from mmengine.dist import all_reduce_dict
 from mmseg.registry import MODELS
-from mmseg.utils import ConfigType, OptConfigType, SampleList, add_prefix
+from mmseg.utils import (ConfigType, OptConfigType, OptSampleList, SampleList,
+                         add_prefix)
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from ... import compat
 from ..decode_heads.wsss_head import stack_image_labels
-from ..pseudo_labels import PresentClasses, multi_scale_cam
-from ..utils import AttentionLogits, evaluating, first_images, zero_gradients
-from .prediction import PredictionMixin
+from ..pseudo_labels import PresentClasses, merge_cams
+from ..utils import (AttentionLogits, evaluating, first_images, resize,
+                     zero_gradients)
+from .maps import ScoreMaps, predict, predict_step, with_background
 from .regularized import RegularizedEncoderDecoder, stack_boxes
-from .schedule import (REFINED_LABELS, CAM_LABELS, CLASSIFY,
+from .schedule import (CAM_LABELS, CLASSIFY, REFINED_LABELS,
                        complete_train_cfg, current_iteration, phase_of)
+
+Cams = List[Tuple[Tensor, Tensor]]
+
+
+class Features(NamedTuple):
+    """Hold what a pass through the backbone returns.
+
+    `maps` are feature maps (B, C_i, H_i, W_i), finest first. `attention` are
+    the logits that the affinity head reads, empty where they were not asked
+    for.
+    """
+    maps: Sequence[Tensor]
+    attention: Sequence[AttentionLogits] = ()
 
 
 class PseudoLabels(NamedTuple):
-    """What supervises a step, (B, H, W) int64 each: `seg` the segmentation,
-    `affinity` the pairs of its pixels."""
+    """Hold the labels of a step, (B, H, W) int64 each.
+
+    `seg` supervises the segmentation. The affinity label is made from
+    `affinity`.
+    """
     seg: Tensor
     affinity: Tensor
 
 
 @MODELS.register_module()
-class AFA(PredictionMixin, RegularizedEncoderDecoder):
+class AFA(RegularizedEncoderDecoder):
     """Learning Affinity from Attention (CVPR 2022, arXiv 2203.02664).
 
     Args:
         affinity_head (dict, optional): Turns attention logits of the backbone
-            into affinity. Without one, CAM labels supervise segmentation
-            throughout: the method without affinity.
+            into affinity. Without it, CAM labels supervise the segmentation
+            in all later phases: the method without affinity.
         labeler (dict): Config of the labeler, by default a PseudoLabeler,
             which owns its refiner.
         train_cfg (dict):
             cam_scales: Scales of the CAM passes.
-            cam_eval_mode: Run them in evaluation mode; the published code
-                does not (stochastic depth stays on).
+            cam_eval_mode: Run the CAM passes in evaluation mode. The
+                published code keeps training mode (stochastic depth is on).
             cam_flip_in_batch: Run images and flipped images in one pass:
-                fewer and larger kernels for a GPU, other random numbers for
-                stochastic depth.
+                fewer and larger kernels for a GPU, and other random numbers
+                for stochastic depth.
             cam_iters: Classification only while iteration <= cam_iters.
             switch_iter: CAM labels supervise the segmentation while
                 iteration <= switch_iter, refined labels after that.
-            affinity_label_from: What the affinity learns from: 'cam', the
-                CAM label always, as on VOC, or 'seg', the segmentation label
-                in force, as on COCO.
-            accumulative_counts: In how many parts the images of a process go
-                through the backbone, for a device that cannot hold all at
-                once. The gradients of the parts are summed, and losses and
-                the batch normalisation of the heads are those of the whole
-                batch. Each part passes once more, in the backward pass.
+            affinity_label_from: The label that the affinity learns from:
+                'cam', always the CAM label, as on VOC, or 'seg', the
+                segmentation label in force, as on COCO.
         test_cfg (dict): Besides mmseg's:
-            with_cam: Predictions carry CAMs and image-level scores.
-            with_affinity_cam: They carry the affinity's CAM as well.
-            with_pseudo_labels: And the labels that training would make,
-                which takes as long as a training step's labels do.
+            sources: Predictions carry the label maps of these sources, of
+                :data:`maps.SOURCES`; default ('seg', ). The labels take as
+                long as those of a training step.
             cam_scales: Scales of the CAM then; default (1, ).
-        compile_cfg (dict, optional): Arguments of torch.compile, {} for its
-            defaults: the backbone's training passes are compiled, one graph
-            for each of the crop's scales.
-        kwargs: Of RegularizedEncoderDecoder.
+        kwargs: Arguments of RegularizedEncoderDecoder.
 
     Raises:
-        ValueError: For settings of train_cfg that make no sense.
+        ValueError: If train_cfg has an unknown key or a wrong value.
     """
 
     def __init__(self,
                  affinity_head: OptConfigType = None,
                  labeler: ConfigType = dict(),
-                 compile_cfg: OptConfigType = None,
                  train_cfg: OptConfigType = None,
                  test_cfg: OptConfigType = None,
                  **kwargs) -> None:
@@ -88,69 +94,29 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
             'ignore_index': self.decode_head.ignore_index,
             **labeler
         })
-        # Validation images have sizes of their own: these are not compiled.
-        self._compiled_backbone = None
-        if compile_cfg is not None:
-            self._compiled_backbone = torch.compile(
-                self.backbone.forward, **{
-                    'dynamic': False,
-                    **compile_cfg
-                })
 
-    # -- forward passes ----------------------------------------------------
-    def extract_feat(self, inputs: Tensor, with_attention: bool = False):
-        """Feature maps, and where asked for the attention logits.
+    # -- the network -------------------------------------------------------
+    def features(self, inputs: Tensor, with_attention: bool) -> Features:
+        """Run the backbone.
 
         Args:
             inputs (Tensor): (B, 3, H, W), normalised.
-            with_attention (bool): Return (feature maps, attention logits).
+            with_attention (bool): Also return the attention logits, if the
+                model has an affinity head.
         """
-        backbone = self.backbone
-        if self.training and self._compiled_backbone is not None:
-            backbone = self._compiled_backbone
-        if not with_attention:
-            feats, attentions = backbone(inputs), None
-        else:
-            feats, attentions = backbone(inputs, with_attention=True)
-        feats = self.neck(feats) if self.with_neck else feats
-        return (feats, attentions) if with_attention else feats
+        if not with_attention or self.affinity_head is None:
+            return Features(self.extract_feat(inputs))
+        maps, attention = self.backbone(inputs, with_attention=True)
+        return Features(self.neck(maps) if self.with_neck else maps, attention)
 
-    def features(
-            self,
-            inputs: Tensor) -> Tuple[Sequence[Tensor], List[AttentionLogits]]:
-        """Feature maps (B, C_i, H_i, W_i), finest first, and the attention
-        logits that the affinity head reads; none without such a head."""
-        if self.affinity_head is None:
-            return self.extract_feat(inputs), []
-        return self.extract_feat(inputs, with_attention=True)
-
-    def cam_and_affinity(self, inputs: Tensor,
-                         num_affinity: int) -> Tuple[Tensor, Optional[Tensor]]:
-        """Raw CAM of images, and the affinity of the first of them.
-
-        Args:
-            inputs (Tensor): (B, 3, H, W), normalised.
-            num_affinity (int): How many affinities are wanted.
-
-        Returns:
-            tuple[Tensor, Tensor or None]: (B, C, h, w), and
-            (num_affinity, N, N) or, for 0, None.
-        """
-        if num_affinity == 0 or self.affinity_head is None:
-            return self.decode_head.cam(self.extract_feat(inputs)), None
-        feats, attentions = self.extract_feat(inputs, with_attention=True)
-        attentions = [first_images(a, num_affinity) for a in attentions]
-        return self.decode_head.cam(feats), self.affinity(feats, attentions)
-
-    def affinity(self, feats: Sequence[Tensor],
-                 attentions: Sequence[Tensor]) -> Tensor:
-        """Affinity (B, N, N) of the cells of the last feature map.
+    def affinity(self, features: Features) -> Tensor:
+        """Compute the affinity (B, N, N) of the cells of the last map.
 
         Raises:
             ValueError: If the attention is on another grid.
         """
-        affinity = self.affinity_head(attentions)
-        grid = tuple(feats[-1].shape[2:])
+        affinity = self.affinity_head(features.attention)
+        grid = tuple(features.maps[-1].shape[2:])
         if affinity.shape[1] != grid[0] * grid[1]:
             raise ValueError(
                 f'the attention of backbone.attn_blocks has '
@@ -158,37 +124,54 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
                 'that attend on the grid of the last feature map')
         return affinity
 
-    def features_and_affinity(self, inputs: Tensor) -> Tuple[Tensor, ...]:
-        """Feature maps (B, C_i, H_i, W_i), finest first, and if there is an
-        affinity head as the last the affinity (B, N, N)."""
-        feats, attentions = self.features(inputs)
-        if self.affinity_head is None:
-            return tuple(feats)
-        return (*feats, self.affinity(feats, attentions))
+    def raw_cams(
+            self,
+            inputs: Tensor,
+            scales: Sequence[float],
+            flip_in_batch: bool = False,
+            with_affinity: bool = False,
+            features: Optional[Features] = None
+    ) -> Tuple[Cams, Optional[Tensor]]:
+        """Compute the raw CAMs of images at several scales.
+
+        Args:
+            inputs (Tensor): (B, 3, H, W), normalised.
+            scales (Sequence[float]): Factors of the image size.
+            flip_in_batch (bool): One pass for images and flipped images.
+            with_affinity (bool): Also compute the affinity.
+            features (Features, optional): Those of the inputs themselves,
+                which are then not computed again.
+
+        Returns:
+            tuple[list[tuple[Tensor, Tensor]], Tensor or None]: For each scale
+            the CAM (B, C, h, w) of the images and of the flipped images; the
+            affinity (B, N, N) of the unflipped images at the largest scale.
+        """
+        cams, affinity = [], None
+        for scale in scales:
+            scaled = resize(
+                inputs, [max(int(scale * n), 1) for n in inputs.shape[-2:]])
+            wanted = with_affinity and scale == max(scales)
+            if flip_in_batch:
+                both = torch.cat([scaled, scaled.flip(-1)])
+                one = self.features(both, wanted)
+                cams.append(self.decode_head.cam(one.maps).chunk(2))
+                one = Features(
+                    [m[:len(inputs)] for m in one.maps],
+                    [first_images(a, len(inputs)) for a in one.attention])
+            else:
+                reuse = features is not None and scaled is inputs
+                one = features if reuse else self.features(scaled, wanted)
+                flipped = self.extract_feat(scaled.flip(-1))
+                cams.append((self.decode_head.cam(one.maps),
+                             self.decode_head.cam(flipped)))
+            if wanted and self.affinity_head is not None:
+                affinity = self.affinity(one)
+        return cams, affinity
 
     # -- training ----------------------------------------------------------
-    def in_parts(self, *batch: Tensor) -> Iterator[Tuple[Tensor, ...]]:
-        """Split tensors of a batch; see `accumulative_counts`."""
-        number = self.train_cfg['accumulative_counts']
-        return zip(*(x.chunk(number) for x in batch))
-
-    def accumulated(self, forward: Callable[[Tensor], Sequence[Tensor]],
-                    inputs: Tensor) -> Sequence[Tensor]:
-        """A forward pass of a batch in its parts.
-
-        What the parts need for their gradients is not kept but computed again,
-        one part after another.
-        """
-        if self.train_cfg['accumulative_counts'] == 1:
-            return forward(inputs)
-        outputs = [
-            checkpoint(forward, part, use_reentrant=False)
-            for part, in self.in_parts(inputs)
-        ]
-        return tuple(map(torch.cat, zip(*outputs)))
-
     def phase(self, iteration: int) -> str:
-        """The phase of the schedule that an iteration (from 0) is in."""
+        """Name the phase of the schedule that an iteration (from 0) is in."""
         phase = phase_of(iteration, self.train_cfg)
         if phase == REFINED_LABELS and self.affinity_head is None:
             return CAM_LABELS
@@ -198,56 +181,57 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
     def train_cam(
         self, inputs: Tensor, classes: PresentClasses, with_affinity: bool
     ) -> Tuple[Tensor, Optional[Tensor], Tuple[int, int]]:
-        """The multi-scale CAM that labels are made of; see
-        :func:`multi_scale_cam`.
+        """Compute the multi-scale CAM that labels are made from.
 
         Args:
             inputs (Tensor): (B, 3, H, W), normalised.
             classes (PresentClasses): The classes whose CAMs are wanted.
-            with_affinity (bool): Whether the affinity is.
+            with_affinity (bool): Also compute the affinity.
+
+        Returns:
+            tuple[Tensor, Tensor or None, tuple[int, int]]: CAM (B, K, H, W)
+            in [0, 1), the affinity (B, N, N) at the largest scale, and the
+            rows and columns of its grid.
         """
         cfg = self.train_cfg
-
-        def forward(images, num_affinity):
-            cam, affinity = self.cam_and_affinity(
-                images, num_affinity if with_affinity else 0)
-            return classes.select_channels(cam), affinity
-
         mode = evaluating(
             self.backbone) if cfg['cam_eval_mode'] else nullcontext()
         with mode:
-            return multi_scale_cam(forward, inputs, cfg['cam_scales'],
-                                   cfg['cam_flip_in_batch'])
+            cams, affinity = self.raw_cams(inputs, cfg['cam_scales'],
+                                           cfg['cam_flip_in_batch'],
+                                           with_affinity)
+        largest = cfg['cam_scales'].index(max(cfg['cam_scales']))
+        grid = tuple(cams[largest][0].shape[-2:])
+        cam = merge_cams(select(cams, classes), inputs.shape[-2:])
+        return cam, affinity, grid
 
     @compat.no_grad
-    def pseudo_labels(self, inputs: Tensor, classes: PresentClasses,
-                      boxes: Tensor, phase: str) -> PseudoLabels:
-        """Labels made of the network's own CAM and affinity.
+    def pseudo_labels(self, inputs: Tensor, image: Tensor,
+                      classes: PresentClasses, boxes: Tensor,
+                      phase: str) -> PseudoLabels:
+        """Make labels from the network's own CAM and affinity.
 
         Args:
             inputs (Tensor): (B, 3, H, W), normalised.
-            classes (PresentClasses): What the images show.
+            image (Tensor): (B, 3, H, W), the same as RGB in [0, 1].
+            classes (PresentClasses): The classes that the images show.
             boxes (Tensor): (B, 4), the part of the crop that shows image.
-            phase (str): 'cam' for the CAM label, 'affinity' for the affinity
+            phase (str): 'cam' for the CAM label, 'refined' for the refined
                 label.
-
-        Returns:
-            PseudoLabels: What supervises segmentation and affinity.
         """
         cam, affinity, grid = self.train_cam(inputs, classes,
                                              phase == REFINED_LABELS)
-        image = self.images(inputs)
         affinity_from_cam = self.train_cfg['affinity_label_from'] == 'cam'
         if phase == CAM_LABELS or affinity_from_cam:
             cam_label = self.labeler.cam_label(cam, classes, boxes, image)
         if phase == CAM_LABELS:
             return PseudoLabels(cam_label, cam_label)
         seg = self.labeler.refined_label(cam, classes, boxes, image, affinity,
-                                          grid)
+                                         grid)
         return PseudoLabels(seg, cam_label if affinity_from_cam else seg)
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
-        """Losses of one step, by the phase of the schedule.
+        """Compute the losses of a step in its phase of the schedule.
 
         Args:
             inputs (Tensor): (B, 3, H, W), normalised.
@@ -262,43 +246,40 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
         image_label = stack_image_labels(data_samples,
                                          self.decode_head.num_classes - 1)
         if phase == CLASSIFY:
-            losses = self.decode_head.loss_by_image_label(
-                self.accumulated(self.extract_feat, inputs), image_label)
-            # The published run's optimizer counts these steps for the heads
-            # too.
-            zero = zero_gradients(p for name, p in self.named_parameters()
-                                  if not name.startswith('backbone.'))
-            return add_prefix({
-                k: v + zero
-                for k, v in losses.items()
-            }, 'decode')
-
+            return self.classification_loss(inputs, image_label)
+        classes = PresentClasses.from_image_label(image_label,
+                                                  most_classes(data_samples))
         boxes = stack_boxes(data_samples, inputs)
-        most = most_classes(data_samples)
-        labels = [
-            self.pseudo_labels(part, PresentClasses.from_image_label(shown, most), box,
-                               phase)
-            for part, shown, box in self.in_parts(inputs, image_label, boxes)
-        ]
-        labels = PseudoLabels(*map(torch.cat, zip(*labels)))
-        return self.loss_by_label(inputs, image_label, boxes, labels)
+        image = self.images(inputs)
+        labels = self.pseudo_labels(inputs, image, classes, boxes, phase)
+        return self.loss_by_label(inputs, image, image_label, boxes, labels)
 
-    def loss_by_label(self, inputs: Tensor, image_label: Tensor, boxes: Tensor,
+    def classification_loss(self, inputs: Tensor,
+                            image_label: Tensor) -> Dict[str, Tensor]:
+        """Compute the classification loss alone."""
+        losses = self.decode_head.loss_by_image_label(
+            self.extract_feat(inputs), image_label)
+        # The published run's optimizer counts these steps for the heads too.
+        zero = zero_gradients(p for name, p in self.named_parameters()
+                              if not name.startswith('backbone.'))
+        return add_prefix({k: v + zero for k, v in losses.items()}, 'decode')
+
+    def loss_by_label(self, inputs: Tensor, image: Tensor, image_label: Tensor,
+                      boxes: Tensor,
                       labels: PseudoLabels) -> Dict[str, Tensor]:
-        """Losses under given labels; see :meth:`loss`."""
+        """Compute the losses under given labels; see :meth:`loss`."""
         losses = dict()
-        feats = self.accumulated(self.features_and_affinity, inputs)
+        features = self.features(inputs, with_attention=True)
         if self.affinity_head is not None:
-            *feats, affinity = feats
             label = self.labeler.affinity_label(labels.affinity,
-                                            feats[-1].shape[-2:])
-            losses.update(
-                add_prefix(
-                    self.affinity_head.loss(affinity, label), 'affinity'))
-        seg_logits = self.decode_head(feats)
-        decode = self.decode_head.loss_by_image_label(feats, image_label)
+                                                features.maps[-1].shape[-2:])
+            loss = self.affinity_head.loss(self.affinity(features), label)
+            losses.update(add_prefix(loss, 'affinity'))
+        seg_logits = self.decode_head(features.maps)
+        decode = self.decode_head.loss_by_image_label(features.maps,
+                                                      image_label)
         decode.update(self.decode_head.loss_by_label(seg_logits, labels.seg))
-        decode.update(self.regularize(seg_logits, labels.seg, inputs, boxes))
+        decode.update(self.regularize(seg_logits, labels.seg, image, boxes))
         losses.update(add_prefix(decode, 'decode'))
         ignored = labels.seg == self.decode_head.ignore_index
         losses['label.ignored'] = ignored.float().mean()
@@ -307,16 +288,113 @@ class AFA(PredictionMixin, RegularizedEncoderDecoder):
         return losses
 
     def parse_losses(self, losses: Dict[str, Tensor]):
-        """As EncoderDecoder's, but what is logged is the mean over all
-        processes, not the share of the first."""
+        """Sum up the losses, and log their means over all processes.
+
+        EncoderDecoder logs those of the first process.
+        """
         loss, log_vars = super().parse_losses(losses)
         log_vars = {k: v.detach().clone() for k, v in log_vars.items()}
         all_reduce_dict(log_vars, op='mean')
         return loss, log_vars
 
+    # -- prediction: see maps.py -------------------------------------------
+    @property
+    def sources(self) -> Tuple[str, ...]:
+        """List the sources that the model can predict."""
+        if self.affinity_head is None:
+            return 'seg', 'cam', 'cam_label'
+        return 'seg', 'cam', 'affinity_cam', 'cam_label', 'refined_label'
+
+    def image_scores(self, features: Features) -> Tensor:
+        """Compute the probabilities (B, C) that images show the classes."""
+        return self.decode_head.image_logits(features.maps).float().sigmoid()
+
+    def score_maps(
+        self, inputs: Tensor, features: Features,
+        requests: Sequence[Tuple[Sequence[str], Tensor]]
+    ) -> List[Dict[str, ScoreMaps]]:
+        """Compute the scores of all sources but 'seg'.
+
+        Args:
+            inputs (Tensor): (B, 3, H, W), normalised.
+            features (Features): Their features, with the attention if
+                'affinity_cam' is requested.
+            requests (Sequence[tuple[Sequence[str], Tensor]]): Sources, and
+                the image label (B, C) that restricts their classes.
+
+        Returns:
+            list[dict[str, ScoreMaps]]: For each request, scores by source.
+        """
+        wanted = {source for sources, _ in requests for source in sources}
+        cams = affinity = None
+        if wanted & {'cam', 'affinity_cam'}:
+            scales = self.test_cfg.get('cam_scales', (1., ))
+            cams, _ = self.raw_cams(inputs, scales, features=features)
+        if 'affinity_cam' in wanted:
+            affinity = self.affinity(features)
+        return [
+            self._score_maps(inputs, features, cams, affinity, sources,
+                             PresentClasses.from_image_label(image_label))
+            for sources, image_label in requests
+        ]
+
+    def _score_maps(self, inputs: Tensor, features: Features,
+                    cams: Optional[Cams], affinity: Optional[Tensor],
+                    sources: Sequence[str],
+                    classes: PresentClasses) -> Dict[str, ScoreMaps]:
+        maps, labeler = dict(), self.labeler
+        if {'cam', 'affinity_cam'} & set(sources):
+            cam = merge_cams(select(cams, classes), inputs.shape[-2:])
+            if 'cam' in sources:
+                maps['cam'] = with_background(cam, classes, labeler.bkg_score)
+            if 'affinity_cam' in sources:
+                grid = tuple(features.maps[-1].shape[-2:])
+                # the lower score as in the evaluation of the paper: no PAR
+                maps['affinity_cam'] = ScoreMaps(
+                    labeler.walk(cam, classes, affinity, grid,
+                                 (labeler.bkg_low, )), classes)
+        if {'cam_label', 'refined_label'} & set(sources):
+            cam, affinity, grid = self.train_cam(inputs, classes,
+                                                 'refined_label' in sources)
+            image = self.images(inputs)
+            if 'cam_label' in sources:
+                maps['cam_label'] = ScoreMaps(
+                    torch.cat(
+                        labeler.cam_label_scores(cam, classes, image), 1),
+                    classes)
+            if 'refined_label' in sources:
+                height, width = inputs.shape[-2:]
+                box = inputs.new_tensor([[0, height, 0, width]]).long()
+                maps['refined_label'] = ScoreMaps(
+                    torch.cat(
+                        labeler.refined_label_scores(
+                            cam, classes, box.expand(len(inputs), -1), image,
+                            affinity, grid), 1), classes)
+        return maps
+
+    def predict(self,
+                inputs: Tensor,
+                data_samples: OptSampleList = None) -> SampleList:
+        """Predict normalised images; see :func:`maps.predict`."""
+        return predict(self, inputs, data_samples)
+
+    def test_step(self, data: dict) -> SampleList:
+        """Predict a batch, whose images may differ in size."""
+        return predict_step(self, data)
+
+    val_step = test_step
+
+
+def select(cams: Cams, classes: PresentClasses) -> Cams:
+    """Select the channels of the present classes from raw CAMs."""
+    return [tuple(map(classes.select_channels, pair)) for pair in cams]
+
 
 def most_classes(data_samples: SampleList) -> Optional[int]:
-    """The largest number of classes that a sample shows, where all of them
-    know theirs (`PackWeakSegInputs` tells them) without asking a GPU."""
+    """Return the largest number of classes that a sample shows.
+
+    `PackWeakSegInputs` counts them for each sample, so that nobody has to ask
+    a GPU. None where a sample has no count.
+    """
     counts = [sample.get('num_tags') for sample in data_samples]
     return None if None in counts else max(counts)

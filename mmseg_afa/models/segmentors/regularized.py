@@ -11,17 +11,17 @@ from ..utils import denormalize, resize
 
 @MODELS.register_module()
 class RegularizedEncoderDecoder(EncoderDecoder):
-    """EncoderDecoder with a loss that looks at the image as well.
+    """EncoderDecoder with a regularised loss, which also sees the image.
 
-    The losses of a decode head see logits and label only; a regularised loss
+    The losses of a decode head see logits and label only. A regularised loss
     such as DenseEnergyLoss asks that pixels of similar colour get the same
     class, also where the label ignores them.
 
     Args:
-        loss_reg (dict, optional): Regularised loss. Without one this is an
+        loss_reg (dict, optional): Regularised loss. Without it this is an
             EncoderDecoder.
-        kwargs: Of EncoderDecoder. The decode head is one whose loss is
-            mmseg's ``loss_by_feat`` of its ``forward``, as most are.
+        kwargs: Arguments of EncoderDecoder. The loss of the decode head must
+            be mmseg's ``loss_by_feat`` of its ``forward``, as in most heads.
     """
 
     def __init__(self, loss_reg: OptConfigType = None, **kwargs) -> None:
@@ -29,26 +29,25 @@ class RegularizedEncoderDecoder(EncoderDecoder):
         self.loss_reg = MODELS.build(loss_reg) if loss_reg else None
 
     def images(self, inputs: Tensor) -> Tensor:
-        """The network's input as RGB in [0, 1], in whole grey levels.
+        """Convert the network's input to RGB in [0, 1], in whole grey levels.
 
         Args:
-            inputs (Tensor): (B, 3, H, W), as the data preprocessor gives it.
+            inputs (Tensor): (B, 3, H, W), from the data preprocessor.
         """
         return denormalize(inputs, self.data_preprocessor)
 
-    def regularize(self, seg_logits: Tensor, label: Tensor, inputs: Tensor,
+    def regularize(self, seg_logits: Tensor, label: Tensor, image: Tensor,
                    boxes: Tensor) -> dict:
-        """The regularised loss by its name; nothing without one.
+        """Compute the regularised loss; return it by its name, if there is one.
 
         Args:
             seg_logits (Tensor): (B, C + 1, h, w).
             label (Tensor): (B, H, W) int64, the segmentation label in force.
-            inputs (Tensor): (B, 3, H, W), normalised.
+            image (Tensor): (B, 3, H, W), RGB in [0, 1].
             boxes (Tensor): (B, 4), the part of the crop that shows image.
         """
         if self.loss_reg is None:
             return dict()
-        image = self.images(inputs)
         size = image.shape[-2:]
         return {
             self.loss_reg.loss_name:
@@ -58,7 +57,7 @@ class RegularizedEncoderDecoder(EncoderDecoder):
         }
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
-        """Losses of one step under masks.
+        """Compute the losses of a step under masks.
 
         Args:
             inputs (Tensor): (B, 3, H, W), normalised.
@@ -72,9 +71,10 @@ class RegularizedEncoderDecoder(EncoderDecoder):
         seg_logits = self.decode_head(feats)
         losses = self.decode_head.loss_by_feat(seg_logits, data_samples)
         label = torch.cat([s.gt_sem_seg.data for s in data_samples])
-        losses.update(
-            self.regularize(seg_logits, label, inputs,
-                            stack_boxes(data_samples, inputs)))
+        if self.loss_reg is not None:
+            losses.update(
+                self.regularize(seg_logits, label, self.images(inputs),
+                                stack_boxes(data_samples, inputs)))
         losses = add_prefix(losses, 'decode')
         if self.with_auxiliary_head:
             losses.update(
@@ -83,9 +83,11 @@ class RegularizedEncoderDecoder(EncoderDecoder):
 
 
 def stack_boxes(data_samples: SampleList, inputs: Tensor) -> Tensor:
-    """The part of each input that shows image, (B, 4) int64 (top, bottom,
-    left, right): the sample's `img_box`; of a sample without one, what the
-    data preprocessor did not pad."""
+    """Stack the boxes (top, bottom, left, right) that show image: (B, 4).
+
+    A sample without `img_box` shows image where the data preprocessor did not
+    pad.
+    """
     boxes = []
     for sample in data_samples:
         height, width = sample.get('img_shape', inputs.shape[-2:])[:2]

@@ -1,10 +1,9 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""The phases of AFA's training (section 4.1 of the paper)."""
+"""Schedule the phases of AFA's training (section 4.1 of the paper)."""
 from mmengine.logging import MessageHub
 from mmseg.utils import ConfigType
 
-# In their order: classification alone; segmentation under CAM labels;
-# segmentation under refined labels.
+# In this order: classification alone, CAM labels, refined labels.
 CLASSIFY, CAM_LABELS, REFINED_LABELS = 'classify', 'cam', 'refined'
 
 DEFAULTS = dict(
@@ -13,17 +12,16 @@ DEFAULTS = dict(
     cam_flip_in_batch=False,
     cam_iters=2000,
     switch_iter=6000,
-    affinity_label_from='cam',
-    accumulative_counts=1)
+    affinity_label_from='cam')
 
 
 def current_iteration() -> int:
-    """Iteration of the running Runner, 0 without one; survives a resume."""
+    """Read the iteration of the Runner, 0 without one; survives a resume."""
     return MessageHub.get_current_instance().get_info('iter', 0)
 
 
 def phase_of(iteration: int, train_cfg: dict) -> str:
-    """The phase that an iteration (from 0) is in."""
+    """Name the phase that an iteration (from 0) is in."""
     if iteration <= train_cfg['cam_iters']:
         return CLASSIFY
     if iteration <= train_cfg['switch_iter']:
@@ -35,7 +33,7 @@ def complete_train_cfg(train_cfg: ConfigType) -> dict:
     """Fill in the defaults of AFA's train_cfg (those of VOC) and check it.
 
     Raises:
-        ValueError: For unknown keys, and values that make no sense.
+        ValueError: If a key is unknown or a value is wrong.
     """
     unknown = set(train_cfg) - set(DEFAULTS)
     if unknown:
@@ -45,9 +43,6 @@ def complete_train_cfg(train_cfg: ConfigType) -> dict:
     if not cfg['cam_scales'] or min(cfg['cam_scales']) <= 0:
         raise ValueError('train_cfg.cam_scales must be one or more positive '
                          f'factors, got {cfg["cam_scales"]}')
-    if cfg['accumulative_counts'] < 1:
-        raise ValueError('train_cfg.accumulative_counts must be 1 or more, '
-                         f'got {cfg["accumulative_counts"]}')
     if cfg['affinity_label_from'] not in ('cam', 'seg'):
         raise ValueError("train_cfg.affinity_label_from must be 'cam' or "
                          f"'seg', got {cfg['affinity_label_from']!r}")

@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Images and maps of pixels: resize them, undo what was done to them."""
+"""Resize images and maps, and undo what the pipelines did to them."""
 from typing import Callable, Sequence
 
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 def resize(x: Tensor,
            size: Sequence[int],
            align_corners: bool = False) -> Tensor:
-    """Bilinear: (B, C, h, w) -> (B, C, *size)."""
+    """Resize (B, C, h, w) to (B, C, *size), bilinearly."""
     if tuple(x.shape[-2:]) == tuple(size):
         return x
     return F.interpolate(
@@ -19,12 +19,12 @@ def resize(x: Tensor,
 def denormalize(inputs: Tensor, data_preprocessor: nn.Module) -> Tensor:
     """Undo the normalisation: (B, 3, H, W) in [0, 1], whole grey levels.
 
-    The levels are computed back in floating point and truncated, not rounded,
-    so that many are one too low. The published code does the same, and its
-    pseudo labels are reproduced only with these images.
+    The levels are computed in floating point and truncated, not rounded, so
+    that many are one too low. The published code does the same, and only
+    these images reproduce its pseudo labels.
 
     Args:
-        inputs (Tensor): (B, 3, H, W), as the data preprocessor gives it.
+        inputs (Tensor): (B, 3, H, W), from the data preprocessor.
         data_preprocessor (nn.Module): Its buffers `mean` and `std`, if it has
             them, were used to normalise.
     """
@@ -34,23 +34,13 @@ def denormalize(inputs: Tensor, data_preprocessor: nn.Module) -> Tensor:
     return inputs.clamp(0, 255).floor() / 255
 
 
-def to_original(maps: Tensor, meta: dict) -> Tensor:
-    """Undo padding, flip and resize of the test pipeline, as
-    `postprocess_result` does for logits.
+def unpad(maps: Tensor, meta: dict) -> Tensor:
+    """Undo padding and flip of the test pipeline, as mmseg does for logits.
 
     Args:
-        maps (Tensor): (1, C, H, W), at the size of the network's input.
+        maps (Tensor): (B, C, H, W), at the size of the network's input.
         meta (dict): Meta information of the sample.
-
-    Returns:
-        Tensor: (1, C, *ori_shape).
     """
-    maps = unpad(maps, meta)
-    return resize(maps, meta.get('ori_shape', maps.shape[-2:]))
-
-
-def unpad(maps: Tensor, meta: dict) -> Tensor:
-    """Undo padding and flip of the test pipeline; see :func:`to_original`."""
     left, right, top, bottom = meta.get('img_padding_size',
                                         meta.get('padding_size', (0, ) * 4))
     height, width = maps.shape[-2:]
@@ -61,11 +51,12 @@ def unpad(maps: Tensor, meta: dict) -> Tensor:
 
 
 def by_size(step: Callable[[dict], list], data: dict) -> list:
-    """Run a test step on the images of each size together: no image is
-    padded, which would change what is predicted.
+    """Group the images by size and run the step once per group.
+
+    Padding images to one size would change the predictions.
 
     Args:
-        step (Callable): Takes a batch, gives a list of samples.
+        step (Callable): Takes a batch and returns a list of samples.
         data (dict): 'inputs', images (3, H, W), and 'data_samples'.
 
     Returns:

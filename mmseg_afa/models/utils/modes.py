@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""What a module does besides its forward pass."""
+"""Help to train a module besides its forward pass."""
 from contextlib import contextmanager
 from typing import Iterable, Iterator
 
@@ -26,9 +26,9 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 def zero_gradients(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """A zero to add to the loss of a step that does not use some parameters.
+    """Compute a zero to add to the loss of a step without some parameters.
 
-    They get gradients of zero: distributed training waits for a gradient of
+    These parameters get gradients of zero: distributed training waits for a gradient of
     every parameter.
 
     Args:

@@ -3,28 +3,30 @@ from unittest import mock
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from mmseg_afa.models import PresentClasses
-from mmseg_afa.models.segmentors import score_maps as module
-from mmseg_afa.models.segmentors.score_maps import (ScoreMaps, among,
-                                                    resize_strip,
-                                                    with_background)
+from mmseg_afa.models.segmentors import maps as module
+from mmseg_afa.models.segmentors.maps import (FIELDS, ScoreMaps, resize_strip,
+                                              restrict_to_classes,
+                                              tiled_logits, with_background)
 from mmseg_afa.models.utils import resize
+from tests.test_reference import reference as ref
 
 CLASSES = PresentClasses.from_image_label(torch.tensor([[0., 1, 0, 1], [0, 0, 1, 0]]))
 
 
 def test_segmentation_among_tags():
     logits = torch.randn(2, 5, 6, 7)
-    maps = among(logits, CLASSES)
-    label, share = maps.decide()
+    maps = restrict_to_classes(logits, CLASSES)
+    label, share = maps.argmax_with_confidence()
     allowed = torch.full((2, 5), float('-inf'))
     allowed[0, [0, 2, 4]] = 0
     allowed[1, [0, 3]] = 0
     prob, expected = (logits + allowed[:, :, None, None]).softmax(1).max(1)
     assert (label == expected).all()
     torch.testing.assert_close(share, prob)
-    label, share = maps.at((13, 9))
+    label, share = maps.resize_and_argmax((13, 9))
     assert set(label[1].unique().tolist()) <= {0, 3}
     assert torch.isfinite(share).all()
 
@@ -32,12 +34,12 @@ def test_segmentation_among_tags():
 def test_cam_against_background():
     cam = torch.tensor([[.9, .5], [.45, .2], [.0, .0]]).T[None, :, :, None]
     classes = PresentClasses.from_image_label(torch.tensor([[1., 1]]))
-    label, share = with_background(cam, classes, 0.45).decide()
+    label, share = with_background(cam, classes, 0.45).argmax_with_confidence()
     assert label.flatten().tolist() == [1, 0, 0]  # at the score: background
     torch.testing.assert_close(share.flatten(),
                                torch.tensor([.9 / 1.85, .45 / 1.1, 1.]))
     # the filling of an image that shows fewer classes never wins
-    label, _ = with_background(torch.ones(2, 2, 1, 1), CLASSES, 0.45).decide()
+    label, _ = with_background(torch.ones(2, 2, 1, 1), CLASSES, 0.45).argmax_with_confidence()
     assert label.flatten().tolist() == [2, 3]
 
 
@@ -46,7 +48,7 @@ def test_pseudo_label_of_two_background_scores():
     high = torch.tensor([[.4, .6], [.6, .2], [.6, .4]]).T
     low = torch.tensor([[.2, .8], [.5, .3], [.4, .6]]).T
     maps = ScoreMaps(torch.cat([high, low])[None, :, :, None], classes)
-    label, share = maps.decide()
+    label, share = maps.argmax_with_confidence()
     assert label.flatten().tolist() == [2, 0, 255]
     torch.testing.assert_close(share.flatten(), torch.tensor([.6, .625, 0]))
 
@@ -59,14 +61,44 @@ def test_strips(size):
         strip = slice(start, min(start + 4, size[0]))
         torch.testing.assert_close(
             resize_strip(maps.scores, size, strip), whole[:, :, strip])
-    expected = maps.at(size)
+    expected = maps.resize_and_argmax(size)
     with mock.patch.object(module, 'MOST_SCORES', 1000):
-        label, share = maps.at(size)
+        label, share = maps.resize_and_argmax(size)
     assert (label == expected[0]).all() and label.dtype == torch.uint8
     torch.testing.assert_close(share, expected[1])
 
 
 def test_nothing_is_not_finite():
     maps = ScoreMaps(torch.zeros(2, 3, 4, 4), CLASSES)
-    label, share = maps.at((8, 8))
+    label, share = maps.resize_and_argmax((8, 8))
     assert (label == 0).all() and (share == 0).all()
+
+
+@pytest.mark.parametrize('stride', [4, 8, 14, 16])
+def test_tiles_of_any_stride(stride):
+    """Logits that follow the image do so in tiles as well, whatever the
+    stride of the network."""
+    rows = torch.linspace(0, 1, 300)[:, None]
+    cols = torch.linspace(-1, 1, 420)
+    image = torch.stack([rows + 0 * cols, 0 * rows + cols, rows * cols])[None]
+
+    def forward(x):
+        height, width = x.shape[-2:]
+        padding = (0, -width % stride, 0, -height % stride)
+        return F.avg_pool2d(F.pad(x, padding, mode='replicate'), stride)
+
+    found = tiled_logits(forward, image, tile=200, overlap=64)
+    expected = resize(image, (75, 105))
+    assert found.shape == (1, 3, 75, 105)
+    # within a cell of the network's grid
+    ref.assert_close(found, expected, rtol=stride / 200)
+
+
+def test_fields():
+    """Training labels always know the tags."""
+    assert list(FIELDS) == [
+        'pred_sem_seg', 'cam_predicted_tags', 'affinity_cam_predicted_tags',
+        'cam_given_tags', 'affinity_cam_given_tags', 'cam_label_given_tags',
+        'refined_label_given_tags'
+    ]
+    assert FIELDS['cam_given_tags'].title == 'CAM, tags given'

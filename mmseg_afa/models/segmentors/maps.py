@@ -1,0 +1,573 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""Predict: network, score maps of the sources, refiner, class and confidence.
+
+This is the only path from photos to masks. Evaluation, test-time augmentation,
+the refinement hook and the inferencer call it.
+"""
+from functools import partial
+from typing import (Any, Callable, Dict, List, NamedTuple, Optional, Sequence,
+                    Tuple)
+
+import torch
+import torch.nn.functional as F
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from mmseg.utils import OptSampleList, SampleList
+from torch import Tensor, nn
+
+from ...utils import IGNORE_INDEX
+from ..pseudo_labels import PresentClasses
+from ..pseudo_labels.labeler import disagreement
+from ..utils import by_size, resize, unpad
+
+LONG_SIDE = 1024  # pixels: refiners work at most at this size
+MOST_SCORES = 2**24  # that are resized at once: 64 MB
+
+
+class Source(NamedTuple):
+    """Describe a source of label maps.
+
+    `needs_tags`: the source is a training label, which is always made with
+    the image label, and which the model's own refiner has refined.
+    """
+    name: str
+    title: str
+    needs_tags: bool
+
+
+SOURCES = {
+    source.name: source
+    for source in (
+        Source('seg', 'segmentation', False),
+        Source('cam', 'CAM', False),
+        Source('affinity_cam', 'affinity CAM', False),
+        Source('cam_label', 'CAM label', True),
+        Source('refined_label', 'refined label', True),
+    )
+}
+
+
+class Field(NamedTuple):
+    """Describe a label map of a sample: its source, and the tags it knew.
+
+    `tags` is 'none', 'predicted' or 'given'. Only without given tags a label
+    map is scored as a segmentation. With given tags it measures pseudo labels.
+    """
+    source: Source
+    tags: str
+
+    @property
+    def title(self) -> str:
+        """Name the field in a report."""
+        return f'{self.source.title}, tags {self.tags}'
+
+
+# Label maps that evaluation scores where samples carry them.
+FIELDS = {
+    'pred_sem_seg': Field(SOURCES['seg'], 'none'),
+    **{
+        f'{source.name}_{tags}_tags': Field(source, tags)
+        for tags in ('predicted', 'given') for source in SOURCES.values()
+        if source.name != 'seg' and (tags == 'given' or not source.needs_tags)
+    }
+}
+
+
+class TTA(NamedTuple):
+    """Set up the test-time augmentation of the segmentation."""
+    scales: Sequence[float] = (1., 0.5, 0.75)  # of the input size
+    flip: bool = True  # add the horizontal flip at each scale
+
+
+Tags = Sequence[Optional[Tensor]]  # (C, ) of each image; None: not known
+Request = Tuple[Sequence[str], Tags]  # sources, and the tags that they know
+
+
+class ScoreMaps(NamedTuple):
+    """Hold scores of the classes at each cell of a grid.
+
+    `scores` are (B, K + 1, h, w): logits, or non-negative with 0 for the
+    filling of `classes`; or (B, 2 (K + 1), h, w) non-negative, those under a
+    high and a low background score, which a pseudo label combines.
+    """
+    scores: Tensor
+    classes: PresentClasses
+    logits: bool = False
+
+    def single(self, index: int) -> 'ScoreMaps':
+        """Select one image of the batch."""
+        one = slice(index, index + 1)
+        classes = PresentClasses(*(x[one] for x in self.classes))
+        return self._replace(scores=self.scores[one], classes=classes)
+
+    def argmax_with_confidence(self) -> Tuple[Tensor, Tensor]:
+        """Find the class of each cell and its confidence.
+
+        The confidence is the share of that class in all scores, a softmax if
+        the scores are logits. Where high and low background score disagree,
+        the class is 255 and the confidence 0.
+
+        Returns:
+            tuple[Tensor, Tensor]: (B, h, w) int64 in 0..C or 255, and
+            (B, h, w) float32 in [0, 1].
+        """
+        if self.scores.shape[1] == self.classes.index.shape[1]:
+            return self.classes.argmax(self.scores), self._share(self.scores)
+        high, low = self.scores.chunk(2, 1)
+        label = self.classes.argmax(high)
+        ignored = disagreement(label, low)
+        share = torch.where(label == 0, self._share(low), self._share(high))
+        return (label.masked_fill_(ignored, IGNORE_INDEX),
+                share.masked_fill_(ignored, 0))
+
+    def _share(self, scores: Tensor) -> Tensor:
+        largest = scores.amax(1)
+        if self.logits:
+            return (scores - largest[:, None]).exp_().sum(1).reciprocal_()
+        return largest / scores.sum(1).clamp_(min=1e-12)
+
+    def normalized(self) -> 'ScoreMaps':
+        """Divide the scores by their sum; logits become probabilities."""
+        if self.logits:
+            scores = self.scores.softmax(1)
+        else:
+            total = self.scores.sum(1, keepdim=True).clamp_(min=1e-12)
+            scores = self.scores / total
+        return self._replace(scores=scores, logits=False)
+
+    def resize_and_argmax(self, size: Sequence[int]) -> Tuple[Tensor, Tensor]:
+        """Resize the scores, then find classes and confidence.
+
+        Large maps are resized in strips: 20 or 80 scores for each pixel of a
+        large photo would take gigabytes.
+
+        Args:
+            size (Sequence[int]): Height and width.
+
+        Returns:
+            tuple[Tensor, Tensor]: (B, *size) uint8 and (B, *size) float32.
+        """
+        height, width = size
+        channels = self.scores.shape[0] * self.scores.shape[1]
+        rows = max(MOST_SCORES // (channels * width), 1)
+        if rows >= height:
+            whole = self._replace(scores=resize(self.scores, size))
+            label, share = whole.argmax_with_confidence()
+            return label.byte(), share
+        label = self.scores.new_empty(
+            len(self.scores), *size, dtype=torch.uint8)
+        share = self.scores.new_empty(len(self.scores), *size)
+        for top in range(0, height, rows):
+            strip = slice(top, min(top + rows, height))
+            part = self._replace(
+                scores=resize_strip(self.scores, size, strip))
+            label[:, strip], share[:, strip] = part.argmax_with_confidence()
+        return label, share
+
+
+def resize_strip(x: Tensor, size: Sequence[int], strip: slice) -> Tensor:
+    """Compute some rows of ``resize(x, size)``.
+
+    Args:
+        x (Tensor): (B, C, h, w).
+        size (Sequence[int]): Height and width of the whole.
+        strip (slice): Which of the rows.
+
+    Returns:
+        Tensor: (B, C, rows of the strip, width).
+    """
+    rows = torch.arange(strip.start, strip.stop, device=x.device)
+    at = ((rows + 0.5) * (x.shape[2] / size[0]) - 0.5).clamp(0, x.shape[2] - 1)
+    above = at.long()
+    below = (above + 1).clamp(max=x.shape[2] - 1)
+    x = torch.lerp(x[:, :, above], x[:, :, below], (at - above).to(x)[:, None])
+    return resize(x, (len(rows), size[1]))
+
+
+def with_background(cam: Tensor, classes: PresentClasses,
+                    bkg_score: float) -> ScoreMaps:
+    """Add a constant background to a CAM (B, K, H, W)."""
+    cam = cam * classes.valid[:, 1:, None, None]
+    return ScoreMaps(F.pad(cam, (0, 0, 0, 0, 1, 0), value=bkg_score), classes)
+
+
+def restrict_to_classes(logits: Tensor, classes: PresentClasses) -> ScoreMaps:
+    """Restrict segmentation logits (B, C + 1, h, w) to the present classes."""
+    index = classes.index[:, :, None, None]
+    scores = logits.gather(1, index.expand(-1, -1, *logits.shape[-2:]))
+    # not infinite: resizing would make that NaN
+    scores.masked_fill_(~classes.valid[:, :, None, None], -1e4)
+    return ScoreMaps(scores, classes, logits=True)
+
+
+def restrict_to_tags(logits: Tensor, tags: Tags) -> ScoreMaps:
+    """Restrict logits to the tags of each image, or to nothing without."""
+    every = torch.ones_like(logits[0, 1:, 0, 0])
+    labels = [every if label is None else label for label in tags]
+    return restrict_to_classes(
+        logits, PresentClasses.from_image_label(torch.stack(labels)))
+
+
+def multi_scale_logits(forward: Callable[[Tensor], Tensor], inputs: Tensor,
+                       tta: TTA) -> Tensor:
+    """Merge logits over scales: mean over the flip, maximum over scales.
+
+    Args:
+        forward (Callable): (B, 3, h, w) to logits (B, C + 1, ...).
+        inputs (Tensor): (B, 3, H, W), normalised.
+        tta (TTA): The scales. Logits are merged on the grid of the first.
+
+    Returns:
+        Tensor: (B, C + 1, h, w) float32 logits.
+    """
+    merged = None
+    for scale in tta.scales:
+        scaled = inputs
+        if scale != 1:
+            size = [max(int(scale * n), 1) for n in inputs.shape[-2:]]
+            scaled = resize(inputs, size)
+        logits = forward(scaled).float()
+        if tta.flip:
+            flipped = forward(scaled.flip(-1)).float()
+            logits = (logits + flipped.flip(-1)) / 2
+        if merged is None:
+            merged = logits
+        else:
+            merged = torch.maximum(merged, resize(logits, merged.shape[-2:]))
+    return merged
+
+
+def tiled_logits(forward: Callable[[Tensor], Tensor],
+                 inputs: Tensor,
+                 tile: int,
+                 overlap: int = 128) -> Tensor:
+    """Compute the logits of a large image tile by tile.
+
+    Where tiles overlap, their logits are averaged. Only logits at a quarter
+    of the image's size are kept: 4000 x 3000 pixels and 21 classes are 63 MB
+    there, and 1 GB at the size of the image.
+
+    Args:
+        forward (Callable): (1, 3, h, w) to logits (1, C + 1, ...).
+        inputs (Tensor): (1, 3, H, W), normalised.
+        tile (int): Side of a tile in pixels, larger than the overlap.
+        overlap (int): Pixels that neighbouring tiles share, at least.
+
+    Returns:
+        Tensor: (1, C + 1, H / 4, W / 4), rounded up.
+
+    Raises:
+        ValueError: If a tile is not larger than the overlap.
+    """
+    if tile <= overlap:
+        raise ValueError(f'a tile of {tile} pixels must be larger than the '
+                         f'overlap of {overlap}')
+    stride = (tile - overlap) // 4 * 4  # tiles begin at cells of the grid
+    height, width = inputs.shape[-2:]
+    total = count = None
+    for top in range(0, max(height - overlap, 1), stride):
+        for left in range(0, max(width - overlap, 1), stride):
+            part = inputs[..., top:top + tile, left:left + tile]
+            logits = resize(forward(part), quarter(part.shape[-2:]))
+            if total is None:
+                grid = quarter((height, width))
+                total = logits.new_zeros(1, logits.shape[1], *grid)
+                count = logits.new_zeros(grid)
+            rows = slice(top // 4, top // 4 + logits.shape[2])
+            cols = slice(left // 4, left // 4 + logits.shape[3])
+            total[..., rows, cols] += logits
+            count[rows, cols] += 1
+    return total.div_(count)
+
+
+def quarter(size: Sequence[int]) -> List[int]:
+    """Divide a height and a width by four, rounded up."""
+    return [-(-n // 4) for n in size]
+
+
+def limit(size: Sequence[int], long_side: int) -> Tuple[int, int]:
+    """Shrink a height and a width to a long side, if they are larger."""
+    factor = min(long_side / max(size), 1)
+    return tuple(max(round(n * factor), 1) for n in size)
+
+
+def seg_logits(model: nn.Module,
+               inputs: Tensor,
+               features: Any = None,
+               tta: Optional[TTA] = None,
+               tile: Optional[int] = None) -> Tensor:
+    """Compute the segmentation logits, in tiles or with augmentation if asked.
+
+    Args:
+        model (nn.Module): An EncoderDecoder.
+        inputs (Tensor): (B, 3, H, W), normalised.
+        features (Features, optional): Those of the inputs, to be used again.
+        tta (TTA, optional): Test-time augmentation.
+        tile (int, optional): Side of the tiles.
+
+    Returns:
+        Tensor: (B, C + 1, h, w) float32, on the network's grid or larger. A
+        model with one output gets two: mmseg's threshold, and the output.
+    """
+
+    def forward(images: Tensor) -> Tensor:
+        whole = model.test_cfg.get('mode', 'whole') == 'whole'
+        if whole and hasattr(model, 'score_maps'):
+            reuse = features is not None and images is inputs
+            maps = features.maps if reuse else model.extract_feat(images)
+            return model.decode_head(maps)
+        size = tuple(images.shape[-2:])
+        metas = [dict(img_shape=size, ori_shape=size) for _ in images]
+        logits = model.inference(images, metas)
+        if logits.shape[1] == 1:
+            threshold = torch.tensor(model.decode_head.threshold).logit()
+            return torch.cat([logits * 0 + threshold.item(), logits], 1)
+        return logits
+
+    run = partial(
+        multi_scale_logits, forward, tta=tta or TTA(scales=(1, ), flip=False))
+    return tiled_logits(run, inputs, tile) if tile else run(inputs)
+
+
+def network_scores(
+    model: nn.Module,
+    inputs: Tensor,
+    requests: Sequence[Request],
+    tta: Optional[TTA] = None,
+    tile: Optional[int] = None
+) -> Tuple[Optional[Tensor], Optional[Tensor], List[Dict[str, ScoreMaps]]]:
+    """Run the network, and compute the scores of the requested sources.
+
+    Without tags every class may win the segmentation, and the predicted
+    classes every other source.
+
+    Args:
+        model (nn.Module): An EncoderDecoder. A model with sources besides
+            'seg' has the methods of :class:`AFA`: `features`, `image_scores`
+            and `score_maps`.
+        inputs (Tensor): (B, 3, H, W), normalised.
+        requests (Sequence[tuple]): Sources, and the tags of each image.
+        tta (TTA, optional): Test-time augmentation of the segmentation.
+        tile (int, optional): Side of the tiles of the segmentation.
+
+    Returns:
+        tuple: Probabilities (B, C) of the classes, None for a model without a
+        classifier; segmentation logits (B, C + 1, h, w), None if they are
+        not requested; and for each request the scores by source.
+    """
+    wanted = {source for sources, _ in requests for source in sources}
+    features = scores = logits = None
+    if hasattr(model, 'score_maps'):
+        whole = inputs
+        if wanted <= {'seg'} and (tile or model.test_cfg['mode'] == 'slide'):
+            # for photos that may be too large for one pass
+            whole = resize(inputs, limit(inputs.shape[-2:], LONG_SIDE))
+        features = model.features(whole, 'affinity_cam' in wanted)
+        scores = model.image_scores(features)
+    found = [{} for _ in requests]
+    if 'seg' in wanted:
+        logits = seg_logits(model, inputs, None if tile else features, tta,
+                            tile)
+        for maps, (sources, tags) in zip(found, requests):
+            if 'seg' in sources:
+                maps['seg'] = restrict_to_tags(logits, tags)
+    if wanted - {'seg'}:
+        predicted = (scores > 0.5).float()
+        others = model.score_maps(inputs, features, [
+            ([s for s in sources if s != 'seg'],
+             torch.stack([
+                 one if label is None else label
+                 for one, label in zip(predicted, tags)
+             ])) for sources, tags in requests
+        ])
+        for maps, other in zip(found, others):
+            maps.update(other)
+    return scores, logits, found
+
+
+def on_photo(maps: ScoreMaps, size: Sequence[int], meta: dict) -> ScoreMaps:
+    """Cut the scores of an image to the part that shows the photo.
+
+    Args:
+        maps (ScoreMaps): Of one image.
+        size (Sequence[int]): Height and width of the network's input.
+        meta (dict): Meta information of the sample.
+    """
+    return maps._replace(scores=unpad(resize(maps.scores, size), meta))
+
+
+def refine(maps: Sequence[Dict[str, ScoreMaps]],
+           photos: Sequence[Tensor],
+           metas: Sequence[dict],
+           refiner: nn.Module,
+           long_side: int = LONG_SIDE) -> None:
+    """Refine the scores of photos in place, except those of labels.
+
+    Args:
+        maps (Sequence[dict[str, ScoreMaps]]): Scores of each photo by source.
+        photos (Sequence[Tensor]): (3, H, W) each, grey levels, as the test
+            pipeline leaves them. Refiners treat all channels alike.
+        metas (Sequence[dict]): What the pipeline noted; the data preprocessor
+            may add padding, which the photos do not have.
+        refiner (nn.Module): PAR or DenseCRF. It works at the photo's size, or
+            at a long side of `long_side` if that is less.
+        long_side (int): In pixels.
+    """
+    for source in maps[0] if maps else ():
+        if SOURCES[source].needs_tags:
+            continue
+        images, shares = [], []
+        for one, photo, meta in zip(maps, photos, metas):
+            size = limit(meta['ori_shape'][:2], long_side)
+            coarse = one.pop(source)  # may be large: kept once
+            coarse = coarse._replace(scores=resize(coarse.scores, size))
+            shares.append(coarse.normalized())
+            image = unpad(photo[None].to(coarse.scores) / 255, meta)
+            images.append(resize(image, size)[0])
+        refined = refine_all(refiner, images,
+                             [share.scores[0] for share in shares])
+        for one, share, scores in zip(maps, shares, refined):
+            one[source] = share._replace(scores=scores[None])
+
+
+def refine_all(refiner: nn.Module, images: Sequence[Tensor],
+               masks: Sequence[Tensor]) -> List[Tensor]:
+    """Refine the masks of images that may differ in size.
+
+    Args:
+        refiner (nn.Module): PAR or DenseCRF. One that has a method
+            `refine_all` takes all images at once.
+        images (Sequence[Tensor]): (3, H, W) each, RGB in [0, 1].
+        masks (Sequence[Tensor]): (C, H, W) each, probabilities.
+
+    Returns:
+        list[Tensor]: (C, H, W) float32 each.
+    """
+    if hasattr(refiner, 'refine_all'):
+        return refiner.refine_all(images, masks)
+    return [
+        refiner(image[None], mask[None])[0]
+        for image, mask in zip(images, masks)
+    ]
+
+
+def photo_maps(
+    model: nn.Module,
+    inputs: Tensor,
+    samples: SampleList,
+    requests: Sequence[Request],
+    tta: Optional[TTA] = None,
+    tile: Optional[int] = None
+) -> Tuple[Optional[Tensor], Optional[Tensor], List[List[Dict[str,
+                                                              ScoreMaps]]]]:
+    """Compute the scores of photos; see :func:`network_scores`.
+
+    Args:
+        model, inputs, requests, tta, tile: As of :func:`network_scores`.
+        samples (list[SegDataSample]): Samples from the data preprocessor.
+
+    Returns:
+        tuple: The first two values of :func:`network_scores`; and for each
+        request and photo the scores by source.
+    """
+    scores, logits, batch = network_scores(model, inputs, requests, tta, tile)
+    found = [[{
+        # tiles stay on their grid: a map of the photo's size is too large
+        source: maps.single(i) if tile else on_photo(
+            maps.single(i), inputs.shape[-2:], sample.metainfo)
+        for source, maps in one.items()
+    } for i, sample in enumerate(samples)] for one in batch]
+    return scores, logits, found
+
+
+def predict(model: nn.Module,
+            inputs: Tensor,
+            data_samples: OptSampleList = None,
+            photos: Sequence[Tensor] = (),
+            photo_metas: Sequence[dict] = (),
+            tta: Optional[TTA] = None,
+            refiner: Optional[nn.Module] = None) -> SampleList:
+    """Predict a batch for evaluation.
+
+    Args:
+        model (nn.Module): An EncoderDecoder. `test_cfg.sources` names the
+            sources; by default the segmentation alone.
+        inputs (Tensor): (B, 3, H, W), normalised.
+        data_samples (list[SegDataSample], optional): Their samples.
+        photos, photo_metas, refiner: See :func:`refine`.
+        tta (TTA, optional): Test-time augmentation of the segmentation.
+
+    Returns:
+        list[SegDataSample]: At the photo's size `pred_sem_seg` and
+        `seg_logits`, which no refiner changes, and the other :data:`FIELDS`
+        of the sources. A model with a classifier adds `pred_image_scores`
+        (C, ) probabilities; the source 'cam' adds `cam` (C, H, W) in [0, 1).
+    """
+    if data_samples is None:
+        size = tuple(inputs.shape[-2:])
+        meta = dict(img_shape=size, ori_shape=size)
+        data_samples = [SegDataSample(metainfo=meta) for _ in inputs]
+    others = [
+        source for source in model.test_cfg.get('sources') or ()
+        if source != 'seg' and source in model.sources
+    ]
+    unknown = [None] * len(inputs)
+    free = [source for source in others if not SOURCES[source].needs_tags]
+    requests = dict(none=(['seg'], unknown))
+    if free:
+        requests['predicted'] = free, unknown
+    if others and all('image_label' in sample for sample in data_samples):
+        requests['given'] = others, [s.image_label for s in data_samples]
+    if 'cam' in free:
+        num_classes = model.decode_head.num_classes - 1
+        requests['every'] = ['cam'], list(inputs.new_ones(
+            len(inputs), num_classes))
+    scores, logits, found = photo_maps(model, inputs, data_samples,
+                                       list(requests.values()), tta)
+    found = dict(zip(requests, found))
+    if refiner is not None:
+        for name in found.keys() - {'every'}:
+            refine(found[name], photos, photo_metas, refiner)
+    for i, sample in enumerate(data_samples):
+        size = sample.metainfo.get('ori_shape', inputs.shape[-2:])[:2]
+        own = unpad(
+            resize(logits[i:i + 1], inputs.shape[-2:]), sample.metainfo)
+        sample.seg_logits = PixelData(data=resize(own, size)[0])
+        if scores is not None:
+            sample.set_field(scores[i], 'pred_image_scores')
+        if 'every' in found:
+            cam = found['every'][i]['cam'].scores[:, 1:]
+            sample.cam = PixelData(data=resize(cam, size)[0])
+        for name, field in FIELDS.items():
+            maps = found.get(field.tags, {i: {}})[i].get(field.source.name)
+            if maps is not None:
+                mask, _ = maps.resize_and_argmax(size)
+                sample.set_field(PixelData(data=mask.long()), name)
+    return data_samples
+
+
+@torch.no_grad()
+def predict_step(model: nn.Module, data: dict, **options) -> SampleList:
+    """Predict a batch from the loader, whose images may differ in size.
+
+    Args:
+        model (nn.Module): See :func:`predict`.
+        data (dict): 'inputs', images (3, H, W) in BGR grey levels, and their
+            'data_samples'.
+        options: `tta` and `refiner` of :func:`predict`.
+    """
+
+    def step(part: dict) -> SampleList:
+        # The preprocessor may pad: noted in the samples, not in the photos.
+        metas = [dict(sample.metainfo) for sample in part['data_samples']]
+        photos = part['inputs']
+        part = model.data_preprocessor(part, False)
+        return predict(
+            model,
+            part['inputs'],
+            part['data_samples'],
+            photos=photos,
+            photo_metas=metas,
+            **options)
+
+    return by_size(step, data)
