@@ -12,6 +12,7 @@ import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from mmengine.structures import PixelData
 from mmseg.apis import MMSegInferencer
@@ -19,13 +20,14 @@ from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from ..utils import checkpoints
 from ..datasets.mask_file import voc_palette
 from ..datasets.transforms.load_image import BrokenImageError
+from ..engine.classes import (check_checkpoint_classes, checkpoint_classes,
+                              settle_classes)
 from ..models.segmentors.maps import (LONG_SIDE, TTA, ScoreMaps, limit,
                                       photo_maps, refine)
 from ..models.utils import by_size
-from ..utils import IGNORE_INDEX, UserError, ordered_map
+from ..utils import IGNORE_INDEX, UserError, checkpoints, ordered_map
 
 PhotoType = Union[str, PathLike, np.ndarray]
 
@@ -107,15 +109,15 @@ class AFAInferencer(MMSegInferencer):
         return named_config(model), None  # there are no weights to download
 
     def _init_model(self, cfg, weights, device='cpu') -> nn.Module:
-        self._weights = weights
-        return super()._init_model(cfg, weights, device)
-
-    def _load_weights_to_model(self, model: nn.Module, checkpoint: dict,
-                               cfg: Config) -> None:
-        checkpoints.check_weights(model, checkpoint, self._weights)
+        checkpoint = CheckpointLoader.load_checkpoint(weights, 'cpu')
+        classes = settle_classes(cfg, checkpoint_classes(checkpoint))
+        check_checkpoint_classes(classes, checkpoint, weights)
+        model = MODELS.build(cfg.model)
+        checkpoints.check_weights(model, checkpoint, weights)
         _load_checkpoint_to_model(model, checkpoint)
         meta = (checkpoint.get('meta') or {}).get('dataset_meta')
-        model.dataset_meta = meta or dataset_meta(cfg)
+        model.cfg, model.dataset_meta = cfg, meta or dataset_meta(cfg)
+        return model.to(device).eval()
 
     def _init_pipeline(self, cfg: Config) -> Callable[[PhotoType], dict]:
         """Build the test pipeline without annotations, for paths and arrays."""

@@ -21,7 +21,8 @@ class ConfigError(UserError):
     """A config contradicts itself, or its data."""
 
 
-def settle_classes(cfg: Config) -> Optional[tuple]:
+def settle_classes(cfg: Config,
+                   trained: Optional[tuple] = None) -> Optional[tuple]:
     """Check the classes of a config, and fill in ``num_classes``.
 
     A head of the model without ``num_classes`` gets the number of classes of
@@ -29,10 +30,12 @@ def settle_classes(cfg: Config) -> Optional[tuple]:
 
     Args:
         cfg (Config): The config.
+        trained (tuple[str], optional): The classes of a checkpoint, for heads
+            without ``num_classes`` where no data set names its classes.
 
     Returns:
-        tuple[str], optional: The classes with the background. None if no
-        data set names them.
+        tuple[str], optional: The classes with the background. None if neither
+        a data set nor the checkpoint names them.
 
     Raises:
         ConfigError: If data sets, label files or heads contradict each other.
@@ -46,6 +49,8 @@ def settle_classes(cfg: Config) -> Optional[tuple]:
                               'same.')
         if found and not classes:
             source, classes = key, found
+    if trained and not classes:
+        source, classes = 'the checkpoint', trained
     for key, head in model_heads(cfg):
         number = head.get('num_classes')
         if number is None:
@@ -59,7 +64,7 @@ def settle_classes(cfg: Config) -> Optional[tuple]:
             raise ConfigError(
                 f'{key}.num_classes is {number}, but {source} has '
                 f'{shorten(classes)}, background included. Remove '
-                'num_classes, or correct the data set.')
+                'num_classes, or correct the classes.')
     return classes
 
 

@@ -16,7 +16,7 @@ def restart_schedulers(runner: Runner, checkpoint: dict) -> None:
     """
     schedulers = runner.param_schedulers or []
     if not isinstance(runner.optim_wrapper, OptimWrapper) or any(
-            hasattr(scheduler, 'need_val_args') for scheduler in schedulers):
+            scheduler.by_epoch for scheduler in schedulers):
         return
     checkpoint.pop('param_schedulers', None)
     with warnings.catch_warnings():
@@ -24,8 +24,7 @@ def restart_schedulers(runner: Runner, checkpoint: dict) -> None:
         warnings.simplefilter('ignore', UserWarning)
         for _ in range(checkpoint['meta']['iter']):
             for scheduler in schedulers:
-                if not scheduler.by_epoch:
-                    scheduler.step()
+                scheduler.step()
     names = {'lr', *(scheduler.param_name for scheduler in schedulers)}
     state = checkpoint['optimizer']
     # mmengine keeps a group without parameters, for the rate that it logs.

@@ -29,7 +29,7 @@ class ResumableCheckpointHook(CheckpointHook):
     - The schedulers are built from the config and advanced to the iteration
       of the checkpoint. Their state in the checkpoint is not used: a longer
       schedule or another learning rate takes effect. Exceptions: schedulers
-      that follow the scores (ReduceOnPlateauLR), and several optimizers.
+      that count epochs or follow the scores, and several optimizers.
     - Another number of images an iteration is refused.
     - An old checkpoint is deleted after the new one is written.
     - SIGTERM, with which clusters announce the end of a job, saves a
