@@ -34,8 +34,8 @@ def settle_classes(cfg: Config,
             without ``num_classes`` where no data set names its classes.
 
     Returns:
-        tuple[str], optional: The classes with the background. None if neither
-        a data set nor the checkpoint names them.
+        tuple[str], optional: The classes with the background. None if no
+        data set names them.
 
     Raises:
         ConfigError: If data sets, label files or heads contradict each other.
@@ -49,17 +49,15 @@ def settle_classes(cfg: Config,
                               'same.')
         if found and not classes:
             source, classes = key, found
-    if trained and not classes:
-        source, classes = 'the checkpoint', trained
     for key, head in model_heads(cfg):
         number = head.get('num_classes')
         if number is None:
-            if not classes:
+            if not classes and not trained:
                 raise ConfigError(
                     f'{key}.num_classes is not set, and no data set names '
                     'its classes. Set it, or give the data set a label_file '
                     'with a first line such as "# cat,cow,dog".')
-            head.num_classes = len(classes)
+            head.num_classes = len(classes or trained)
         elif classes and number != len(classes):
             raise ConfigError(
                 f'{key}.num_classes is {number}, but {source} has '

@@ -20,8 +20,7 @@ from mmengine.utils.dl_utils import set_multi_processing
 
 from ..models.utils import unwrap
 from ..utils import UserError, checkpoints
-from .classes import (check_checkpoint_classes, checkpoint_classes,
-                      settle_classes)
+from .classes import check_checkpoint_classes, settle_classes
 from .cpu import BFloat16OptimWrapper, cpu_has_bfloat16, prepare_for_cpu
 
 
@@ -137,9 +136,7 @@ def check_weights(runner: Runner, path: str, strict: bool = True) -> None:
     """
     check_checkpoint(path)
     checkpoint = CheckpointLoader.load_checkpoint(path, 'cpu')
-    trained = checkpoint_classes(checkpoint) if strict else None
-    classes = settle_classes(runner.cfg, trained)
-    check_checkpoint_classes(classes, checkpoint, path)
+    check_checkpoint_classes(settle_classes(runner.cfg), checkpoint, path)
     if strict:
         model = unwrap(runner.model)
         if isinstance(model, BaseTTAModel):

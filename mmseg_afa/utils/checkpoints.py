@@ -112,7 +112,7 @@ def load_checkpoint(filename: str,
                 ', NEW_FILE).') from error
         reason = ' '.join(str(error).split())[:200] or 'it is empty'
         raise CheckpointError(
-            f'{filename}: not a readable checkpoint ({reason}). If the file '
+            f'{filename}: not a checkpoint that can be read ({reason}). If the file '
             'is damaged, copy or download it again.') from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f'{filename}: not a checkpoint, but a '
@@ -157,11 +157,16 @@ def check_weights(model: nn.Module, checkpoint: dict, where: str) -> None:
         found = weights.get(name, weights.get(f'module.{name}'))
         if found is None and name.endswith('num_batches_tracked'):
             continue  # optional for torch, too
-        if found is None or found.shape != value.shape:
-            what = 'missing' if found is None else tuple(found.shape)
-            classes = 'conv_seg' in name or 'classifier' in name
-            raise CheckpointError(
-                f'{where}: another network'
-                f'{" or another number of classes" * classes}. {name} is '
-                f'{what}, but the config needs {tuple(value.shape)}. Use the '
-                'config of the training.')
+        if found is None:
+            reason = f'it has no {name}'
+        elif found.shape == value.shape:
+            continue
+        elif ('conv_seg' in name or 'classifier'
+              in name) and (found.shape[1:] == value.shape[1:]):
+            reason = (f'{name} has {len(found)} classes in place of '
+                      f'{len(value)}')
+        else:
+            reason = (f'{name} has the shape {tuple(found.shape)} in place of '
+                      f'{tuple(value.shape)}')
+        raise CheckpointError(f'{where}: not a checkpoint of this config: '
+                              f'{reason}. Use the config of its training.')

@@ -3,10 +3,11 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmseg_afa.apis import AFAInferencer
 from mmseg_afa.engine import classes as room
 from mmseg_afa.engine.classes import ConfigError, settle_classes
 from mmseg_afa.utils import CheckpointError
-from tests.conftest import ANIMALS, DEMO
+from tests.conftest import ANIMALS, CLASSES, DEMO
 from tests.test_reference.reference import ROOT
 from tests.test_tools.run_tool import run_here
 from tools import train
@@ -78,7 +79,7 @@ def test_no_classes(cfg):
     assert settle_classes(cfg) is None
     cfg.model.decode_head.num_classes = None
     assert 'num_classes is not set' in refused(cfg)
-    assert settle_classes(cfg, trained=SIX) == SIX
+    assert settle_classes(cfg, trained=SIX) is None
     assert cfg.model.decode_head.num_classes == 6
 
 
@@ -149,3 +150,25 @@ def test_training(tmp_path, data_root, use):
     assert f'{path}: trained for other classes' in message
     assert "class 4 is 'fish' in place of 'bird'" in message
     assert "model.init_cfg=dict(type='Pretrained'" in message
+
+
+@pytest.fixture
+def without_data(tmp_path):
+    """Return the demo's config on a machine without the label file."""
+    cfg = Config.fromfile(DEMO)
+    for split in ('train', 'val', 'test'):
+        cfg[f'{split}_dataloader'].dataset.data_root = str(tmp_path)
+    return cfg
+
+
+def test_prediction(without_data, checkpoint):
+    """Take the number of classes from the checkpoint."""
+    without_data.model.decode_head.num_classes = None
+    infer = AFAInferencer(without_data, checkpoint, device='cpu')
+    assert infer.model.decode_head.num_classes == len(CLASSES)
+
+
+def test_prediction_with_other_classes(without_data, checkpoint):
+    without_data.train_dataloader.dataset.metainfo = dict(classes=SIX)
+    with pytest.raises(CheckpointError, match="class 1 is 'a' in place of"):
+        AFAInferencer(without_data, checkpoint, device='cpu')

@@ -21,7 +21,9 @@ from tools import train
 
 CONFIG = """
 _base_ = ['mmseg_afa::afa/afa_mit-b0_demo.py']
-model = dict(train_cfg=dict(cam_iters=1, switch_iter=3))
+model = dict(
+    decode_head=dict(num_classes=None),  # those of the label file
+    train_cfg=dict(cam_iters=1, switch_iter=3))
 train_cfg = dict(max_iters=40)
 train_dataloader = dict(batch_size=4, dataset=dict(data_root={data_root!r}))
 val_dataloader = val_evaluator = val_cfg = None
