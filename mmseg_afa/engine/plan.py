@@ -179,7 +179,7 @@ def check_radius(cfg: Config) -> Iterator[str]:
     side = grid_side(cfg)
     if not side or not cfg.model.get('affinity_head'):
         return
-    radius = (cfg.model.get('labeler') or {}).get('radius', PAPER_RADIUS)
+    radius = radius_of(cfg)
     proportional = max(round(side * PAPER_RADIUS / PAPER_GRID), 1)
     if radius > proportional and 2 * radius + 1 > side / 2:
         yield (f'model.labeler.radius is {radius} cells, on a grid of {side} '
@@ -188,6 +188,11 @@ def check_radius(cfg: Config) -> Iterator[str]:
                f'objects are lost. The paper has {PAPER_RADIUS} of '
                f'{PAPER_GRID} cells. Here that is '
                f'model.labeler.radius={proportional}.')
+
+
+def radius_of(cfg: Config) -> int:
+    """Return the radius of the affinity in cells."""
+    return (cfg.model.get('labeler') or {}).get('radius', PAPER_RADIUS)
 
 
 def grid_side(cfg: Config) -> Optional[int]:
@@ -251,13 +256,15 @@ def summarize(cfg: Config,
     Returns:
         str: A title, and lines of a name and a text.
     """
-    lines = [*schedule_lines(cfg, world_size)]
+    lines = dict(schedule_lines(cfg, world_size))
     if scaled:
-        lines.append(('rescaled', scaled))
-    if is_afa(cfg):
-        lines += method_lines(cfg)
+        lines['rescaled'] = scaled
+    if is_afa(cfg) and cfg.model.get('affinity_head'):
+        side = grid_side(cfg)
+        grid = f' on a grid of {side} x {side}' if side else ''
+        lines['affinity'] = f'radius of {radius_of(cfg)} cells{grid}'
     return '\n'.join(
-        ['This run', *(f'  {name:<14}{text}' for name, text in lines)])
+        ['This run', *(f'  {name:<14}{text}' for name, text in lines.items())])
 
 
 def schedule_lines(cfg: Config, world_size: int) -> Iterator[Tuple[str, str]]:
@@ -270,14 +277,13 @@ def schedule_lines(cfg: Config, world_size: int) -> Iterator[Tuple[str, str]]:
         yield 'images', (f'{images} an iteration: {world_size} {processes} x '
                          f'{cfg.train_dataloader.batch_size}{step}')
     loop = cfg.get('train_cfg') or {}
-    iterations = loop.get('max_iters')
-    if iterations:
-        seen = f', {iterations * images:,} images' if images else ''
-        yield 'iterations', f'{iterations:,}{seen}'
+    if loop.get('max_iters'):
+        seen = f', {loop.max_iters * images:,} images' if images else ''
+        yield 'iterations', f'{loop.max_iters:,}{seen}'
     if is_afa(cfg) and last_iterations(cfg):
         classify, cam, last = last_iterations(cfg)
         labels = f', to {last} CAM labels'
-        if cfg.model.get('affinity_head'):
+        if cfg.model.get('affinity_head') and cam < last:
             labels = f', to {cam} CAM labels, to {last} refined labels'
         yield 'phases', f'0 to {classify} classification{labels}'
     optimizer = cfg.optim_wrapper.optimizer
@@ -288,23 +294,13 @@ def schedule_lines(cfg: Config, world_size: int) -> Iterator[Tuple[str, str]]:
     yield 'learning rate', f'{optimizer.lr:.4g} ({optimizer.type}){warm_up}'
     if loop.get('val_interval'):
         yield 'validation', f'every {loop.val_interval:,}'
-    wrapper = cfg.optim_wrapper.get('type')
-    dtype = cfg.optim_wrapper.get('dtype', 'float16')
-    yield 'precision', dict(
-        AmpOptimWrapper=f'mixed, {dtype}',
-        BFloat16OptimWrapper='mixed, bfloat16').get(wrapper, 'float32')
+    yield 'precision', precision(cfg.optim_wrapper)
 
 
-def method_lines(cfg: Config) -> Iterator[Tuple[str, str]]:
-    """Yield the lines about the parts of the method."""
-    model, side = cfg.model, grid_side(cfg)
-    yield 'CAM scales', ', '.join(f'{s:g}'
-                                  for s in afa_schedule(cfg)['cam_scales'])
-    labeler = model.get('labeler') or {}
-    grid = f' on a grid of {side} x {side}' if side else ''
-    yield 'affinity', ('none'
-                       if not model.get('affinity_head') else 'radius of '
-                       f'{labeler.get("radius", PAPER_RADIUS)} cells{grid}')
-    refiner = labeler.get('refiner') or {}
-    yield 'refiner', refiner.get('type', 'none')
-    yield 'regularised', (model.get('loss_reg') or {}).get('type', 'none')
+def precision(wrapper: dict) -> str:
+    """Name the precision that an optimizer wrapper computes in."""
+    dtypes = dict(
+        AmpOptimWrapper=wrapper.get('dtype', 'float16'),
+        BFloat16OptimWrapper='bfloat16')
+    dtype = dtypes.get(wrapper.get('type'))
+    return f'mixed, {dtype}' if dtype else 'float32'

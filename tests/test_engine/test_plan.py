@@ -24,10 +24,7 @@ labels
   rescaled      iterations x 0.125, learning rate x 2.828 (square root), \
 because the config is for 4 images an iteration. --no-auto-scale keeps the \
 config
-  CAM scales    1, 0.5, 1.5
-  affinity      radius of 8 cells on a grid of 48 x 48
-  refiner       PAR
-  regularised   none"""
+  affinity      radius of 8 cells on a grid of 48 x 48"""
 
 
 def afa(**options):
@@ -224,26 +221,11 @@ class TestChecks:
         assert plan.grid_side(cfg) == 48
 
 
-class TestSummary:
-
-    def test_parts_that_are_off(self):
-        cfg = Config.fromfile(ROOT / 'configs/afa/afa_mit-b0_demo-no-affinity.'
-                              'py')
-        cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
-        text = plan.summarize(cfg, 1)
-        assert '8 an iteration: 1 process x 8' in text
-        assert '0 to 450 classification, to 999 CAM labels\n' in text
-        for part in ('affinity      none', 'refiner       none',
-                     'mixed, bfloat16'):
-            assert part in text
-
-    def test_another_model(self):
-        cfg = Config.fromfile(ROOT /
-                              'configs/afa/segformer_mit-b1_pseudo-labels_voc'
-                              '.py')
-        assert plan.check_plan(cfg) == []
-        lines = plan.summarize(cfg, 4).splitlines()
-        assert [line.split('  ')[1] for line in lines[1:]] == [
-            'images', 'iterations', 'learning rate ' + lines[3][16:],
-            'validation', 'precision'
-        ]
+def test_summary_without_affinity():
+    cfg = afa(**{'model.affinity_head': None})
+    cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
+    text = plan.summarize(cfg, 1)
+    assert '4 an iteration: 1 process x 4' in text
+    assert '0 to 2000 classification, to 19999 CAM labels\n' in text
+    assert 'mixed, bfloat16' in text
+    assert 'affinity' not in text
