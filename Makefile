@@ -1,8 +1,8 @@
 # Each target makes what it needs: `make demo` on a bare machine is enough.
-# PYTHON is the Python (3.9 to 3.12) that the virtual environment is made from;
-# once it works, its own, or another python3 would make all of it again.
-# OPERATORS=1 gets mmcv's compiled operators, which AFA does not need.
+# PYTHON (3.9 to 3.12) makes the virtual environment. Once the environment works,
+# its own Python is used: another one would rebuild all of it.
 VENV := .venv/bin/python
+CODE := mmseg_afa tools tests setup.py
 PYTHON ?= $(shell $(VENV) -c '' 2>/dev/null && echo $(VENV) || echo python3)
 
 .DEFAULT_GOAL := help
@@ -12,27 +12,27 @@ help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
 
 setup:  ## make .venv with the tested set of libraries
-	@$(PYTHON) tools/setup_env.py $(if $(OPERATORS),--operators)
+	@$(PYTHON) tools/setup_env.py
 
 demo: setup  ## write the demo data, train AFA on it, evaluate, draw
 	@$(VENV) tools/demo/demo.py $(ARGS)
 
-# Up to four processes of tests, which themselves start some: torch must not
-# start a thread for each processor in each of them. ARGS="-n 0" takes one.
+# Up to four processes run tests, and some tests start more: torch takes one
+# thread in each. SLOW=1 adds the tests that are marked slow.
 test: setup  ## run the tests; ARGS goes to pytest
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(VENV) -m pytest tests \
 		-n $$($(VENV) -c 'import os; print(min(4, os.cpu_count() or 1))') \
-		--dist loadfile $(ARGS)
+		--dist loadfile --no-loadscope-reorder \
+		$(if $(SLOW),,-m "not slow") $(ARGS)
 
 lint: setup  ## check style
-	@$(VENV) -m flake8
-	@$(VENV) -m isort --check-only --quiet mmseg_afa tools tests configs setup.py
-	@$(VENV) -m yapf --diff --recursive mmseg_afa tools tests setup.py
+	@$(VENV) -m ruff check --quiet
+	@$(VENV) -m yapf --diff --parallel --recursive $(CODE)
 	@.venv/bin/codespell
 
-format: setup  ## put imports and layout in order
-	@$(VENV) -m isort --quiet mmseg_afa tools tests configs setup.py
-	@$(VENV) -m yapf --in-place --recursive mmseg_afa tools tests setup.py
+format: setup  ## sort imports and lay out the code
+	@$(VENV) -m ruff check --quiet --select I --fix
+	@$(VENV) -m yapf --in-place --parallel --recursive $(CODE)
 
 clean:  ## remove caches and build products
 	@rm -rf build dist *.egg-info .pytest_cache .hypothesis

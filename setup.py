@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent
 
 
 def requirements(name: str) -> list:
-    """The requirements in one of the files, without its comments."""
+    """Read the requirements of one of the files, without its comments."""
     lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
     lines = [line.partition('#')[0].strip() for line in lines]
     return [line for line in lines if line]
@@ -54,8 +54,10 @@ setup(
         requirements('mmpretrain'),
         'data':
         requirements('data'),
+        'formats':
+        requirements('formats'),
         # they train with every config and run every converter
         'tests': (requirements('tests') + requirements('data') +
-                  requirements('mmpretrain')),
+                  requirements('formats') + requirements('mmpretrain')),
     },
     zip_safe=False)

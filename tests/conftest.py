@@ -12,7 +12,7 @@ from tests.test_reference.reference import ROOT
 
 from mmseg.apis import init_model  # isort: skip
 
-# Busy machines are slow for reasons that are none of a test's.
+# A busy machine may be slow.
 settings.register_profile('patient', deadline=None)
 settings.load_profile('patient')
 
@@ -21,11 +21,21 @@ CLASSES = ('background', 'a', 'b', 'c', 'd', 'e')
 ANIMALS = ('cat', 'cow', 'dog', 'bird', 'fish')
 PALETTE = [[10 * i, 0, 200] for i in range(6)]
 
+# The longest files, of which each is run by one process.
+LONG = ('test_training.py', 'test_gpu_ready.py', 'test_configs.py')
+
+
+def pytest_collection_modifyitems(items):
+    """Start with the longest files: the processes then end together."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
 
 @pytest.fixture(scope='session')
 def checkpoint(tmp_path_factory):
-    """Of the demo's config, as training writes it; untrained, but with
-    classifier and segmentation sure enough to show several classes."""
+    """Write a checkpoint of the demo's config, as training does.
+
+    It is untrained. Large weights make its predictions show several classes.
+    """
     torch.manual_seed(0)
     model = init_model(str(DEMO), device='cpu')
     with torch.no_grad():
@@ -39,7 +49,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def photos(tmp_path_factory):
-    """A folder of photos of several sizes, in folders."""
+    """Write photos of several sizes to nested folders."""
     folder = tmp_path_factory.mktemp('photos')
     rng = np.random.default_rng(0)
     sizes = [(48, 80), (64, 64), (48, 80), (33, 70)]
@@ -55,7 +65,7 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def data_root(tmp_path_factory):
-    """Noise with tags."""
+    """Write noise with tags."""
     root = tmp_path_factory.mktemp('data')
     rng = np.random.default_rng(0)
     for folder in ('JPEGImages', 'ImageSets/Segmentation'):

@@ -1,11 +1,8 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""What the package says about itself agrees with what it holds."""
-
+"""Compare the metafiles with the configs that ship."""
 from pathlib import Path
 
-import pytest
 import yaml
-from mmengine.config import Config
 from modelindex.load_model_index import load
 
 import mmseg_afa
@@ -14,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def metafile_models() -> list:
-    """The models of every metafile that model-index.yml names."""
+    """List the models of every metafile that model-index.yml names."""
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
     return [
         model for path in index['Import']
@@ -25,7 +22,7 @@ def metafile_models() -> list:
 def test_every_shipped_config_is_listed():
     shipped = [
         path.relative_to(ROOT).as_posix()
-        for path in ROOT.glob('configs/*/*.py') if path.parent.name != '_base_'
+        for path in ROOT.glob('configs/[a-z]*/*.py')
     ]
     listed = [model['Config'] for model in metafile_models()]
     assert sorted(listed) == sorted(shipped)
@@ -45,21 +42,12 @@ def test_names_are_unique():
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize('model', metafile_models(), ids=lambda m: m['Name'])
-def test_figures_say_where_they_are_from(model):
-    assert model['Name'] == Path(model['Config']).stem
-    assert 'Weights' not in model
-    for result in model.get('Results', []):
-        for metric in result['Metrics']:
-            assert 'published' in metric
-
-
-@pytest.mark.parametrize('model', metafile_models(), ids=lambda m: m['Name'])
-def test_resolves_as_a_base(model, tmp_path):
-    child = tmp_path / 'child.py'
-    config = model['Config'].partition('/')[2]
-    child.write_text(f"_base_ = 'mmseg_afa::{config}'\n")
-    assert 'model' in Config.fromfile(child)
+def test_figures_say_where_they_are_from():
+    for model in metafile_models():
+        assert model['Name'] == Path(model['Config']).stem
+        assert 'Weights' not in model
+        for result in model.get('Results', []):
+            assert all('published' in metric for metric in result['Metrics'])
 
 
 def test_version():

@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""What a wheel holds, and that mim finds it."""
+"""Build and install a wheel, and use it through mim."""
 import os
 import shutil
 import subprocess
@@ -11,6 +11,8 @@ import pytest
 from tests.test_metafile import ROOT, metafile_models
 from tests.test_training import data  # noqa: F401 (a fixture)
 
+pytestmark = pytest.mark.slow
+
 # Three steps through all phases, and a validation.
 OPTIONS = [
     'train_cfg.max_iters=3', 'model.train_cfg.cam_iters=0',
@@ -20,9 +22,9 @@ OPTIONS = [
 
 @pytest.fixture(scope='module')
 def site(tmp_path_factory):
-    """A folder with the wheel installed, as site-packages is one."""
+    """Install the wheel to a folder like site-packages."""
     folder = tmp_path_factory.mktemp('wheel')
-    # without build/, which would keep files that are no more
+    # a build/ would keep files that were deleted
     shutil.copytree(
         ROOT,
         folder / 'source',
@@ -44,7 +46,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture
 def mim(site, tmp_path):
-    """Runs mim in another folder, with the wheel; what it printed."""
+    """Return a function that runs mim with the wheel; its output."""
 
     def run(*arguments):
         process = subprocess.run(
@@ -85,17 +87,16 @@ def test_search_and_list(mim):
 
 
 def test_train_and_test(mim, data, tmp_path):  # noqa: F811
-    roots = [
-        f'{split}_dataloader.dataset.data_root={data}'
-        for split in ('train', 'val', 'test')
-    ]
-    masks = [
-        f'{split}_dataloader.dataset.data_prefix.seg_map_path='
-        'SegmentationClassAug' for split in ('train', 'val', 'test')
-    ]
+    own = []
+    for split in ('train', 'val', 'test'):
+        dataset = f'{split}_dataloader.dataset'
+        own += [
+            f'{dataset}.data_root={data}',
+            f'{dataset}.data_prefix.seg_map_path=SegmentationClassAug'
+        ]
     mim('train', 'mmseg_afa', 'afa_mit-b0_demo.py', '--gpus', 0, '--work-dir',
-        'work', '--cfg-options', *OPTIONS, *roots, *masks)
+        'work', '--cfg-options', *OPTIONS, *own)
     checkpoint = tmp_path / 'work/iter_3.pth'
     printed = mim('test', 'mmseg_afa', 'afa_mit-b0_demo.py', '--gpus', 0,
-                  '--checkpoint', checkpoint, '--cfg-options', *roots, *masks)
+                  '--checkpoint', checkpoint, '--cfg-options', *own)
     assert ' image_label/mAP: ' in printed

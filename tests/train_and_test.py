@@ -1,9 +1,9 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""tools/train.py and tools/test.py in the processes of one tools/dist_run.sh.
+"""Train, resume, train in mixed precision and test in one start of processes.
 
-Each process writes what it starts and ends with to ``rank_N.json``.
+tools/dist_run.sh starts it for tests/test_training.py. Each process writes
+what the first training begins and ends with to ``rank_N.json``.
 """
-
 import json
 import random
 import sys
@@ -19,10 +19,11 @@ from tools import test, train
 
 
 class Recorder(Hook):
+    """Record weights and random numbers of a process."""
 
     @staticmethod
     def weights(runner) -> list:
-        """The sum of each parameter, to the last bit."""
+        """Sum each parameter, to the last bit."""
         return [p.double().sum().item() for p in runner.model.parameters()]
 
     def before_train(self, runner) -> None:
@@ -39,16 +40,25 @@ class Recorder(Hook):
 
 
 def build_recorded(cfg) -> Runner:
+    """Build a Runner with a Recorder."""
     runner = build_runner(cfg)
     runner.register_hook(Recorder())
     return runner
 
 
 if __name__ == '__main__':
-    launch_and_config, (_, work_dir, *options) = sys.argv[1:4], sys.argv[4:]
+    start, (folder, middle, last, *options) = sys.argv[1:4], sys.argv[4:]
+
+    def run(main, name, *arguments):
+        """Run a tool in a work folder of its own."""
+        main([
+            *start, *arguments, '--work-dir', f'{folder}/{name}',
+            '--cfg-options', *options, f'experiment_name={name}'
+        ])
+
     build_runner, launch.build_runner = launch.build_runner, build_recorded
-    train.main(sys.argv[1:])
-    test.main([
-        *launch_and_config, f'{work_dir}/iter_20.pth', '--work-dir',
-        f'{work_dir}/test', *options
-    ])
+    run(train.main, 'whole')
+    launch.build_runner = build_runner
+    run(train.main, 'resumed', '--resume', f'{folder}/whole/{middle}')
+    run(train.main, 'amp', '--amp')
+    run(test.main, 'tested', f'{folder}/whole/{last}')

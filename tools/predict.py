@@ -1,37 +1,23 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Masks of photos: predict, refine, export.
+"""Predict masks of photos, refine them, and export them to other tools.
 
 Writes DIR/SOURCE/NAME.png, indexed masks of the photos' own sizes, and
-DIR/images.csv. Started again, it goes on where it was.
+DIR/images.csv. Run the same command again to resume an interrupted run.
 """
 import argparse
 import errno
 import hashlib
 import sys
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
-
-from mmengine.config import Config
-
-from mmseg_afa.apis import (AFAInferencer, MaskFolder, Photo, find_photos,
-                            read_tags)
-from mmseg_afa.apis.formats import FORMATS, PhotoMask
-from mmseg_afa.apis.inferencer import LONG_SIDE, named_config
-from mmseg_afa.apis.records import most_doubtful, write_table
-from mmseg_afa.apis.review import review_sheet
-from mmseg_afa.engine import launch
-from mmseg_afa.models import SOURCES
-from mmseg_afa.utils import progress
-from mmseg_afa.visualization import save_picture
 
 
-def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
+def parse_args(argv=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add('config', help='the config file, or the name of one that ships')
+    add('config', help='a config file, or the name of one that ships')
     add('checkpoint', help='the checkpoint file')
     add('photos',
         nargs='+',
@@ -39,13 +25,12 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     add('--out', required=True, type=Path, metavar='DIR', help='the folder')
     add('--list', help='an image list: of the folders, only these photos')
     add('--tags',
-        help='a label file: only classes among the tags of a photo get into '
-        'its masks, as for pseudo labels')
+        help='a label file: restrict the mask of a photo to its tags, as for '
+        'pseudo labels')
     add('--source',
         nargs='+',
         default=['seg'],
-        choices=SOURCES,
-        help='what masks are made of (default: seg, the segmentation)')
+        help='seg (default), cam, affinity_cam, cam_label, refined_label')
     add('--refine',
         default='none',
         choices=['none', 'par', 'crf'],
@@ -55,7 +40,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         type=float,
         default=0.,
         metavar='T',
-        help='pixels of a confidence below T, in [0, 1], become 255')
+        help='ignore (255) pixels of a confidence below T, in [0, 1]')
     add('--confidence',
         action='store_true',
         help='also write DIR/SOURCE_confidence/NAME.png, 255 is certain')
@@ -63,38 +48,49 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         type=int,
         default=0,
         metavar='N',
-        help='draw DIR/review.png of the N most doubtful photos')
+        help='draw DIR/review.png of the N most uncertain masks')
     add('--format',
         nargs='+',
         default=['png'],
-        choices=['png', *FORMATS],
-        help='also export for other tools, to DIR/export')
+        help='also export to DIR/export: coco, labelstudio, cvat, yolo, '
+        'voc-server')
     add('--instances',
         action='store_true',
-        help='coco: connected parts of a class one by one')
+        help='coco: each connected part of a class is one result')
     add('--long-side',
         type=int,
-        default=LONG_SIDE,
+        default=1024,
         metavar='PIXELS',
         help='shrink larger photos for the network (default: %(default)s)')
     add('--tile',
         type=int,
         metavar='PIXELS',
-        help='predict large photos unshrunk, in tiles of this side')
+        help='do not shrink large photos: predict tiles of this side')
     add('--batch-size', type=int, default=8, help='photos loaded together')
-    add('--device', help='such as cuda:1; by default a GPU if there is one')
-    launch.add_cfg_options(parser)
+    add('--device', help='such as cuda:1 (default: a GPU if there is one)')
+    add('--cfg-options',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help='override settings of the config, such as model.a=1 b="[1,2]"')
     return parser.parse_args(argv)
 
 
-def read_options(args: argparse.Namespace) -> Tuple[AFAInferencer, dict]:
-    """The inferencer, and the settings that its masks depend on."""
+def build_inferencer(args):
+    """Build the inferencer.
+
+    Returns:
+        tuple[AFAInferencer, dict]: The inferencer, and all settings that the
+        masks depend on.
+    """
+    from mmseg_afa.apis import AFAInferencer
+    from mmseg_afa.apis.inferencer import named_config, test_pipeline
+    from mmseg_afa.engine import launch
+
     launch.check_checkpoint(args.checkpoint)
-    if Path(args.config).is_file():
-        cfg = Config.fromfile(args.config)
-    else:
-        cfg = named_config(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    path = args.config
+    if not Path(path).is_file():
+        path = named_config(path).filename
+    cfg = launch.read_config(path, args.cfg_options)
     options = dict(
         sources=args.source,
         refiner=launch.refiner_config(cfg, args.refine),
@@ -102,11 +98,13 @@ def read_options(args: argparse.Namespace) -> Tuple[AFAInferencer, dict]:
         long_side=args.long_side,
         tile=args.tile,
         unsure=args.unsure)
-    model = hashlib.sha256(
-        repr((cfg.model, cfg.test_dataloader.dataset.pipeline)).encode())
+    parts = [cfg.model, test_pipeline(cfg)]
+    if args.tta:
+        parts += [cfg.get('tta_model'), cfg.get('tta_pipeline')]
+    digest = hashlib.sha256(repr(parts).encode()).hexdigest()
     settings = dict(
         options,
-        config=f'{Path(args.config).stem} {model.hexdigest()[:12]}',
+        config=f'{Path(args.config).stem} {digest[:12]}',
         checkpoint=hash_file(args.checkpoint),
         tags=args.tags and hash_file(args.tags),
         confidence=args.confidence)
@@ -115,8 +113,8 @@ def read_options(args: argparse.Namespace) -> Tuple[AFAInferencer, dict]:
     return inferencer, settings
 
 
-def hash_file(path: str) -> str:
-    """What tells a file from another of its name."""
+def hash_file(path):
+    """Identify a file by its name and content."""
     digest = hashlib.sha256()
     with open(path, 'rb') as file:
         for block in iter(lambda: file.read(2**20), b''):
@@ -124,34 +122,26 @@ def hash_file(path: str) -> str:
     return f'{Path(path).name} {digest.hexdigest()[:12]}'
 
 
-def remaining(photos: Sequence[Photo], folder: MaskFolder,
-              batch_size: int) -> List[Photo]:
-    """The photos of the batches that are not complete.
-
-    Batches are the same in every run: what is computed together does not
-    depend on where a run was stopped.
-    """
-    batches = (
-        photos[i:i + batch_size] for i in range(0, len(photos), batch_size))
-    return [
-        photo for batch in batches if not all(map(folder.has, batch))
-        for photo in batch
-    ]
-
-
-def predict(inferencer: AFAInferencer, folder: MaskFolder,
-            photos: Sequence[Photo], tags: Optional[Dict[str, Tuple[str]]],
-            batch_size: int) -> List[str]:
+def predict(inferencer, folder, photos, tags, batch_size):
     """Predict photos into a folder.
 
+    Args:
+        inferencer (AFAInferencer): The inferencer.
+        folder (OutputFolder): The folder.
+        photos (Sequence[Photo]): The photos.
+        tags (dict[str, tuple[str]], optional): Tags by the photos' names.
+        batch_size (int): Photos loaded together.
+
     Returns:
-        list[str]: What is wrong with those that cannot be read.
+        list[str]: A message for each photo that cannot be read.
     """
-    todo = remaining(photos, folder, batch_size)
+    from mmseg_afa.utils import progress
+
+    todo = folder.remaining(photos, batch_size)
     if len(todo) < len(photos):
-        print(f'{len(photos) - len(todo)} of {len(photos)} photos are in '
-              f'{folder.path} already.')
-    of_path = {photo.path: photo for photo in todo}
+        print(f'{folder.path} already has {len(photos) - len(todo)} of '
+              f'{len(photos)} photos.')
+    photo_of = {photo.path: photo for photo in todo}
     problems = []
     with progress((), 'Photos', len(todo)) as bar:
 
@@ -161,76 +151,77 @@ def predict(inferencer: AFAInferencer, folder: MaskFolder,
             bar.update()
 
         samples = inferencer.stream(
-            of_path,
-            tags and (lambda path: tags[of_path[path].name]),
+            photo_of,
+            tags and (lambda path: tags[photo_of[path].name]),
             batch_size,
             broken=skip)
         for sample in samples:
-            photo = of_path[sample.img_path]
+            photo = photo_of[sample.img_path]
             folder.add(photo, sample, tags and tags[photo.name])
             bar.update()
     return problems
 
 
-def export(folder: MaskFolder, photos: Sequence[Photo], name: str,
-           args: argparse.Namespace) -> None:
-    """Write the masks of each source in one of the formats."""
-    options = dict(instances=args.instances) if name == 'coco' else {}
-    for source in folder.sources:
-        masks = [
-            PhotoMask(
-                record['photo'], record['path'],
-                folder.mask(source, record['photo']), tuple(record['size']), {
-                    key: value['confidence']
-                    for key, value in record['sources'][source]
-                    ['classes'].items()
-                }) for record in folder.records(photos)
-        ]
-        path = FORMATS[name](masks, folder.classes,
-                             folder.path / 'export' / source, **options)
-        print(path)
+def export(folder, photos, args):
+    """Write the masks of each source in each format."""
+    from mmseg_afa.apis.formats import FORMATS
+
+    for name in args.format:
+        if name == 'png':
+            continue
+        options = dict(instances=args.instances) if name == 'coco' else {}
+        for source in folder.sources:
+            masks = folder.masks(source, photos)
+            if masks:
+                out = folder.path / 'export' / source
+                print(FORMATS[name](masks, out, **options))
 
 
-def run(args: argparse.Namespace) -> List[str]:
-    """Do what the options say; what is wrong with photos."""
+def run(args):
+    """Predict, write the table and the review sheet, and export.
+
+    Returns:
+        list[str]: A message for each photo that cannot be read.
+    """
+    from mmseg_afa.apis import OutputFolder, find_photos, read_tags
+    from mmseg_afa.apis.formats import check_format
+
     photos = find_photos(args.photos, args.list)
-    inferencer, settings = read_options(args)
+    inferencer, settings = build_inferencer(args)
     meta = inferencer.model.dataset_meta
+    for name in args.format:
+        if name != 'png':
+            check_format(name, photos, meta['classes'])
     tags = args.tags and read_tags(args.tags, photos, meta['classes'][1:])
-    folder = MaskFolder(args.out, settings, meta['classes'], meta['palette'],
-                        args.confidence)
+    folder = OutputFolder(args.out, settings, meta['classes'], meta['palette'],
+                          args.confidence)
     problems = predict(inferencer, folder, photos, tags or None,
                        1 if args.tile else args.batch_size)
-    write_table(args.out / 'images.csv', folder.records(photos))
-    if args.review:
-        worst = most_doubtful(
-            folder.records(photos), args.source[0], args.review)
-        sheet = args.out / 'review.png'
-        save_picture(sheet, review_sheet(folder, worst, args.source[0]))
-        print(sheet)
-    for name in args.format:
-        if name != 'png' and len(photos) > len(problems):
-            export(folder, photos, name, args)
+    folder.write_table(photos)
+    if args.review and len(problems) < len(photos):
+        print(folder.write_review(photos, args.review))
+    export(folder, photos, args)
     print(f'{len(photos) - len(problems)} photos -> {args.out}')
     return problems
 
 
-def main(argv: Optional[List[str]] = None) -> None:
+def main(argv=None):
     """Predict what the command line names."""
     args = parse_args(argv)
+    from mmseg_afa.utils import UserError
     try:
         problems = run(args)
+    except UserError as error:
+        raise SystemExit(str(error)) from error
     except OSError as error:
         if error.errno != errno.ENOSPC:
-            raise SystemExit(str(error)) from error
-        raise SystemExit(
-            f'{args.out}: the disk is full. Make room and run '
-            'the command again: it goes on where it was.') from error
-    except (ValueError, ImportError) as error:
-        raise SystemExit(str(error)) from error
+            raise
+        raise SystemExit(f'{args.out}: the disk is full. Free some space and '
+                         'run the command again to resume.') from error
     if problems:
-        raise SystemExit(f'{len(problems)} photos could not be read and were '
-                         'skipped:\n' + '\n'.join(problems))
+        raise SystemExit(
+            f'Skipped {len(problems)} photos that could not be read:\n' +
+            '\n'.join(problems))
 
 
 if __name__ == '__main__':

@@ -1,56 +1,52 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Test (and evaluate) a segmentor."""
-
 import argparse
 import inspect
 from pathlib import Path
 from typing import Dict, List, Optional
 
-import mmengine
-import mmseg
-import torch
-from mmengine.config import Config
-from mmengine.dist import is_main_process
-from mmengine.runner import Runner
-from mmseg.registry import METRICS
-
-import mmseg_afa
-from mmseg_afa.engine import launch
-from mmseg_afa.evaluation import WeakIoUMetric
-from mmseg_afa.evaluation.report import checkpoint_rule, rows, write_report
-from mmseg_afa.utils import CheckpointError
-
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='the config file')
-    parser.add_argument('checkpoint', help='the checkpoint file')
-    parser.add_argument(
-        '--out',
+    add = parser.add_argument
+    add('config', help='the config file')
+    add('checkpoint', help='the checkpoint file')
+    add('--out',
         metavar='DIR',
-        help='write the predicted masks to this folder')
-    parser.add_argument(
-        '--show', action='store_true', help='show the predictions')
-    parser.add_argument(
-        '--show-dir', help='write the painted images to this folder')
-    parser.add_argument(
-        '--wait-time',
+        help='write the predicted masks to this folder, as NAME.png')
+    add('--source',
+        default='seg',
+        help='the source of the masks that --out writes: seg (the '
+        'segmentation, the default), cam, affinity_cam, cam_label or '
+        'refined_label; labels are made with the image labels')
+    add('--show', action='store_true', help='show the predictions')
+    add('--show-dir', help='write the painted images to this folder')
+    add('--wait-time',
         type=float,
         default=2,
         help='how long --show shows an image, in seconds')
-    parser.add_argument(
-        '--tta', action='store_true', help='test-time augmentation')
-    parser.add_argument(
-        '--refine',
+    add('--tta', action='store_true', help='test-time augmentation')
+    add('--refine',
         default='none',
         choices=['none', 'par', 'crf'],
-        help='sharpen the segmentation along edges')
-    launch.add_arguments(parser)
+        help='align predictions with edges; labels are refined already')
+    add('--work-dir', help='the folder for logs and results')
+    add('--cfg-options',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help='override settings of the config; a list is written KEY="[a,b]" '
+        'or KEY=a,b, without white space')
+    add('--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher')
+    # torch.distributed.launch, which mim uses, passes the rank as an option
+    add('--local_rank', '--local-rank', type=int, default=0)
     return parser.parse_args(argv)
 
 
-def draw_predictions(cfg: Config, args: argparse.Namespace) -> None:
+def draw_predictions(cfg, args: argparse.Namespace) -> None:
     """Turn on the drawing of the visualization hook, in place."""
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
@@ -63,7 +59,7 @@ def draw_predictions(cfg: Config, args: argparse.Namespace) -> None:
         cfg.visualizer.save_dir = args.show_dir
 
 
-def augment(cfg: Config) -> None:
+def augment(cfg) -> None:
     """Turn on the test-time augmentation of the config, in place."""
     missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
     if missing:
@@ -72,48 +68,67 @@ def augment(cfg: Config) -> None:
     cfg.model = dict(cfg.tta_model, module=cfg.model)
 
 
-def takes_output_dir(metric: dict) -> bool:
-    """Whether the class of a metric, or a parent, can write predictions."""
+def arguments_of(metric: dict) -> set:
+    """Name the arguments of the class of a metric and of its parents."""
+    from mmseg.registry import METRICS
     classes = inspect.getmro(METRICS.get(metric['type']))
-    return any('output_dir' in inspect.signature(c.__init__).parameters
-               for c in classes if c is not object)
+    return {
+        name
+        for cls in classes if cls is not object
+        for name in inspect.signature(cls.__init__).parameters
+    }
 
 
-def set_output_dir(cfg: Config, output_dir: str) -> None:
-    """Set the folder to which the predictions are written, in place.
+def set_output_dir(cfg, output_dir: str, source: str) -> None:
+    """Set the folder to which the masks of a source are written, in place.
 
     mmseg's tools/test.py fails where ``test_evaluator`` is a list.
     """
+    from mmseg_afa.models import FIELDS, SOURCES
+    if source not in SOURCES:
+        raise SystemExit(f'--source: unknown {source!r}. Choose one of '
+                         f'{", ".join(SOURCES)}.')
+    # as tools/predict.py: labels know the tags, nothing else does
+    field = next(
+        name for name, field in FIELDS.items()
+        if field.source.name == source and (
+            field.tags != 'given' or field.source.needs_tags))
     metrics = cfg.test_evaluator
     metrics = [metrics] if isinstance(metrics, dict) else metrics
     for metric in metrics:
-        if takes_output_dir(metric):
-            metric['output_dir'] = output_dir
-            return  # the others would write the same files again
+        arguments = arguments_of(metric)
+        if 'output_dir' not in arguments:
+            continue
+        if 'output_field' in arguments:
+            metric['output_field'] = field
+        elif source != 'seg':
+            continue
+        metric['output_dir'] = output_dir
+        return  # the others would write the same files again
     raise SystemExit('--out: none of the test metrics '
                      f'{[metric["type"] for metric in metrics]} writes '
-                     "predictions. Add dict(type='IoUMetric') to "
-                     'test_evaluator.')
+                     f'masks of the source {source}. Add '
+                     "dict(type='WeakIoUMetric') to test_evaluator.")
 
 
-def refine(cfg: Config, name: str) -> None:
-    """Turn on the refinement of predictions, in place."""
-    refiner = launch.refiner_config(cfg, name)
-    cfg.custom_hooks = [
-        *cfg.get('custom_hooks', []),
-        dict(
-            type='PARRefinementHook', refiner=refiner, refine_predictions=True)
-    ]
-
-
-def report(cfg: Config, args: argparse.Namespace, runner: Runner,
+def report(cfg, args: argparse.Namespace, runner,
            scores: Dict[str, float]) -> None:
-    """Write the scores, and how they came about, to the work folder."""
+    """Write the scores, and all that is needed to compare them."""
+    import mmengine
+    import mmseg
+    import torch
+    from mmengine.dist import is_main_process
+
+    import mmseg_afa
+    from mmseg_afa.evaluation import WeakIoUMetric
+    from mmseg_afa.evaluation.report import (checkpoint_rule, rows,
+                                             write_report)
     metrics = runner.test_evaluator.metrics
     metric = next((m for m in metrics if isinstance(m, WeakIoUMetric)), None)
     if metric is None or metric.format_only or not is_main_process():
         return
     dataset = runner.test_dataloader.dataset
+    split = cfg.test_dataloader.dataset.get('ann_file') or 'folder'
     tta = cfg.get('tta_model')
     labeler = cfg.model.get('module', cfg.model).get('labeler', {})
     about = {
@@ -124,12 +139,11 @@ def report(cfg: Config, args: argparse.Namespace, runner: Runner,
         'chosen by':
         checkpoint_rule(args.checkpoint),
         'split':
-        f'{cfg.test_dataloader.dataset.get("ann_file") or "folder"}'
-        f', {len(dataset)} images',
+        f'{split}, {len(dataset)} images',
         'test-time augmentation':
         'none' if not args.tta else
         f'scales {tuple(tta.scales)}{", flip" * tta.flip}, maximum of logits',
-        'refinement of the segmentation':
+        'refinement of predictions':
         args.refine,
         'background score of CAMs':
         labeler.get('bkg_score', 0.45),
@@ -152,28 +166,38 @@ def report(cfg: Config, args: argparse.Namespace, runner: Runner,
 
 
 def main(argv: Optional[List[str]] = None) -> None:
-    """Test what the command line names."""
+    """Test the checkpoint that the command line names."""
     args = parse_args(argv)
-    cfg = launch.load_config(args)
-    launch.check_checkpoint(args.checkpoint)
-    cfg.load_from = args.checkpoint
-    cfg.resume = False
-    if args.show or args.show_dir:
-        draw_predictions(cfg, args)
-    if cfg.model.type == 'AFA':
-        cfg.model.test_cfg.setdefault('with_pseudo_labels', True)
-    if args.refine != 'none':
-        refine(cfg, args.refine)
-    if args.tta:
-        augment(cfg)
-    if args.out is not None:
-        set_output_dir(cfg, args.out)
+    from mmseg_afa.engine import launch
+    from mmseg_afa.models import SOURCES
+    from mmseg_afa.utils import UserError
     try:
+        cfg = launch.load_config(args)
+        launch.check_checkpoint(args.checkpoint)
+        cfg.load_from = args.checkpoint
+        cfg.resume = False
+        if args.show or args.show_dir:
+            draw_predictions(cfg, args)
+        chosen = any(
+            option.startswith('model.test_cfg.sources=')
+            for option in args.cfg_options or ())
+        if cfg.model.type == 'AFA' and not chosen:
+            cfg.model.test_cfg.sources = list(SOURCES)
+        if args.refine != 'none':
+            refiner = launch.refiner_config(cfg, args.refine)
+            cfg.custom_hooks = [
+                *cfg.get('custom_hooks', []),
+                dict(type='PARRefinementHook', refiner=refiner)
+            ]
+        if args.tta:
+            augment(cfg)
+        if args.out is not None:
+            set_output_dir(cfg, args.out, args.source)
         runner = launch.build_runner(cfg)
         launch.check_weights(runner, args.checkpoint)
         report(cfg, args, runner, runner.test())
-    except (CheckpointError, ImportError) as error:
-        raise SystemExit(str(error))
+    except UserError as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == '__main__':

@@ -3,9 +3,9 @@ _base_ = ['mmseg::_base_/default_runtime.py']
 # registers the components of mmseg_afa
 custom_imports = dict(imports=['mmseg_afa'], allow_failed_imports=False)
 
-# One seed for weights, shuffling and augmentation; set another or None. Each
-# process adds its rank to it: stochastic depth, dropout and crops differ among
-# processes, the weights and the order of the images are the same in all.
+# One seed for weights, shuffling and augmentation; None draws one. Each
+# process adds its rank, so stochastic depth, dropout and crops differ.
+# The initial weights and the order of the images are equal in all processes.
 randomness = dict(seed=0, diff_rank_seed=True)
 
 default_hooks = dict(
@@ -17,25 +17,25 @@ default_hooks = dict(
         by_epoch=False,
         interval=2000,
         max_keep_ckpts=3,
-        # the published run's best checkpoint was not its last
+        # the best checkpoint of the published run was not its last
         save_best='mIoU'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    # stops before spoilt weights are saved, and keeps what spoilt them
+    # stop at a nan or inf loss before a checkpoint is written
     non_finite=dict(type='NonFiniteLossHook'),
     visualization=dict(type='SegVisualizationHook'))
 
-# Add this to see what an AFA trains on, from CAM to label and prediction:
+# Add this hook to draw CAM, label and prediction during training:
 # custom_hooks = [dict(type='PseudoLabelVisualizationHook', interval=2000)]
 
 visualizer = dict(
     type='WeakSegLocalVisualizer',
-    _delete_=True,  # the base's name: a second run in a process would share it
-    alpha=0.65,  # opacity of labels over the image
+    _delete_=True,  # drop the base's name, which all runs would share
+    alpha=0.65,  # opacity of the labels over the image, 0 to 1
     vis_backends=[dict(type='LocalVisBackend')])
 
-# `tools/test.py --tta`: published evaluation, without its dense CRF
+# `tools/test.py --tta`: the published evaluation without the dense CRF
 tta_model = dict(
     type='MultiScaleMaxTTA',
     _delete_=True,
-    scales=(1., 0.5, 0.75),  # of the image resized to long side 512
+    scales=(1., 0.5, 0.75),  # of the image at a long side of 512 pixels
     flip=True)

@@ -4,9 +4,9 @@ _base_ = [
 ]
 model = dict(
     decode_head=dict(num_classes=81),  # 80 classes and background
-    labeler=dict(refiner=dict(num_iter=15)),
+    labeler=dict(refiner=dict(num_iter=15)),  # iterations of PAR
     train_cfg=dict(
         cam_iters=5000,  # classification only until here
         switch_iter=15000,  # CAM labels until here, then refined labels
-        # affinity learns from the segmentation label in force
+        # the affinity learns from the segmentation label of the phase
         affinity_label_from='seg'))

@@ -1,10 +1,10 @@
-# Your own photos: correct the lines below (docs/datasets.md#your-own-data)
+# Your own photos: correct the lines below (docs/your_data.md)
 _base_ = ['./afa_mit-b1_voc.py']
-data_root = 'data/pets'  # all other paths start here
+data_root = 'data/pets'  # all other paths start in this folder
 classes = ('background', 'cat', 'cow', 'dog')  # 'background' comes first
-train_images = 'JPEGImages/train'  # a folder, with folders in it or not
+train_images = 'JPEGImages/train'  # may have subfolders
 val_images = 'JPEGImages/val'
-val_masks = 'masks/val'  # PNG files named as the images, for scores
+val_masks = 'masks/val'  # PNG files with the names of the images
 resize = dict(type='Resize', scale=(512, 512), keep_ratio=True)
 load = [dict(type='LoadWeakImage'), resize]  # or crops miss the objects
 train_pipeline = [*load, *_base_.train_pipeline[1:]]
@@ -15,7 +15,7 @@ dataset = dict(
     type='WeakLabelDataset',
     _delete_=True,
     data_root=data_root,
-    label_file='image_labels.txt',  # tools/dataset_converters/image_labels.py
+    label_file='image_labels.txt',  # made by image_labels.py
     metainfo=dict(classes=classes))
 train_dataloader = dict(
     dataset=dict(

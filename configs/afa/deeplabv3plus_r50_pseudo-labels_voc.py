@@ -1,5 +1,5 @@
-# Second stage: DeepLabV3+ as mmseg ships it, fully supervised by the masks
-# that tools/predict.py made of the training images and their tags.
+# Second training: mmseg's DeepLabV3+ on the pseudo labels that
+# tools/predict.py made from the training images and their tags.
 _base_ = [
     'mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb4-20k_voc12aug-512x512.py'
 ]
@@ -9,11 +9,11 @@ train_dataloader = dict(
         _delete_=True,
         type='PascalVOCDataset',
         data_root=_base_.data_root,
-        # predict.py's --out is pseudo_labels in the data root; 255 is ignored
+        # of `predict.py --out data_root/pseudo_labels`; 255 is ignored
         data_prefix=dict(
             img_path='JPEGImages',
             seg_map_path='pseudo_labels/refined_label'),
         ann_file='ImageSets/Segmentation/trainaug.txt',
         pipeline=_base_.train_pipeline))
-auto_scale_lr = dict(base_batch_size=16)  # mmseg's four GPUs with four
+auto_scale_lr = dict(base_batch_size=16)  # mmseg has four GPUs with four
 default_hooks = dict(checkpoint=dict(save_best='mIoU'))

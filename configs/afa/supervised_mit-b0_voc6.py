@@ -1,6 +1,5 @@
-# AFA's network under masks, for as many steps: what its scores on voc6 could
-# be with perfect labels, and in tools/analysis_tools/ablation.py the second
-# stage, on AFA's pseudo labels.
+# AFA's network on voc6, trained on masks for as many iterations: an upper
+# bound for AFA. For a second training, set seg_map_path to pseudo labels.
 _base_ = [
     '../_base_/models/supervised_mit-b0_small.py',
     '../_base_/datasets/voc6.py', '../_base_/schedules/afa_5k.py',
@@ -14,7 +13,7 @@ train_pipeline = [
 ]
 train_dataloader = dict(
     dataset=dict(
-        # masks to train on; 255 is ignored
+        # training masks; 255 is ignored
         data_prefix=dict(seg_map_path='SegmentationClassAug'),
         pipeline=train_pipeline))
 val_evaluator = [dict(type='WeakIoUMetric', iou_metrics=['mIoU'])]

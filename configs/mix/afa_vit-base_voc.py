@@ -1,7 +1,7 @@
-# AFA whole over ViT-B/16, pretrained on ImageNet-21k.
+# AFA with a ViT-B/16, pretrained on ImageNet-21k.
 _base_ = ['./afa_deit-base_voc.py']
 model = dict(
-    data_preprocessor=dict(  # what these weights were trained with
+    data_preprocessor=dict(  # as in the training of these weights
         mean=[127.5, 127.5, 127.5],
         std=[127.5, 127.5, 127.5]),
     backbone=dict(

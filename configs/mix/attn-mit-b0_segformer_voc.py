@@ -1,6 +1,5 @@
-# AttnMixVisionTransformer under mmseg's SegformerHead, on masks: the same
-# backbone with full supervision, an upper bound for AFA. PascalVOCWeakDataset
-# serves masks too, where the pipeline loads them.
+# AttnMixVisionTransformer with mmseg's SegformerHead, trained on masks: an
+# upper bound for AFA. PascalVOCWeakDataset loads masks with LoadMask.
 _base_ = [
     '../_base_/datasets/voc12_aug_weak.py', '../_base_/schedules/afa_20k.py',
     '../_base_/default_runtime.py'

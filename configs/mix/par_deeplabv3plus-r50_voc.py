@@ -1,12 +1,9 @@
-# PAR on what another segmentor predicts: DeepLabV3+ as mmseg ships it, its
-# predictions refined along image edges at validation and test time.
+# PAR for another segmentor: the predictions of mmseg's DeepLabV3+ are refined
+# along image edges in validation and test.
 _base_ = [
     'mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb4-20k_voc12aug-512x512.py'
 ]
 custom_imports = dict(imports=['mmseg_afa'], allow_failed_imports=False)
 custom_hooks = [
-    dict(
-        type='PARRefinementHook',
-        refiner=dict(type='PAR', num_iter=10),
-        refine_predictions=True)
+    dict(type='PARRefinementHook', refiner=dict(type='PAR', num_iter=10))
 ]

@@ -1,13 +1,12 @@
-# The weak data set under another head: mmseg's FCN learns from pseudo labels
-# (tools/predict.py made them of AFA), and WSSSHead beside it from the tags of
-# the same images, which keep the features true to the classes.
+# The weak data set with another head: mmseg's FCN learns from pseudo labels of
+# AFA (tools/predict.py), and WSSSHead from the tags of the same images.
 _base_ = [
     'mmseg::_base_/models/fcn_r50-d8.py',
     '../_base_/datasets/voc12_aug_weak.py', '../_base_/schedules/afa_20k.py',
     '../_base_/default_runtime.py'
 ]
 model = dict(
-    data_preprocessor=dict(size_divisor=1),  # the crops all have one size
+    data_preprocessor=dict(size_divisor=1),  # all crops have one size
     decode_head=dict(num_classes=21),  # background included
     auxiliary_head=dict(
         _delete_=True,
@@ -17,7 +16,7 @@ model = dict(
         channels=256,
         num_classes=21,
         norm_cfg=dict(type='SyncBN', requires_grad=True),
-        # 0.4 is the weight of mmseg's auxiliary heads
+        # 0.4 is mmseg's weight of auxiliary heads
         loss_cls=dict(type='MultiLabelSoftMarginLoss', loss_weight=0.4)))
 train_pipeline = [
     dict(type='LoadWeakImage'),
@@ -26,7 +25,7 @@ train_pipeline = [
 ]
 train_dataloader = dict(
     dataset=dict(
-        # predict.py's --out is pseudo_labels in the data root; 255 is ignored
+        # of `predict.py --out data_root/pseudo_labels`; 255 is ignored
         data_prefix=dict(seg_map_path='pseudo_labels/refined_label'),
         pipeline=train_pipeline))
 optim_wrapper = dict(

@@ -1,5 +1,5 @@
-# WSSSHead over a ResNet-50: CAMs refined by PAR supervise the segmentation.
-# A backbone without attention has no affinity.
+# WSSSHead with a ResNet-50. The backbone has no attention, so there is no
+# affinity: CAM labels refined by PAR supervise the segmentation.
 _base_ = ['../afa/afa_mit-b1_voc.py']
 model = dict(
     backbone=dict(

@@ -1,12 +1,12 @@
-# WSSSHead over mmpretrain's ViT-B/16: one feature map of 1/16 serves both
-# branches.
+# WSSSHead with mmpretrain's ViT-B/16: one feature map of 1/16 for segmentation
+# and classification.
 _base_ = ['./wsss-head_resnet50_voc.py']
 model = dict(
     backbone=dict(
         _delete_=True,
         type='mmpretrain.VisionTransformer',
         arch='b',
-        img_size=512,  # other sizes resize the position embedding
+        img_size=512,  # pixels; other sizes resize the position embedding
         patch_size=16,
         out_type='featmap',
         drop_path_rate=0.1,

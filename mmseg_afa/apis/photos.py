@@ -1,20 +1,26 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Photos that somebody names: files, folders, patterns, lists."""
+"""Find the photos that a user names, and read their tags."""
 import glob
 import os.path as osp
 from pathlib import Path, PurePath
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..datasets.image_list import (IMAGE_SUFFIXES, by_stem, composed,
-                                   find_files, find_images, first_few,
-                                   read_image_list, read_text,
-                                   strip_image_suffix)
-from ..datasets.label_file import read_label_file
+from ..datasets.image_files import (IMAGE_SUFFIXES, find_images, format_names,
+                                    normalize_nfc, read_text,
+                                    strip_image_suffix)
+from ..datasets.label_file import (index_by_stem, read_image_list,
+                                   read_label_file)
+from ..utils import UserError
 
 
 class Photo(NamedTuple):
-    """A photo. `name` is its path in the folder that was named, with '/' and
-    without suffix: what comes of it gets the same name."""
+    """A photo and the name of its results.
+
+    Attributes:
+        name (str): The path in the folder that the user named, with '/' and
+            without suffix. The mask of the photo has the same name.
+        path (str): The file.
+    """
     name: str
     path: str
 
@@ -24,74 +30,72 @@ def find_photos(arguments: Sequence[str],
     """Find photos.
 
     Args:
-        arguments (Sequence[str]): Photo files; folders, with those in them;
-            patterns such as ``photos/**/*.jpg``; text files (.txt) with the
-            path of a photo on each line.
-        image_list (str, optional): A file that names, on each line, a photo
-            of the folders, as image lists of data sets do; others are left
-            out.
+        arguments (Sequence[str]): Photo files, folders, patterns such as
+            ``photos/**/*.jpg``, and text files (.txt) with the path of a
+            photo on each line. A folder includes its subfolders.
+        image_list (str, optional): An image list, as data sets have them. It
+            restricts the photos of the folders.
 
     Returns:
-        list[Photo]: In the order of the arguments, those of a folder sorted.
+        list[Photo]: In the order of the arguments. The photos of a folder are
+        sorted.
 
     Raises:
-        FileNotFoundError: If there is no such file, or no photo at all.
-        ValueError: If two photos have the same name.
+        UserError: If a file is missing, no photo is found, or two photos have
+            the same name.
     """
     photos = {}
     for argument in arguments:
-        for photo in _photos(argument, image_list):
-            other = photos.setdefault(composed(photo.name), photo)
-            if not osp.samefile(other.path, photo.path):
-                raise ValueError(
-                    f'{other.path} and {photo.path} would both become '
-                    f'{photo.name}.png: rename one of them, or write them to '
-                    'folders of their own.')
+        paths, folder = _find_paths(argument, image_list)
+        _check_paths(paths, image_list or argument)
+        for path in paths:
+            photo = Photo(_name(path, folder), path)
+            other = photos.setdefault(normalize_nfc(photo.name), photo)
+            if not osp.samefile(other.path, path):
+                raise UserError(
+                    f'{other.path} and {path} would both write '
+                    f'{photo.name}.png. Rename one of them, or use two output '
+                    'folders.')
     if not photos:
-        raise FileNotFoundError(
-            f'{", ".join(arguments)}: no photo found. Name photos, folders of '
-            f'photos, patterns or lists of them (.txt); photos end with '
-            f'{" ".join(IMAGE_SUFFIXES)}.')
+        raise UserError(
+            f'{", ".join(arguments)}: no photo found. Name photos, folders, '
+            'patterns or lists of photos (.txt). The suffix of a photo is one '
+            f'of {" ".join(IMAGE_SUFFIXES)}.')
     return list(photos.values())
 
 
-def _photos(argument: str, image_list: Optional[str]) -> List[Photo]:
+def _find_paths(argument: str,
+                image_list: Optional[str]) -> Tuple[List[str], str]:
+    """Find the files of one argument, and the folder of their names."""
     if osp.isdir(argument):
-        names = (
-            find_images(argument, IMAGE_SUFFIXES)
-            if image_list is None else read_image_list(image_list))
-        files = find_files(argument, names, IMAGE_SUFFIXES)
-        return _existing(files.values(), argument, image_list)
+        names = None if image_list is None else read_image_list(image_list)
+        files, _ = find_images(argument, IMAGE_SUFFIXES, names)
+        return list(files.values()), argument
     if osp.isfile(argument):
         if not argument.lower().endswith('.txt'):
-            return [Photo(_name(osp.basename(argument)), argument)]
+            return [argument], osp.dirname(argument) or '.'
         lines = read_text(argument, 'no such list of photos.').splitlines()
-        return _existing(filter(None, map(str.strip, lines)), '', argument)
+        return [line.strip() for line in lines if line.strip()], ''
     if glob.has_magic(argument):
         parts = PurePath(argument).parts
         fixed = [glob.has_magic(part) for part in parts].index(True)
-        found = sorted(glob.glob(argument, recursive=True))
-        return _existing(
-            (path for path in found if strip_image_suffix(path) != path),
-            str(PurePath(*parts[:fixed])) if fixed else '', argument)
-    raise FileNotFoundError(f'{argument}: no such photo, folder or list.')
+        paths = sorted(glob.glob(argument, recursive=True))
+        return ([path for path in paths if strip_image_suffix(path) != path],
+                str(PurePath(*parts[:fixed])) if fixed else '')
+    raise UserError(f'{argument}: no such photo, folder or list.')
 
 
-def _existing(paths, folder: str, where: Optional[str]) -> List[Photo]:
-    """Photos named by their paths in a folder."""
-    paths = list(paths)
+def _check_paths(paths: Sequence[str], where: str) -> None:
     missing = [path for path in paths if not osp.isfile(path)]
     if missing:
-        raise FileNotFoundError(
+        raise UserError(
             f'{where}: {len(missing)} of {len(paths)} photos are missing: '
-            f'{first_few(missing)}. Correct the list, or the folder it is '
-            'about.')
-    return [Photo(_name(path, folder), path) for path in paths]
+            f'{format_names(missing)}. Correct the list or the folder.')
 
 
-def _name(path: str, folder: str = '') -> str:
-    """The name of a photo; that of the file alone if it lies elsewhere."""
-    name = osp.relpath(path, folder or '.') if folder else osp.normpath(path)
+def _name(path: str, folder: str) -> str:
+    """Name a photo by its path in a folder, or by its file name elsewhere."""
+    name = osp.relpath(path, folder) if folder else osp.normpath(path)
     if osp.isabs(name) or name.startswith('..'):
         name = osp.basename(name)
     return strip_image_suffix(Path(name).as_posix())
@@ -107,16 +111,16 @@ def read_tags(path: str, photos: Sequence[Photo],
         classes (Sequence[str]): The foreground classes.
 
     Returns:
-        dict[str, tuple[str]]: Tags by the photos' names.
+        dict[str, tuple[str]]: Tags by the names of the photos.
 
     Raises:
-        ValueError: If a tag is no class, or a photo has no line.
+        UserError: If a tag is not a class, or a photo has no line.
     """
-    tags = by_stem(path, read_label_file(path, classes)[1])
-    missing = [p.name for p in photos if composed(p.name) not in tags]
+    tags = index_by_stem(path, read_label_file(path, classes)[1])
+    missing = [p.name for p in photos if normalize_nfc(p.name) not in tags]
     if missing:
-        raise ValueError(
+        raise UserError(
             f'{path}: no line for {len(missing)} of {len(photos)} photos: '
-            f'{first_few(missing)}. Add "name: tag, tag" lines ("name:" for a '
-            'photo without objects), or leave these photos out.')
-    return {photo.name: tags[composed(photo.name)] for photo in photos}
+            f'{format_names(missing)}. Add "name: tag, tag" lines ("name:" for '
+            'a photo without objects), or leave these photos out.')
+    return {photo.name: tags[normalize_nfc(photo.name)] for photo in photos}

@@ -1,9 +1,9 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""The label file: the tags of each image, as plain text.
+"""Image lists, and label files with the tags of images.
 
-The first line lists the foreground classes, in the order of their ids 1..C in
-the masks. Each further line gives the name of an image, as it stands in the
-image list, and its tags; an image without objects has none::
+A label file is plain text. The first line lists the foreground classes, in
+the order of their ids 1..C in the masks. Each further line has the name of an
+image and its tags; an image without objects has none::
 
     # cat,cow,dog
     2007_000063: dog
@@ -11,196 +11,244 @@ image list, and its tags; an image without objects has none::
     2007_000999:
 """
 import difflib
+import posixpath
 import re
-from collections import Counter
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import (Any, Callable, Dict, Iterable, List, Mapping, Optional,
+                    Sequence, Tuple)
 
-from ..utils import replacing
-from .image_list import DataError, first_few, read_text
+from ..utils import UserError, replacing
+from .image_files import (DataError, format_names, normalize_nfc, read_text,
+                          strip_image_suffix)
 
 MAKE_LABEL_FILE = 'python tools/dataset_converters/image_labels.py'
 
-MOST_UNKNOWN = 20  # unknown tags that a message spells out
+Tags = Tuple[str, ...]
 
-Labels = Dict[str, Tuple[str, ...]]
+
+def normalize_name(where: str, name: str) -> str:
+    """Convert an image's name to NFC, with '/' and without './'.
+
+    Raises:
+        UserError: If the name leads out of the data set's folder, or cannot
+            stand on a line of UTF-8.
+    """
+    clean = posixpath.normpath(normalize_nfc(name.strip()).replace('\\', '/'))
+    if clean.split('/')[0] in ('', '..'):
+        raise UserError(
+            f'{where}: {name!r} leads out of the folder of the data set. '
+            "Name images by their path in it, without '..'.")
+    if clean == '.' or re.search('[\r\n\ud800-\udfff]', clean):
+        raise UserError(f'{where}: {name!r} cannot be the name of an image. '
+                        'Rename the image, in one line of UTF-8.')
+    return clean
+
+
+def index_by_stem(where: str, labels: Mapping[str, Any]) -> Dict[str, Any]:
+    """Add the names without suffix: an image is found by either name.
+
+    Raises:
+        DataError: If labels of one name without suffix differ.
+    """
+    index, problems = dict(labels), []
+    for name, tags in labels.items():
+        stem = strip_image_suffix(name)
+        if index.setdefault(stem, tags) != tags:
+            problems.append(
+                f'{where}: {name!r} has {tags}, but {stem!r}, with another '
+                f'suffix or none, has {index[stem]}. Remove one of the lines, '
+                'or rename one of the images.')
+    if problems:
+        raise DataError(problems, index)
+    return index
+
+
+def read_image_list(path: str,
+                    backend_args: Optional[dict] = None) -> List[str]:
+    """Read a file with an image's name, with or without suffix, on each line.
+
+    Raises:
+        DataError: If the file names no image, one twice, or one that lies
+            outside of the data set's folder.
+    """
+    text = read_text(
+        path, 'no such image list. Correct data_root or ann_file, or write '
+        'the list: the name of an image, without suffix, on each line.',
+        backend_args)
+    names, _, problems = _parse_lines(
+        path, text, lambda where, line: (normalize_name(where, line), None))
+    if not names:
+        problems.append(f'{path}: names no image. Write the name of an image, '
+                        'without suffix, on each line.')
+    if problems:
+        raise DataError(problems, list(names))
+    return list(names)
+
+
+def write_image_list(path: str, names: Iterable[str]) -> None:
+    """Write an image list, all of it or nothing."""
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(''.join(f'{name}\n' for name in names).encode())
 
 
 def read_label_file(
     path: str,
     known_classes: Optional[Sequence[str]] = None,
     backend_args: Optional[dict] = None
-) -> Tuple[Optional[Tuple[str, ...]], Labels]:
+) -> Tuple[Optional[Tags], Dict[str, Tags]]:
     """Read a label file.
 
     Args:
         path (str): The file, UTF-8.
         known_classes (Sequence[str], optional): The tags that may occur.
-            Defaults to the classes of the first line; where there is no such
-            line either, any tag may occur.
-        backend_args (dict, optional): See :func:`mmengine.fileio.get_text`.
+            Defaults to the classes of the first line; without these, any tag
+            may occur.
+        backend_args (dict, optional): See :func:`mmengine.fileio.get`.
 
     Returns:
         tuple: The classes of the first line, or None if it lists none; and
         the tags of each image, a dict in the order of the file.
 
     Raises:
-        DataError: If a line cannot be read, names an image again, or has a
-            tag that is no class. Each problem starts with file and line.
+        DataError: If a line cannot be read, repeats an image, or has an
+            unknown tag. Each problem starts with file and line.
     """
-    return _parse(path, _read(path, backend_args), known_classes)
-
-
-def read_classes(
-        path: str,
-        backend_args: Optional[dict] = None) -> Optional[Tuple[str, ...]]:
-    """Read the classes of a label file's first line; None if it has none."""
-    return _parse_classes(path, _lines(_read(path, backend_args))[0])
-
-
-def write_label_file(path: str, classes: Sequence[str],
-                     labels: Mapping[str, Sequence[str]]) -> None:
-    """Write a label file, all of it or nothing.
-
-    Args:
-        path (str): The file; one that exists is replaced.
-        classes (Sequence[str]): The foreground classes, id 1 first.
-        labels (Mapping[str, Sequence[str]]): The tags of each image, written
-            in this order.
-
-    Raises:
-        ValueError: If a tag is no class, or the file could not be read back.
-    """
-    lines = ['# ' + ','.join(classes)]
-    lines += [
-        f'{name}: {", ".join(tags)}'.rstrip() for name, tags in labels.items()
-    ]
-    text = '\n'.join(lines) + '\n'
-    wanted = tuple(classes), {n: tuple(tags) for n, tags in labels.items()}
-    if _parse(path, text) != wanted:
-        raise ValueError(
-            f'{path}: a name of an image or class cannot be written: remove '
-            'line breaks, spaces at the ends, and commas and colons in names '
-            'of classes.')
-    with replacing(path) as unfinished:
-        unfinished.write_bytes(text.encode())
-
-
-def _read(path, backend_args):
-    return read_text(
-        path, 'no such label file. For data in the layout of VOC make it by '
-        f'`{MAKE_LABEL_FILE} DATA_ROOT`; docs/datasets.md shows how to write '
-        'it for other data.', backend_args)
-
-
-def _lines(text):
-    # Not str.splitlines: names may hold the rarer line separators of Unicode.
-    return re.split(r'\r\n?|\n', text)
-
-
-def _parse(path, text, known=None):
-    classes, labels, line_of, problems = None, {}, {}, []
-    for number, line in enumerate(_lines(text), 1):
+    text = read_text(
+        path, 'no such label file. For data in the layout of VOC run '
+        f'`{MAKE_LABEL_FILE} DATA_ROOT`; docs/label_file.md shows how to '
+        'write the file for other data.', backend_args)
+    classes, problems = None, []
+    first, _, others = text.partition('\n')
+    if first.startswith('#'):
+        text = '\n' + others
         try:
-            if number == 1 and line.startswith('#'):
-                classes = _parse_classes(path, line)
-            elif line.strip():
-                where = f'{path}:{number}'
-                name, tags = _parse_image(where, line)
-                if name in labels:
-                    raise ValueError(
-                        f'{where}: {name!r} stands in line {line_of[name]} '
-                        'already: keep one of the two lines.')
-                labels[name], line_of[name] = tags, number
-        except ValueError as error:
+            classes = check_classes(f'{path}:1', first[1:].split(','))
+        except UserError as error:
             problems.append(str(error))
-    known = known or classes
-    unknown = unknown_tags(labels, known) if known else {}
-    if unknown:
-        first = next(iter(unknown.values()))[0]
-        problems.append(f'{path}:{line_of[first]}: '
-                        f'{explain_all_unknown(unknown, known)}')
+    labels, line_of, wrong = _parse_lines(path, text, _parse_tags)
+    problems += wrong
+    for message, name in unknown_tags(labels, known_classes or classes):
+        problems.append(f'{path}:{line_of[name]}: {message}')
     if problems:
         raise DataError(problems, (classes, labels))
     return classes, labels
 
 
-def _parse_classes(path, line):
-    if not line.startswith('#'):
-        return None
-    classes = tuple(name.strip() for name in line[1:].split(','))
-    if '' in classes:
-        raise ValueError(f'{path}:1: found {line!r}, expected the names of '
-                         'the foreground classes: "# cat,cow,dog".')
-    check_classes(f'{path}:1', classes)
+def write_label_file(path: str,
+                     classes: Iterable[str],
+                     labels: Mapping[str, Iterable[str]],
+                     source: Optional[str] = None) -> None:
+    """Write a label file, all of it or nothing.
+
+    Args:
+        path (str): The file, which is overwritten.
+        classes (Iterable[str]): The foreground classes, id 1 first.
+        labels (Mapping[str, Iterable[str]]): The tags of each image, by its
+            name without suffix. Names are normalised, and tags are written
+            in the order of the classes.
+        source (str, optional): The file that errors name, where `labels` were
+            read from another one.
+
+    Raises:
+        UserError: If a class, a name or a tag cannot be written.
+    """
+    where = source or path
+    classes = check_classes(where, classes)
+    labels = merge_labels(where, labels)
+    unknown = unknown_tags(labels, classes)
+    if unknown:
+        raise DataError([f'{where}: {message}' for message, _ in unknown])
+    lines = ['# ' + ','.join(classes)]
+    for name, tags in labels.items():
+        ordered = [one for one in classes if one in tags]
+        lines.append(f'{name}: {", ".join(ordered)}'.rstrip())
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(('\n'.join(lines) + '\n').encode())
+
+
+def merge_labels(where: str,
+                 labels: Mapping[str, Iterable[str]]) -> Dict[str, List[str]]:
+    """Collect the tags of each image under its normalised name."""
+    merged = {}
+    for name, tags in labels.items():
+        merged.setdefault(normalize_name(where, name),
+                          []).extend(map(normalize_nfc, tags))
+    return merged
+
+
+def check_classes(where: str, names: Iterable[str]) -> Tags:
+    """Normalise the names of foreground classes; refuse those unfit to write.
+
+    Raises:
+        UserError: If a name is empty, repeated or reserved, or holds a comma,
+            a colon or a line break.
+    """
+    classes = tuple(normalize_nfc(name.strip()) for name in names)
+    if 'background' in classes:
+        raise UserError(f"{where}: leave out 'background'. It has no tags, "
+                        'and the first class listed has id 1.')
+    for name in classes or ('', ):
+        if not name or set(name) & set(',:\r\n'):
+            raise UserError(
+                f'{where}: {name!r} cannot be the name of a class. List the '
+                'foreground classes as cat,cow,dog, without colons in them.')
+        if classes.count(name) > 1:
+            raise UserError(f'{where}: a class is listed twice: {name!r}.')
     return classes
 
 
-def check_classes(where: str, classes: Sequence[str]) -> None:
-    """Refuse classes that a label file cannot list."""
-    if 'background' in classes:
-        raise ValueError(f"{where}: leave out 'background': it has no tags, "
-                         'and the first class listed has id 1.')
-    for name, count in Counter(classes).items():
-        if count > 1:
-            raise ValueError(f'{where}: a class is listed twice: {name!r}.')
-        if not name or name != name.strip() or set(name) & set(',:\r\n'):
-            raise ValueError(
-                f'{where}: {name!r} cannot be the name of a class: remove '
-                'commas, colons, line breaks, and spaces at the ends.')
+def unknown_tags(labels: Mapping[str, Iterable[str]],
+                 classes: Optional[Sequence[str]]) -> List[Tuple[str, str]]:
+    """Find the tags that are not classes, the most frequent first.
 
-
-def _parse_image(where, line):
-    # The last colon: names of images may hold colons, those of classes not.
-    name, colon, tags = line.rpartition(':')
-    name = name.strip()
-    if not colon or not name:
-        raise ValueError(f'{where}: found {line!r}, expected "name: tag, tag" '
-                         'or, for an image without objects, "name:".')
-    tags = tuple(map(str.strip, tags.split(','))) if tags.strip() else ()
-    if '' in tags:
-        raise ValueError(f'{where}: an empty tag in {line!r}: remove the '
-                         'comma that is too many.')
-    return name, tags
-
-
-def unknown_tags(labels: Mapping[str, Sequence[str]],
-                 classes: Sequence[str]) -> Dict[str, List[str]]:
-    """Find the tags that are no class, and the images that have them."""
-    unknown, known = {}, set(classes)
-    for name, tags in labels.items():
+    Returns:
+        list[tuple[str]]: A message about each unknown tag, and the first
+        image that has the tag. Empty without classes.
+    """
+    known, images = set(classes or ()), {}
+    for name, tags in labels.items() if classes else ():
         for tag in tags:
             if tag not in known:
-                unknown.setdefault(tag, []).append(name)
-    return unknown
-
-
-def explain_all_unknown(unknown: Mapping[str, Sequence[str]],
-                        classes: Sequence[str]) -> str:
-    """Say which tags are no classes, where, and what may be meant."""
-    if len(unknown) == 1:
-        (tag, names), = unknown.items()
-        return f'{explain_unknown(tag, classes)} Images: {first_few(names)}.'
-    ranked = sorted(unknown.items(), key=lambda item: -len(item[1]))
-    lines = [f'{len(unknown)} tags are no classes:']
-    lines += [
-        f'  {tag!r}: {_meant(tag, classes)}Images: {first_few(names)}'
-        for tag, names in ranked[:MOST_UNKNOWN]
-    ]
-    if len(ranked) > MOST_UNKNOWN:
-        lines.append(f'  ... ({len(ranked)} in all)')
-    lines.append('Correct them, or add them to the classes, which are '
-                 f'{", ".join(classes)}.')
-    return '\n'.join(lines)
+                images.setdefault(tag, []).append(name)
+    return [(f'{explain_unknown(tag, classes)} Images: {format_names(names)}.',
+             names[0]) for tag, names in sorted(
+                 images.items(), key=lambda item: -len(item[1]))]
 
 
 def explain_unknown(tag: str, classes: Sequence[str]) -> str:
-    """Say that a tag is no class, and which class may be meant."""
-    return (f'the tag {tag!r} is no class: {_meant(tag, classes)}Correct it, '
-            f'or add it to the classes, which are {", ".join(classes)}.')
-
-
-def _meant(tag, classes):
-    # Compared without case: 'Cat' is as near to 'cat' as can be.
+    """Say that a tag is unknown, and which class may be meant."""
+    # Compared in lower case: 'Cat' is as near to 'cat' as can be.
     lower = {name.lower(): name for name in classes}
     nearest = difflib.get_close_matches(tag.lower(), lower, n=1)
-    return f'did you mean {lower[nearest[0]]!r}? ' if nearest else ''
+    hint = (f'did you mean {lower[nearest[0]]!r}?'
+            if nearest else f'the classes are {", ".join(classes)}.')
+    return f'unknown tag {tag!r}: {hint} Fix the tag, or add it as a class.'
+
+
+def _parse_lines(path: str, text: str, parse: Callable) -> Tuple[dict, ...]:
+    """Parse each line to a name and a value.
+
+    Returns:
+        tuple: The values by name, the line numbers by name, the problems.
+    """
+    values, line_of, problems = {}, {}, []
+    for number, line in enumerate(text.split('\n'), 1):
+        try:
+            if line.strip():
+                name, value = parse(f'{path}:{number}', line)
+                if name in values:
+                    raise UserError(
+                        f'{path}:{number}: {name!r} stands in line '
+                        f'{line_of[name]} already. Remove one of the lines.')
+                values[name], line_of[name] = value, number
+        except UserError as error:
+            problems.append(str(error))
+    return values, line_of, problems
+
+
+def _parse_tags(where: str, line: str) -> Tuple[str, Tags]:
+    # The last colon: names of images may hold colons, those of classes not.
+    name, _, tags = line.rpartition(':')
+    if not name.strip():
+        raise UserError(f'{where}: found {line!r}, expected "name: tag, tag" '
+                        'or, for an image without objects, "name:".')
+    return name.strip(), tuple(filter(None, map(str.strip, tags.split(','))))

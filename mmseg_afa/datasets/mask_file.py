@@ -1,28 +1,25 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Masks: images that hold the number of a class at each pixel."""
+"""Masks: images with the number of a class at each pixel."""
 from io import BytesIO
 from itertools import compress
 from typing import List, Optional, Sequence, Tuple
 
 import mmcv
 import numpy as np
-from mmengine import fileio
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from ..utils import IGNORE_INDEX
+from ..utils import IGNORE_INDEX, UserError
+from .image_files import read_bytes
 
-# Of zlib, for images of COCO: a third of the default's time, half as large
-# again.
-COMPRESS_LEVEL = 3
-
-Palette = Sequence[Sequence[int]]
+COMPRESS_LEVEL = 3  # of zlib: a third of the default's time, 1.5 x the bytes
 
 
 def voc_palette(num_classes: int) -> List[List[int]]:
-    """The colours of PASCAL VOC, carried on to more classes: [R, G, B].
+    """Return the colours of PASCAL VOC, up to 256 distinct ones: [R, G, B].
 
     The bits of the class number, three at a time, become the bits of red,
-    green and blue, highest first: up to 256 colours, no two alike.
+    green and blue, the highest first.
     """
     return [[
         sum((number >> 3 * bit + channel & 1) << 7 - bit for bit in range(8))
@@ -37,7 +34,7 @@ def read_mask(path: str,
               num_classes: int,
               backend_args: Optional[dict] = None,
               imdecode_backend: str = 'pillow') -> np.ndarray:
-    """Read a mask; a palette is not applied.
+    """Read a mask without applying its palette.
 
     Args:
         path (str): The file.
@@ -50,15 +47,12 @@ def read_mask(path: str,
         for pixels to ignore.
 
     Raises:
-        ValueError: If it cannot be decoded, has several channels, or a value
-            that is no class and not 255.
+        UserError: If the file is missing, cannot be decoded, has several
+            channels, or has a value that is neither a class nor 255.
     """
-    try:
-        content = fileio.get(path, backend_args=backend_args)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f'{path}: no such mask. Correct data_root, data_prefix or '
-            'seg_map_suffix.') from error
+    content = read_bytes(
+        path, 'no such mask. Correct data_root, data_prefix or '
+        'seg_map_suffix.', backend_args)
     return decode_mask(content, path, num_classes, imdecode_backend)
 
 
@@ -71,21 +65,19 @@ def decode_mask(content: bytes,
         mask = mmcv.imfrombytes(
             content, flag='unchanged', backend=imdecode_backend)
     except Exception as error:  # each decoder has errors of its own
-        raise ValueError(
-            f'{where}: cannot be decoded ({error}): it is empty, cut off or '
-            'no image. Copy or make it again.') from error
+        raise UserError(
+            f'{where}: cannot be decoded ({error}). The file is empty, cut '
+            'off or not an image. Copy or make it again.') from error
     if mask is None or mask.ndim != 2 or mask.dtype.kind not in 'biu':
         found = 'nothing that can be decoded' if mask is None else (
             f'shape {mask.shape}, {mask.dtype}')
-        raise ValueError(
+        raise UserError(
             f'{where}: found {found}, expected one channel with the number of '
             'a class at each pixel. If its colours stand for classes, '
-            'convert it to numbers.')
-    wrong = (mask >= num_classes) & (mask != IGNORE_INDEX)
-    if mask.dtype.kind == 'i':
-        wrong |= mask < 0
+            'convert them to numbers.')
+    wrong = (mask < 0) | (mask >= num_classes) & (mask != IGNORE_INDEX)
     if wrong.any():
-        raise ValueError(
+        raise UserError(
             f'{where}: found the values {np.unique(mask[wrong])[:10].tolist()}'
             f', expected 0 to {num_classes - 1} for the {num_classes} '
             'classes and 255 for pixels to ignore. Correct the mask or the '
@@ -94,7 +86,7 @@ def decode_mask(content: bytes,
 
 
 def shown_classes(mask: np.ndarray, num_classes: int) -> np.ndarray:
-    """Which foreground classes have a pixel in a mask of uint8.
+    """Find the foreground classes that have a pixel in a mask of uint8.
 
     Returns:
         np.ndarray: bool of shape (num_classes - 1, ).
@@ -103,21 +95,24 @@ def shown_classes(mask: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def tags_in_mask(mask: np.ndarray, classes: Sequence[str]) -> Tuple[str, ...]:
-    """The names of the foreground classes that have a pixel in a mask."""
+    """Name the foreground classes that have a pixel in a mask."""
     return tuple(compress(classes, shown_classes(mask, len(classes) + 1)))
 
 
-def encode_mask(mask: np.ndarray, palette: Palette = ()) -> bytes:
-    """Make a PNG file of a mask, uint8 (H, W).
+def encode_mask(mask: np.ndarray,
+                palette: Sequence[Sequence[int]] = (),
+                text: Optional[PngInfo] = None) -> bytes:
+    """Encode a mask, uint8 (H, W), as a PNG file.
 
     Args:
         mask (np.ndarray): Numbers of classes, and 255.
         palette (Sequence): [R, G, B] of the first classes; the others, and
             255, have VOC's colours.
+        text (PngInfo, optional): Text fields of the file.
     """
     image = Image.fromarray(mask)
     colours = np.ravel(palette).astype(int).tolist()
     image.putpalette(colours + PALETTE[len(colours):])
     file = BytesIO()
-    image.save(file, 'PNG', compress_level=COMPRESS_LEVEL)
+    image.save(file, 'PNG', compress_level=COMPRESS_LEVEL, pnginfo=text)
     return file.getvalue()

@@ -1,18 +1,21 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""The order of training images, from any place in it."""
+"""The order of training images, and the processes that load them."""
+import os
+import signal
 from itertools import count, islice
+from threading import Thread
 from typing import Iterator
 
 import numpy as np
 from mmengine.dataset import InfiniteSampler
+from mmengine.registry import FUNCTIONS
 from mmseg.registry import DATA_SAMPLERS
 
 
 class SeededIndex(int):
-    """An index of a data set, and the seed of the sample's augmentation.
+    """An index of a data set, with the seed of the sample's augmentation.
 
-    The seed stays where data sets that are made of others compute the index
-    in one of these.
+    The seed is kept where a wrapper of data sets computes another index.
     """
     seed: int
 
@@ -21,7 +24,7 @@ class SeededIndex(int):
         self.seed = seed
         return self
 
-    def __getnewargs__(self) -> tuple:  # how it is pickled, for a worker
+    def __getnewargs__(self) -> tuple:  # to pickle it for a worker
         return int(self), self.seed
 
     def __sub__(self, other: int) -> 'SeededIndex':
@@ -33,27 +36,52 @@ class SeededIndex(int):
 
 @DATA_SAMPLERS.register_module()
 class ResumableSampler(InfiniteSampler):
-    """mmengine's InfiniteSampler, which can begin anywhere in its order.
+    """An InfiniteSampler that can start at any position of its order.
 
-    Each image comes with a seed for its augmentation, made of the sampler's
-    seed and the image's place in the order. Crops and flips are then the same
-    for any number of loader processes, and after a resume.
+    Each image has a seed for its augmentation, computed from the sampler's
+    seed and the image's position in the order. Crops and flips are therefore
+    the same for any number of workers, and after a resume.
 
     Args:
         dataset (Sized): The data set.
-        shuffle (bool): Shuffle it anew in each pass.
-        seed (int, optional): Of the order and the augmentation; by default
-            the Runner's.
+        shuffle (bool): Shuffle the data set anew in each pass.
+        seed (int, optional): Seed of the order and of the augmentation.
+            Defaults to the Runner's.
     """
 
     start = 0
-    """How many images of the order, over all processes, are left out."""
+    """Number of positions to skip, counted over all processes."""
 
     def __iter__(self) -> Iterator[SeededIndex]:
-        """The indices of this process."""
+        """Yield the indices of this process."""
         first, step = self.start + self.rank, self.world_size
         indices = islice(self._infinite_indices(), first, None, step)
-        for place, index in zip(count(first, step), indices):
+        for position, index in zip(count(first, step), indices):
             seed, = np.random.SeedSequence(
-                (self.seed, place)).generate_state(1)
+                (self.seed, position)).generate_state(1)
             yield SeededIndex(index, int(seed))
+
+
+@FUNCTIONS.register_module()
+def ignore_sigterm_in_worker(worker_id: int, _scope_: str = '') -> None:
+    """Make a data loader's worker ignore SIGTERM from outside.
+
+    A ``worker_init_fn``. Clusters announce the end of a job by SIGTERM to all
+    of its processes, but training still needs images to finish the iteration
+    and save. SIGTERM from the training process still ends the worker.
+
+    Args:
+        worker_id (int): Number of the worker.
+        _scope_ (str): Added by mmengine where a config inherits from a
+            package's config.
+    """
+    if hasattr(signal, 'sigwaitinfo'):  # which macOS lacks
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        Thread(target=exit_with_parent, daemon=True).start()
+
+
+def exit_with_parent() -> None:
+    """Wait for SIGTERM from the parent process, and exit."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)  # without cleaning up what the parent shares

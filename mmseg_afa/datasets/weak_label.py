@@ -1,7 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import logging
 import os.path as osp
-from typing import Dict, List, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 from mmengine import fileio
@@ -10,10 +10,11 @@ from mmengine.utils import is_abs
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from ..utils import isolated_rng
-from .image_list import (IMAGE_SUFFIXES, by_stem, composed, find_files,
-                         find_images, find_missing, first_few, read_image_list)
-from .label_file import MAKE_LABEL_FILE, Labels, read_classes, read_label_file
+from ..utils import UserError, isolated_rng
+from .image_files import (IMAGE_SUFFIXES, DataError, MissingFileError,
+                          find_images, format_names, strip_image_suffix)
+from .label_file import (MAKE_LABEL_FILE, Tags, index_by_stem, read_image_list,
+                         read_label_file)
 from .mask_file import voc_palette
 from .samplers import SeededIndex
 from .transforms.load_image import BrokenImageError
@@ -23,10 +24,9 @@ from .transforms.load_image import BrokenImageError
 class WeakLabelDataset(BaseSegDataset):
     """Images with image-level labels: which classes they show, not where.
 
-    For training the labels come from a label file, and no mask is needed.
-    With ``test_mode=True`` there can be masks, and the label file may be
-    missing or leave images out: `ImageLabelFromMask` in the pipeline makes
-    the labels of these.
+    Training reads the labels from a label file and needs no masks. With
+    ``test_mode=True`` the label file may be missing or incomplete:
+    `ImageLabelFromMask` in the pipeline makes these labels from masks.
 
     Each sample has ``image_label``, uint8 of shape (C, ) with 1 for each of
     the C foreground classes that the image shows, and ``num_classes``, C + 1.
@@ -35,26 +35,25 @@ class WeakLabelDataset(BaseSegDataset):
         label_file (str, optional): The label file, see
             :mod:`mmseg_afa.datasets.label_file`; relative to ``data_root``
             or absolute.
-        metainfo (dict, optional): With 'classes', the first of which must be
+        metainfo (dict, optional): With 'classes', of which the first must be
             'background'. Defaults to 'background' and the classes that the
-            label file lists. Without a 'palette' it gets VOC's colours.
+            label file lists. The default palette is VOC's.
         data_root (str, optional): Where the other paths start.
-        img_suffix (str or Sequence[str]): How the image files end, in small
-            or capital letters; by default in any way that images do.
-        broken_files (str): What to do about an image that is missing or
-            cannot be read when its turn comes in training: 'raise', or
-            'skip': log it, once for each file in each worker with a count,
-            and train on another one. Where masks are compared it always
-            raises, as scores over other images would not compare.
+        img_suffix (str or Sequence[str]): Suffixes of the image files, in any
+            case.
+        broken_files (str): What to do in training with an image that is
+            missing or cannot be read: 'raise', or 'skip' it, log it once and
+            train on another image. With ``test_mode=True`` an error is always
+            raised, as scores over other images do not compare.
         **kwargs: See :class:`mmseg.datasets.BaseSegDataset`. ``ann_file`` is
-            a list of names, with suffix or without; without it all images of
-            the folder are taken. ``data_prefix`` needs 'seg_map_path' only
-            where masks are to be read.
+            a list of names, with or without suffix; without it all images of
+            the folder are used. ``data_prefix`` needs 'seg_map_path' only
+            where masks are read.
 
     Raises:
-        FileNotFoundError: If the label file, the image list, an image or,
-            with ``test_mode=True``, a mask is missing.
-        ValueError: If one of these, or an argument, is wrong.
+        UserError: If the label file, the image list, an image or, with
+            ``test_mode=True``, a mask is missing, or one of the files or of
+            the arguments is wrong.
     """
 
     def __init__(self,
@@ -65,7 +64,7 @@ class WeakLabelDataset(BaseSegDataset):
                  broken_files: str = 'raise',
                  **kwargs) -> None:
         if broken_files not in ('raise', 'skip'):
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__}: broken_files must be 'raise' or "
                 f"'skip', got {broken_files!r}.")
         self.broken_files = broken_files
@@ -73,16 +72,24 @@ class WeakLabelDataset(BaseSegDataset):
         if label_file and data_root and not is_abs(label_file):
             label_file = fileio.join_path(data_root, label_file)
         self.label_file = label_file
+        self._listed = None  # what read_label_file returned
         metainfo = self._load_metainfo(metainfo)
         if 'classes' not in metainfo:
-            metainfo['classes'] = self._listed_classes(
-                kwargs.get('backend_args'))
+            if label_file:
+                self._listed = read_label_file(
+                    label_file, backend_args=kwargs.get('backend_args'))
+            if not (self._listed and self._listed[0]):
+                raise UserError(
+                    f'{label_file or "No label_file"}: lists no classes. Give '
+                    'a label_file with a first line such as "# cat,cow,dog", '
+                    "or metainfo=dict(classes=('background', ...)).")
+            metainfo['classes'] = ('background', *self._listed[0])
         first = metainfo['classes'][0]
         if first != 'background':
-            raise ValueError(
+            raise UserError(
                 f'{type(self).__name__}: metainfo.classes begins with '
                 f"{first!r}. Put 'background' first: it has id 0 in the "
-                'masks, and the tags are about the classes behind it.')
+                'masks, and the tags are about the classes after it.')
         # mmseg would draw random colours, the background's too
         metainfo.setdefault('palette', voc_palette(len(metainfo['classes'])))
         if isinstance(img_suffix, str):
@@ -94,8 +101,7 @@ class WeakLabelDataset(BaseSegDataset):
             **kwargs)
 
     def __getitem__(self, idx: int) -> dict:
-        """The sample of an image; one that comes with a seed is augmented
-        by it, in whichever process."""
+        """Load a sample; a `SeededIndex` also determines its augmentation."""
         if not isinstance(idx, SeededIndex):
             return super().__getitem__(idx)
         with isolated_rng(idx.seed):
@@ -105,10 +111,10 @@ class WeakLabelDataset(BaseSegDataset):
         """Run the pipeline for an image.
 
         Returns:
-            dict: What the pipeline gives, or None for an image to skip.
+            dict: The pipeline's results, or None for an image to skip.
 
         Raises:
-            ValueError: If more than half of all images were to be skipped.
+            UserError: If more than half of all images were to be skipped.
         """
         try:
             return super().prepare_data(idx)
@@ -125,21 +131,10 @@ class WeakLabelDataset(BaseSegDataset):
                     logger='current',
                     level=logging.ERROR)
             if 2 * len(self._broken) > len(self):
-                raise ValueError(
+                raise UserError(
                     f'{len(self._broken)} of {len(self)} images cannot be '
-                    f'read: check the disk and {self.data_root}.') from error
+                    f'read. Check the disk and {self.data_root}.') from error
             return None
-
-    def _listed_classes(self, backend_args: Optional[dict]) -> tuple:
-        """'background' and the classes of the label file's first line."""
-        classes = self.label_file and read_classes(self.label_file,
-                                                   backend_args)
-        if not classes:
-            raise ValueError(
-                f'{self.label_file or "No label_file"}: lists no classes. '
-                'Give a label_file with a first line such as "# cat,cow,dog", '
-                "or metainfo=dict(classes=('background', ...)).")
-        return ('background', *classes)
 
     def load_data_list(self) -> List[dict]:
         """Read the image list and the label file, and check them.
@@ -148,87 +143,110 @@ class WeakLabelDataset(BaseSegDataset):
             list[dict]: See :meth:`image_info`; and 'image_label' where the
             label file has a line for the image.
         """
-        paths = self.find_files(self.list_names())
-        tags = by_stem(self.label_file, self.read_labels()[1])
-        missing = [name for name in paths if composed(name) not in tags]
-        if missing and not self.test_mode:
-            raise ValueError(
-                f'{self.label_file}: no line for {len(missing)} of '
-                f'{len(paths)} images: {first_few(missing)}. Add "name: tag, '
-                'tag" lines ("name:" for an image without objects), remove '
-                f'the images from {self.ann_file or "the folder"}, or make '
-                f'the file anew: {self._make()} with --list naming the image '
-                'list.')
+        paths, missing = self.find_images(self.list_names())
+        labels = index_by_stem(self.label_file, self.read_labels()[1])
+        self._listed = None  # else each worker would get a copy
+        unlabelled = [name for name in paths if name not in labels]
+        if unlabelled and not self.test_mode:
+            raise UserError(
+                f'{self.label_file}: no line for {len(unlabelled)} of '
+                f'{len(paths)} images: {format_names(unlabelled)}. Add "name: '
+                'tag, tag" lines ("name:" for an image without objects), '
+                f'remove the images from {self.ann_file or "the folder"}, or '
+                f'run `{MAKE_LABEL_FILE} {self.data_root or "DATA_ROOT"}` '
+                'with --list naming the image list.')
+        if not missing and self.test_mode:
+            missing = self._missing_masks(paths)
+        if missing:
+            raise MissingFileError(
+                f'{len(missing)} of {len(paths)} files are missing: '
+                f'{format_names(missing)}. Correct data_root, data_prefix or '
+                'the suffix, or remove the names from '
+                f'{self.ann_file or "the folder"}. For images without masks, '
+                "remove 'seg_map_path' from data_prefix, and LoadMask and "
+                'ImageLabelFromMask from the pipeline.')
         classes = self._metainfo['classes'][1:]
         data_list = []
         for name, path in paths.items():
-            info = self.image_info(name, path)
-            shown = tags.get(composed(name))
+            info = self.image_info(path)
+            shown = labels.get(name)
             if shown is not None:
                 info['image_label'] = np.array(
                     [one in shown for one in classes], np.uint8)
             data_list.append(info)
-        self._check_files('images', list(paths.values()))
-        if self.test_mode:
-            self._check_files('masks', [
-                info['seg_map_path']
-                for info in data_list if 'seg_map_path' in info
-            ])
         return data_list
 
-    def list_names(self) -> List[str]:
-        """The images of the list or, without one, of the folder."""
+    def list_names(self) -> Optional[List[str]]:
+        """Read the image list; None stands for all images of the folder."""
         if self.ann_file and not osp.isdir(self.ann_file):
             return read_image_list(self.ann_file, self.backend_args)
-        return find_images(self.data_prefix['img_path'], self.img_suffix,
-                           self.backend_args)
+        return None
 
-    def find_files(self, names: Sequence[str]) -> Dict[str, str]:
-        """The paths of images; see `image_list.find_files`."""
-        return find_files(self.data_prefix['img_path'], names, self.img_suffix,
-                          self.backend_args)
+    def find_images(
+        self,
+        names: Optional[Sequence[str]] = None
+    ) -> Tuple[Dict[str, str], List[str]]:
+        """Find images; see :func:`mmseg_afa.datasets.image_files.find_images`.
+        """
+        folder = self.data_prefix['img_path']
+        found = find_images(folder, self.img_suffix, names, self.backend_args)
+        if names is None and not found[0]:
+            raise MissingFileError(
+                f'{folder}: no such folder, or no file '
+                f'*{" *".join(self.img_suffix)} in it. Correct data_root, '
+                'data_prefix or img_suffix, or give an ann_file.')
+        return found
 
-    def image_info(self, name: str, path: str) -> dict:
-        """What mmseg's data sets give for an image, and 'num_classes'."""
+    def _missing_masks(self, names: Iterable[str]) -> List[str]:
+        folder = self.data_prefix.get('seg_map_path')
+        if folder is None:
+            return []
+        return find_images(folder, [self.seg_map_suffix], names,
+                           self.backend_args)[1]
+
+    def image_info(self, path: str) -> dict:
+        """Return mmseg's keys for an image file, and 'num_classes'."""
         info = dict(
             img_path=path,
             label_map=self.label_map,
             reduce_zero_label=self.reduce_zero_label,
             seg_fields=[],
             num_classes=len(self._metainfo['classes']))
-        mask_dir = self.data_prefix.get('seg_map_path')
-        if mask_dir is not None:
-            info['seg_map_path'] = osp.join(mask_dir,
-                                            name + self.seg_map_suffix)
+        folder = self.data_prefix.get('seg_map_path')
+        if folder is not None:
+            file = path[len(osp.join(self.data_prefix['img_path'], '')):]
+            stem = strip_image_suffix(file, self.img_suffix)
+            info['seg_map_path'] = osp.join(folder, stem + self.seg_map_suffix)
         return info
 
-    def read_labels(self) -> Tuple[Optional[tuple], Labels]:
-        """See `read_label_file`; in validation there may be no such file."""
+    def read_labels(self) -> Tuple[Optional[Tags], Dict[str, Tags]]:
+        """Read the label file, unless it was read for its classes.
+
+        Returns:
+            tuple: See :func:`read_label_file`. With ``test_mode=True`` the
+            file may be missing; there are no labels then.
+        """
+        if self._listed is not None:
+            return self._listed
         if self.test_mode and not (self.label_file and fileio.exists(
                 self.label_file, backend_args=self.backend_args)):
             return None, {}
         if not self.label_file:
-            raise ValueError(
-                f'{type(self).__name__} has no label_file to train with: set '
-                f'it. {self._make()} makes one for data in the layout of VOC.')
-        # Tags may name any class of the data set, also where `metainfo`
-        # selects some of them; the others are no objects then.
+            raise UserError(
+                f'{type(self).__name__} has no label_file to train with. Set '
+                f'it. {MAKE_LABEL_FILE} makes one.')
+        # Tags may name any class of the data set. Tags of classes that
+        # `metainfo` leaves out are ignored.
         classes = self.METAINFO.get('classes', self._metainfo['classes'])
-        return read_label_file(self.label_file, classes[1:], self.backend_args)
-
-    def _make(self) -> str:
-        return f'`{MAKE_LABEL_FILE} {self.data_root or "DATA_ROOT"}`'
-
-    def _check_files(self, kind: str, paths: List[str]) -> None:
-        """Raise FileNotFoundError if some of the files are not there."""
-        missing = find_missing(paths, self.backend_args)
-        if not missing:
-            return
-        more = '' if kind == 'images' else (
-            ". For images without masks give data_prefix no 'seg_map_path', "
-            'and take LoadMask and ImageLabelFromMask out of the pipeline')
-        raise FileNotFoundError(
-            f'{len(missing)} of {len(paths)} {kind} are missing: '
-            f'{first_few(missing)}: correct data_root, data_prefix or the '
-            f'suffix, or remove the names from {self.ann_file or "the folder"}'
-            f'{more}.')
+        known = tuple(classes[1:])
+        listed, labels = read_label_file(self.label_file, known,
+                                         self.backend_args)
+        # The ids in masks follow METAINFO or, without it, these two lists.
+        own = 'classes' not in self.METAINFO
+        if own and listed and known and listed != known:
+            raise DataError([
+                f'{self.label_file}:1: lists the classes {", ".join(listed)}, '
+                f'but the data set has {", ".join(known)}. List the same '
+                'classes in the same order, or remove the first line.'
+            ], (listed, labels))
+        return listed, labels

@@ -221,28 +221,3 @@ def build_runner(cfg: Config) -> Runner:
     start_processes(cfg)
     settle_classes(cfg)
     return RUNNERS.get(cfg.get('runner_type', 'Runner')).from_cfg(cfg)
-
-
-# -- options of a command -----------------------------------------------------
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add the options of a tool that runs a config."""
-    parser.add_argument('--work-dir', help='the folder for logs and results')
-    add_cfg_options(parser)
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher')
-    # torch.distributed.launch, which mim uses, passes the rank as an option.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-
-
-def add_cfg_options(parser: ArgumentParser) -> None:
-    """Add the option that overrides settings of the config."""
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        help='override settings of the config, as KEY=VALUE pairs; a list is '
-        'written KEY="[a,b]" or KEY=a,b, without white space')

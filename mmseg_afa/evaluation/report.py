@@ -1,29 +1,25 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Scores with all that is needed to compare them: report.json, report.md."""
+"""Write scores and how they were measured: report.json and report.md."""
 import json
 import re
-from io import BytesIO
 from pathlib import Path
 from typing import Dict, List, Optional
 
-import mmcv
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from ..models.segmentors.maps import FIELDS
 from ..utils import replacing
-from ..visualization import save_picture
+from ..visualization import figure_to_picture, save_picture
 
 TAGS_NOTE = ('Rows with given tags know which classes each image shows, as '
-             'training does: they measure pseudo labels. Only rows with no or '
-             'predicted tags compare with one another as segmentations.')
+             'in training. These rows measure pseudo labels. Compare '
+             'segmentations by the rows with no or predicted tags only.')
 SWEEP_NOTE = ('Choosing a background score by this curve uses the validation '
-              'masks: a figure for it is not one of image labels alone.')
+              'masks. Such a result does not rest on image labels alone.')
 
 
 def checkpoint_rule(path: str) -> str:
-    """How a checkpoint was chosen, by the name that mmengine gave it."""
+    """Read from mmengine's file name how a checkpoint was chosen."""
     name = Path(path).name
     best = re.match(r'best_(.+)_(?:iter|epoch)_\d+', name)
     if best:
@@ -35,7 +31,7 @@ def checkpoint_rule(path: str) -> str:
 
 
 def rows(report: Dict[str, dict]) -> List[dict]:
-    """The table's rows from `WeakIoUMetric.report`."""
+    """List the table's rows from `WeakIoUMetric.report`."""
     return [
         dict(score=field.source.title, tags=field.tags, **report[name])
         for name, field in FIELDS.items() if name in report
@@ -43,12 +39,12 @@ def rows(report: Dict[str, dict]) -> List[dict]:
 
 
 def to_markdown(report: dict) -> str:
-    """A report as a page to read.
+    """Format a report as a Markdown page.
 
     Args:
-        report (dict): 'about', what was scored how, by name; 'rows', see
-            :func:`rows`; 'image_labels', scores by name; 'sweeps', mIoU by
-            background score of each CAM.
+        report (dict): 'about': facts about the evaluation, by name; 'rows':
+            see :func:`rows`; 'image_labels': scores in %, by name; 'sweeps':
+            mIoU in % by background score, for each CAM.
     """
     lines = ['# Scores', '', '| | |', '| --- | --- |']
     lines += [f'| {key} | {value} |' for key, value in report['about'].items()]
@@ -91,14 +87,15 @@ def _number(value: Optional[float]) -> str:
 
 def draw_sweeps(sweeps: Dict[str, Dict[float, float]],
                 bkg_score: Optional[float] = None) -> np.ndarray:
-    """Draw the curves of mIoU over background score, RGB uint8 (H, W, 3).
+    """Plot mIoU over background score, RGB uint8 (H, W, 3).
 
     Args:
         sweeps (dict): As in a report.
-        bkg_score (float, optional): The model's own, to mark.
+        bkg_score (float, optional): The model's background score, marked by
+            a line.
     """
-    figure = Figure((6, 4), dpi=120)
-    FigureCanvasAgg(figure)
+    from matplotlib.figure import Figure
+    figure = Figure((6, 4), dpi=120, layout='tight')
     axes = figure.subplots()
     for name, curve in sweeps.items():
         axes.plot(
@@ -114,18 +111,14 @@ def draw_sweeps(sweeps: Dict[str, Dict[float, float]],
     axes.grid(alpha=0.3)
     axes.legend()
     axes.set_title(
-        'To choose by it uses the validation masks', fontsize='medium')
-    figure.tight_layout()
-    file = BytesIO()
-    figure.savefig(file)
-    return mmcv.imfrombytes(file.getvalue(), channel_order='rgb')
+        'Choosing by this curve uses the validation masks', fontsize='medium')
+    return figure_to_picture(figure)
 
 
 def write_report(folder: Path,
                  report: dict,
                  bkg_score: Optional[float] = None) -> None:
-    """Write report.json, report.md and, if there are sweeps,
-    background_sweep.png."""
+    """Write report.json and report.md; draw sweeps, if there are any."""
     texts = {
         'report.json': json.dumps(report, indent=2, ensure_ascii=False) + '\n',
         'report.md': to_markdown(report)

@@ -1,91 +1,150 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-from io import BytesIO
+import warnings
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Sequence, Union
+from typing import Dict, Iterator, Sequence
 
+import cv2
 import mmcv
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-from matplotlib.text import Text
 from mmengine.structures import PixelData
 from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
-from PIL import Image
 from torch import Tensor
 
-from ..utils import IGNORE_INDEX, replacing
+from ..models.segmentors.maps import SOURCES
+from .overlay import first_painted, overlay_label
+from .pictures import figure_to_picture
 
-CELL = 1.6  # inches, at 100 pixels each: the side of a sheet's cell
-LINE = 0.2  # inches: what a caption takes
+CELL = 1.6  # inches, at 100 pixels per inch: side of a sheet's cell
+LINE = 0.2  # inches: height of a caption
 TEXT_SIZE = 8  # points
-LETTERS = 15  # in an inch, on average
+LETTERS = 15  # per inch, on average
 LONGEST = 40  # characters of a class name
+# Letters that a font lacks are drawn in the next one that is installed.
+FONTS = ('DejaVu Sans', 'Noto Sans CJK JP', 'Noto Sans CJK SC',
+         'WenQuanYi Zen Hei', 'Arial Unicode MS', 'Microsoft YaHei',
+         'Malgun Gothic', 'Nirmala UI', 'Noto Sans Arabic',
+         'Noto Sans Devanagari')
 
-# Label maps of a sample, and what they are called on a sheet
-LABEL_MAPS = dict(
-    pseudo_sem_seg='pseudo label',
-    pred_sem_seg='prediction',
-    gt_sem_seg='truth')
+# label maps of a sample, and their titles on a sheet
+LABEL_MAPS = {
+    **{
+        s.name: s.title
+        for s in SOURCES.values() if s.needs_tags
+    }, 'pred_sem_seg': SOURCES['seg'].title,
+    'gt_sem_seg': 'truth'
+}
+
+
+@contextmanager
+def any_script() -> Iterator[None]:
+    """Set up matplotlib for small plain text in any script.
+
+    A letter that no installed font has is drawn as a box.
+    """
+    import matplotlib
+    from matplotlib import font_manager
+    installed = font_manager.get_font_names()
+    settings = {
+        'font.family': [font for font in FONTS if font in installed],
+        'font.size': TEXT_SIZE,
+        'axes.titlesize': TEXT_SIZE,
+        'text.parse_math': False,
+    }
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'Glyph')
+        yield
 
 
 @VISUALIZERS.register_module()
 class WeakSegLocalVisualizer(SegLocalVisualizer):
-    """Draws what weakly-supervised segmentation makes of an image.
+    """Draw the stages of weakly-supervised segmentation.
 
-    Takes the place of mmseg's visualizer in a config, whose pictures it draws
-    as well, with ignored pixels hatched. Its methods take and return RGB
-    uint8 pictures (H, W, 3), which :meth:`add_image` sends to all backends.
+    In a config the class replaces mmseg's visualizer. Regions have a contour
+    in the exact colour of their class, the background is not painted, and
+    ignored pixels are hatched.
 
-    They take names and colours of the classes from :attr:`dataset_meta`: a
-    Runner sets it, others must. mmengine keeps it in the main process only.
+    The methods take and return RGB uint8 pictures (H, W, 3); send them to all
+    backends by :meth:`add_image`. Names and colours of the classes are read
+    from :attr:`dataset_meta`. A Runner sets that attribute, on its main
+    process only.
     """
 
-    def _draw_sem_seg(self, image, sem_seg, *args, **kwargs) -> np.ndarray:
-        picture = super()._draw_sem_seg(image, sem_seg, *args, **kwargs)
-        rows, cols = (sem_seg.data[0] == IGNORE_INDEX).cpu().numpy().nonzero()
-        hatching = np.where((rows + cols) % 8 < 2, 150, 255)
-        picture[rows, cols] = hatching[:, None]
+    def _draw_sem_seg(self,
+                      image: np.ndarray,
+                      sem_seg: PixelData,
+                      classes: Sequence[str],
+                      palette: Sequence,
+                      with_labels: bool = True) -> np.ndarray:
+        """Draw a label map for mmseg's `add_datasample`."""
+        label = sem_seg.data[0].cpu().numpy().astype(np.uint8)
+        picture = overlay_label(image, label, palette, classes, self.alpha)
         self.set_image(picture)
+        if with_labels:
+            with any_script():
+                self._draw_names(label, classes, palette)
+                picture = self.get_image()
         return picture
 
+    def _draw_names(self, label: np.ndarray, classes: Sequence[str],
+                    palette: Sequence) -> None:
+        """Write each class's name where its region is widest."""
+        for i in np.unique(label):
+            if not first_painted(classes) <= i < len(classes):
+                continue
+            region = np.pad((label == i).astype(np.uint8), 1)
+            inner = cv2.distanceTransform(region, cv2.DIST_L2, 3)
+            position = np.array(cv2.minMaxLoc(inner)[3]) - 1
+            self.ax_save.text(
+                *position,
+                classes[i],
+                color='w',
+                ha='center',
+                va='center',
+                clip_on=True,
+                bbox=dict(facecolor=np.divide(palette[i], 255), pad=1))
+
     def draw_label(self, image: np.ndarray, label: Tensor) -> np.ndarray:
-        """Lay a label map (h, w), resized to the image, over an RGB image
-        (H, W, 3); 255 is hatched."""
+        """Paint a label map over an image; see :func:`overlay_label`.
+
+        Args:
+            image (np.ndarray): The image.
+            label (Tensor): (h, w) class ids, resized to the image.
+        """
         label = mmcv.imresize(
             label.cpu().numpy().astype(np.uint8),
             image.shape[1::-1],
             interpolation='nearest')
-        return self._draw_sem_seg(
-            image,
-            PixelData(data=torch.from_numpy(label)[None]),
-            self.dataset_meta['classes'],
-            self.dataset_meta['palette'],
-            with_labels=False)
+        return overlay_label(image, label, self.dataset_meta['palette'],
+                             self.dataset_meta['classes'], self.alpha)
 
     def draw_heatmap(self, image: np.ndarray, heat: Tensor) -> np.ndarray:
-        """Lay a heat map (h, w), resized to the image, over an RGB image
-        (H, W, 3): its lowest value in blue, its highest in red."""
+        """Lay a heat map over an image, from blue (lowest value) to red.
+
+        Args:
+            image (np.ndarray): The image.
+            heat (Tensor): (h, w), resized to the image.
+        """
         heat = mmcv.imresize(heat.float().cpu().numpy(), image.shape[1::-1])
         return self.draw_featmap(torch.from_numpy(heat)[None], image)
 
     def draw_stages(self, image: np.ndarray,
                     data_sample: SegDataSample) -> Dict[str, np.ndarray]:
-        """Draw an image and what was made of it, from CAM to prediction.
+        """Draw an image and the maps of its sample, from CAM to prediction.
 
         Args:
             image (np.ndarray): The image.
-            data_sample (SegDataSample): With `image_label` (C, ), and any of
-                `cam` (C, h, w) and `affinity_cam` (C + 1, h, w), of which the
-                strongest present class is shown, `pseudo_sem_seg`,
-                `pred_sem_seg` and `gt_sem_seg`, each in a size of its own.
+            data_sample (SegDataSample): Maps of any size: `cam` (C, h, w),
+                `affinity_cam` (C + 1, h, w), and those of
+                :data:`LABEL_MAPS`. A CAM needs `image_label` (C, ): the picture
+                shows the highest score among the present classes.
 
         Returns:
-            dict[str, np.ndarray]: Pictures of the image's size by the titles
-            of the stages, without those that the sample lacks.
+            dict[str, np.ndarray]: Pictures of the image's size by title. Maps
+            that the sample lacks are left out.
         """
         stages = dict(image=image)
         if 'cam' in data_sample:
@@ -104,7 +163,7 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
         return stages
 
     def caption(self, data_sample: SegDataSample) -> str:
-        """The file of a sample, and what its image labels say it shows."""
+        """Name a sample's file and the classes of its image label."""
         name = Path(data_sample.img_path).name
         if 'image_label' not in data_sample:
             return f'{name}: no labels'
@@ -112,6 +171,7 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
         present = data_sample.image_label.nonzero().flatten().tolist()
         return f'{name}: {", ".join(classes[i] for i in present) or "no tags"}'
 
+    @any_script()
     def draw_sheet(self,
                    rows: Sequence[Dict[str, np.ndarray]],
                    captions: Sequence[str],
@@ -119,14 +179,15 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
         """Arrange pictures in rows and columns, with titles and a legend.
 
         Args:
-            rows (Sequence[dict[str, np.ndarray]]): For each image pictures by
-                the titles of their columns; sizes may differ, and pictures
+            rows (Sequence[dict[str, np.ndarray]]): Pictures of each row by
+                the titles of their columns. Sizes may differ, and pictures
                 may be missing.
             captions (Sequence[str]): A line above each row.
-            legend (bool): Whether to show the colours of the classes.
+            legend (bool): Show the colours of the classes below.
         """
+        from matplotlib.figure import Figure
         columns = list(dict.fromkeys(title for row in rows for title in row))
-        # as high as the pictures need, at most as wide
+        # a row is as high as its pictures, at most as high as a cell is wide
         heights = [
             max(min(1, p.shape[0] / p.shape[1]) for p in row.values()) * CELL
             for row in rows
@@ -134,7 +195,6 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
         width = CELL * len(columns)
         height = sum(heights) + LINE * (len(rows) - 1)
         figure = Figure((width, height), dpi=100)
-        FigureCanvasAgg(figure)
         grid = figure.subplots(
             len(rows),
             len(columns),
@@ -162,28 +222,31 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
                 textcoords='offset points')
         if legend:
             self._add_legend(figure)
-        for text in figure.findobj(Text):
-            text.set_parse_math(False)
-            text.set_fontsize(TEXT_SIZE)
-        file = BytesIO()
-        figure.savefig(file, bbox_inches='tight', pad_inches=0.08)
-        return mmcv.imfrombytes(file.getvalue(), channel_order='rgb')
+        return figure_to_picture(figure, bbox_inches='tight', pad_inches=0.08)
 
-    def _add_legend(self, figure: Figure) -> None:
-        """Put the classes' colours below a figure, in columns that fit."""
+    def _add_legend(self, figure) -> None:
+        """Draw samples of the overlay's colours below a figure.
+
+        A patch is drawn as a region is: an edge in the exact colour around a
+        transparent face, here over white.
+        """
+        from matplotlib.patches import Patch
+        classes = self.dataset_meta['classes']
+        first = first_painted(classes)
+        names = [*classes[first:], 'ignored']
+        names = [shorten(name, LONGEST) for name in names]
+        colours = np.divide(self.dataset_meta['palette'][first:], 255)
         patches = [
-            Patch(facecolor=np.divide(colour, 255), edgecolor='grey')
-            for colour in self.dataset_meta['palette']
+            Patch(
+                facecolor=(*colour, self.alpha), edgecolor=colour, linewidth=2)
+            for colour in colours
         ]
         patches.append(Patch(facecolor='w', edgecolor='grey', hatch='////'))
-        names = [*self.dataset_meta['classes'], 'ignored']
-        names = [shorten(name, LONGEST) for name in names]
         widest = 0.6 + max(map(len, names)) / LETTERS  # inches
         figure.legend(
             patches,
             names,
             ncols=max(1, int(figure.get_figwidth() / widest)),
-            fontsize=TEXT_SIZE,
             loc='upper left',
             bbox_to_anchor=(0, -0.1 / figure.get_figheight()),
             borderaxespad=0,
@@ -192,13 +255,5 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
 
 
 def shorten(text: str, longest: int) -> str:
-    """A text of at most `longest` characters; a cut is marked."""
+    """Cut a text to at most `longest` characters, and mark the cut."""
     return text if len(text) <= longest else text[:longest - 1] + '…'
-
-
-def save_picture(path: Union[str, Path], picture: np.ndarray) -> None:
-    """Write an RGB uint8 picture (H, W, 3), all of it or nothing. The folder
-    is made where it is missing."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as unfinished:
-        Image.fromarray(picture).save(unfinished, quality=90)

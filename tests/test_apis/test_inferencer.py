@@ -12,9 +12,9 @@ from mmseg.apis import MMSegInferencer, inference_model, init_model
 from mmseg.registry import MODELS
 
 from mmseg_afa.apis import AFAInferencer
-from mmseg_afa.apis.inferencer import limit
 from mmseg_afa.datasets.transforms.load_image import BrokenImageError
 from mmseg_afa.models import PAR, SOURCES
+from mmseg_afa.models.segmentors.maps import limit
 from mmseg_afa.utils import CheckpointError
 from tests.conftest import CLASSES, DEMO, PALETTE
 

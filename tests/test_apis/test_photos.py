@@ -2,6 +2,7 @@
 import pytest
 
 from mmseg_afa.apis import Photo, find_photos, read_tags
+from mmseg_afa.utils import UserError
 
 NAMES = ['a', 'b', 'sub dir/c', 'sub dir/häuser']
 
@@ -25,7 +26,7 @@ def test_lists(photos, tmp_path, monkeypatch):
     ids.write_text('sub dir/c\na\n')
     assert names(photos, image_list=str(ids)) == ['sub dir/c', 'a']
     ids.write_text('z\n')
-    with pytest.raises(FileNotFoundError, match="train.txt: 1 of 1.*z.jpg"):
+    with pytest.raises(UserError, match="train.txt: 1 of 1.*z.jpg"):
         names(photos, image_list=str(ids))
 
     monkeypatch.chdir(photos)
@@ -33,18 +34,18 @@ def test_lists(photos, tmp_path, monkeypatch):
     paths.write_text(f'./sub dir/c.jpg\n\n{photos}/b.png\n')
     assert names(paths) == ['sub dir/c', 'b']
     paths.write_text('nowhere/x.jpg\n')
-    with pytest.raises(FileNotFoundError, match='paths.txt: 1 of 1.*x.jpg'):
+    with pytest.raises(UserError, match='paths.txt: 1 of 1.*x.jpg'):
         names(paths)
 
 
 def test_bad_arguments(photos, tmp_path):
-    with pytest.raises(FileNotFoundError, match='nowhere: no such photo'):
+    with pytest.raises(UserError, match='nowhere: no such photo'):
         names(tmp_path / 'nowhere')
-    with pytest.raises(FileNotFoundError, match=r'\*.gif: no photo found'):
+    with pytest.raises(UserError, match=r'\*.gif: no photo found'):
         names(photos / '*.gif')
     other = tmp_path / 'a.jpg'
     other.write_bytes((photos / 'a.jpg').read_bytes())
-    with pytest.raises(ValueError, match='would both become a.png'):
+    with pytest.raises(UserError, match='would both write a.png'):
         names(photos, other)
 
 
@@ -60,8 +61,8 @@ def test_tags(photos, tmp_path):
         'sub dir/c': (),
         'sub dir/häuser': ('y', ),
     }
-    with pytest.raises(ValueError, match="'y' is no class"):
+    with pytest.raises(UserError, match="unknown tag 'y'"):
         read_tags(str(file), found, ['x'])
     file.write_text('a: x\n')
-    with pytest.raises(ValueError, match="labels.txt: no line for 3 of 4"):
+    with pytest.raises(UserError, match="labels.txt: no line for 3 of 4"):
         read_tags(str(file), found, ['x', 'y'])

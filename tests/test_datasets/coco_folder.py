@@ -18,7 +18,7 @@ CATEGORIES = [
 
 
 def polygon(top, left, bottom, right):
-    """The outline of mask[top:bottom, left:right]."""
+    """Outline mask[top:bottom, left:right]."""
     return [[left, top, right, top, right, bottom, left, bottom]]
 
 
@@ -37,14 +37,14 @@ def compressed_rle(mask):
 
 
 def box(height, width, top, left, bottom, right):
-    """A mask with a rectangle in it."""
+    """Make a mask with a rectangle in it."""
     mask = np.zeros((height, width), np.uint8)
     mask[top:bottom, left:right] = 1
     return mask
 
 
 def image(id, height, width, split='train'):
-    """An entry of 'images'."""
+    """Make an entry of 'images'."""
     return dict(
         id=id,
         file_name=f'COCO_{split}2014_{id:012d}.jpg',
@@ -54,7 +54,7 @@ def image(id, height, width, split='train'):
 
 
 def annotation(id, image_id, name, segmentation, iscrowd=0):
-    """An entry of 'annotations'."""
+    """Make an entry of 'annotations'."""
     return dict(
         id=id,
         image_id=image_id,

@@ -90,6 +90,6 @@ def test_never_skipped_in_validation(make, tmp_path):
         dataset[3]
 
 
-def test_other_words(make):
+def test_unknown_setting(make):
     with pytest.raises(ValueError, match="'raise' or 'skip', got 'ignore'"):
         make(broken_files='ignore')

@@ -1,5 +1,9 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import multiprocessing
+import os
 import pickle
+import signal
+import time
 from itertools import islice
 from unittest import mock
 
@@ -8,13 +12,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.dataset import ConcatDataset, InfiniteSampler, RepeatDataset
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmseg.registry import DATASETS
+from torch.utils.data import DataLoader
 
+from mmseg_afa.datasets import ignore_sigterm_in_worker
 from mmseg_afa.datasets.samplers import ResumableSampler, SeededIndex
 
 DATASET = dict(
-    type='mmseg_afa.WeakLabelDataset',
+    type='WeakLabelDataset',
     label_file='image_labels.txt',
     data_prefix=dict(img_path='JPEGImages'),
     pipeline=[
@@ -28,7 +35,8 @@ DATASET = dict(
 
 @pytest.fixture
 def dataset(data_root):
-    return DATASETS.build(dict(DATASET, data_root=str(data_root)))
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        yield DATASETS.build(dict(DATASET, data_root=str(data_root)))
 
 
 def take(sampler, number):
@@ -52,7 +60,7 @@ def test_seeds_differ():
 
 @given(
     st.integers(1, 20), st.integers(1, 5), st.integers(0, 40), st.booleans())
-def test_any_place_and_any_number_of_processes(size, world_size, start,
+def test_any_start_and_any_number_of_processes(size, world_size, start,
                                                shuffle):
     whole = take(ResumableSampler(range(size), shuffle, seed=1), 80)
     spread = []
@@ -81,7 +89,7 @@ def samples(dataset, num_workers, start=0):
             dataset=dataset,
             batch_size=2,
             num_workers=num_workers,
-            sampler=dict(type='mmseg_afa.ResumableSampler')),
+            sampler=dict(type='ResumableSampler')),
         seed=5)
     loader.sampler.start = start
     return [image for batch in islice(loader, 6) for image in batch['inputs']]
@@ -99,9 +107,80 @@ def test_the_same_crops_for_any_number_of_workers(dataset):
     lambda dataset: RepeatDataset(dataset, 3)
 ])
 def test_in_other_data_sets(dataset, wrap):
-    """The place in the order says how an image is augmented."""
+    """Augment an image by its position in the order, whatever its index."""
     wrapped = wrap(dataset)
     last = SeededIndex(len(wrapped) - 1, 9)
     expected = dataset[SeededIndex(len(dataset) - 1, 9)]
     for _ in range(2):
         assert torch.equal(wrapped[last]['inputs'], expected['inputs'])
+
+
+class ProcessNumbers:
+
+    def __len__(self):
+        return 1000
+
+    def __getitem__(self, index):
+        return os.getpid()
+
+
+def serve(pipe):
+    """Train, so to speak: send a worker's process number on each request."""
+    loader = DataLoader(
+        ProcessNumbers(),
+        1,
+        num_workers=1,
+        prefetch_factor=1,
+        worker_init_fn=ignore_sigterm_in_worker)
+    for batch in loader:
+        if pipe.recv() == 'stop':
+            break
+        pipe.send(int(batch))
+
+
+@pytest.fixture
+def training():
+    """Start a training process; return it and a function that asks it."""
+    fork = multiprocessing.get_context('fork')
+    here, there = fork.Pipe()
+    process = fork.Process(target=serve, args=(there, ))
+    process.start()
+
+    def ask():
+        here.send('next')
+        assert here.poll(60)
+        return here.recv()
+
+    process.pipe, process.ask = here, ask
+    yield process
+    process.kill()
+    process.join()
+
+
+def ends(worker):
+    """Wait until a process has ended."""
+    for _ in range(200):
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_a_worker_ends_with_its_parent_only(training):
+    worker = training.ask()
+    os.kill(worker, signal.SIGTERM)
+    assert [training.ask() for _ in range(5)] == [worker] * 5
+    training.pipe.send('stop')
+    training.join(60)
+    assert training.exitcode == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+
+
+def test_a_worker_ends_with_a_killed_parent(training):
+    worker = training.ask()
+    training.kill()
+    training.join()
+    assert ends(worker)

@@ -17,7 +17,7 @@ IMAGES = {
 
 
 def make_mask(height, width, tags):
-    """A row of each class on background, and a row to ignore at the end."""
+    """Draw a row of each class on background, and a last row to ignore."""
     mask = np.zeros((height, width), np.uint8)
     for row, tag in enumerate(tags, 2):
         mask[row] = CLASSES.index(tag)

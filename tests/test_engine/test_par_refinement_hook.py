@@ -1,4 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import copy
 from types import SimpleNamespace
 from unittest import mock
 
@@ -9,13 +10,13 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.registry import MODEL_WRAPPERS, init_default_scope
 from mmengine.runner import Runner
-from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import nn
 
 from mmseg_afa.engine.hooks import PARRefinementHook
-from mmseg_afa.models import PAR, DenseCRF, PseudoLabeler
+from mmseg_afa.models import PAR, DenseCRF
+from mmseg_afa.models.segmentors.maps import predict_step
 from tests.test_tools.test_train_and_test import CONFIG, data_root
 
 __all__ = ['data_root']
@@ -32,12 +33,11 @@ def tiny_runner(data_root, tmp_path, refine, tta=False):
     cfg.randomness = dict(seed=5)
     cfg.default_hooks.checkpoint.save_best = None
     cfg.experiment_name = f'{tmp_path.name}-{refine}-{tta}'
-    cfg.custom_hooks = [
-        dict(
-            type='PARRefinementHook',
-            refiner=dict(type='PAR', num_iter=2),
-            refine_predictions=refine)
-    ]
+    if refine:
+        cfg.custom_hooks = [
+            dict(
+                type='PARRefinementHook', refiner=dict(type='PAR', num_iter=2))
+        ]
     if tta:
         cfg.model = dict(type='MultiScaleMaxTTA', module=cfg.model)
     runner = Runner.from_cfg(cfg)
@@ -79,64 +79,56 @@ def test_predictions(data_root, tmp_path, part, refine, tta):
     assert f'{part}_step' not in vars(runner.model)
 
 
-class Stub(nn.Module):
-    """Predicts what it was given, and notes padding as mmseg does."""
-
-    def __init__(self, logits):
-        super().__init__()
-        self.logits = logits
-
-    def test_step(self, data):
-        samples = []
-        for logits, sample in zip(self.logits, data['data_samples']):
-            samples.append(SegDataSample(metainfo=sample.metainfo))
-            samples[-1].set_metainfo(dict(img_padding_size=(0, 99, 0, 99)))
-            samples[-1].seg_logits = PixelData(data=logits)
-        return samples
-
-
-def test_images_of_several_sizes():
-    """The refiner gets the batch at once, each photo as it was taken, beside
-    the probabilities of two classes or more."""
-    photos = [torch.rand(3, *size) for size in ((8, 12), (6, 5), (7, 7))]
-    inputs = [
-        photos[0].flip(-1),
-        F.pad(photos[1], (1, 2, 3, 4)),
-        F.interpolate(photos[2][None], (14, 14))[0]
-    ]
-    metas = [
-        dict(flip=True, flip_direction='horizontal', ori_shape=(8, 12)),
-        dict(padding_size=(1, 2, 3, 4), ori_shape=(6, 5)),
-        dict(ori_shape=(7, 7))
-    ]
-    logits = [
-        torch.randn(c, *photo.shape[1:]) for c, photo in zip((3, 4, 1), photos)
-    ]
-    logits[2] = logits[2].sigmoid()
-    model = Stub(logits)
-    hook = PARRefinementHook(refine_predictions=True)
-    hook.refiner = mock.Mock()
-    hook.refiner.refine_all = mock.Mock(
+def test_photos_as_taken():
+    """The refiner gets the photo without padding and flip, and probabilities."""
+    init_default_scope('mmseg')
+    cfg = Config.fromfile(CONFIG)
+    model = MODELS.build(cfg.model).eval()
+    photo = torch.rand(3, 32, 48)
+    meta = dict(
+        flip=True,
+        flip_direction='horizontal',
+        padding_size=(8, 8, 0, 32),
+        ori_shape=(32, 48),
+        img_shape=(64, 64))
+    refiner = mock.Mock(spec=['refine_all'])
+    refiner.refine_all = mock.Mock(
         side_effect=lambda images, masks: [1 - mask for mask in masks])
-    runner = SimpleNamespace(model=model)
-    hook.before_test(runner)
-    out = model.test_step(
+    sample = SegDataSample(metainfo=meta)
+    out, = predict_step(
+        model,
         dict(
-            inputs=[image * 255 for image in inputs],
-            data_samples=[SegDataSample(metainfo=meta) for meta in metas]))
-    hook.after_test(runner)
-    hook.refiner.refine_all.assert_called_once()
-    images, masks = hook.refiner.refine_all.call_args.args
-    for found, photo in zip(images, photos):
-        torch.testing.assert_close(found, photo)
-    expected = [
-        logits[0].softmax(0), logits[1].softmax(0),
-        torch.cat([1 - logits[2], logits[2]])
-    ]
-    for sample, own, mask, prob in zip(out, logits, masks, expected):
-        torch.testing.assert_close(mask, prob)
-        assert torch.equal(sample.pred_sem_seg.data, prob.argmin(0, True))
-        assert sample.seg_logits.data is own
+            inputs=[F.pad(255 * photo.flip(-1), (8, 8, 0, 32))],
+            data_samples=[sample]),
+        refiner=refiner)
+    (image, ), (mask, ) = refiner.refine_all.call_args.args
+    torch.testing.assert_close(image, photo)
+    torch.testing.assert_close(mask, out.seg_logits.data.softmax(0))
+    assert torch.equal(out.pred_sem_seg.data, mask.argmin(0, True))
+
+
+def test_one_output():
+    """A model with one output gets mmseg's threshold as a second."""
+    init_default_scope('mmseg')
+    cfg = Config.fromfile(CONFIG)
+    cfg.model.decode_head.update(num_classes=2, out_channels=1, threshold=0.4)
+    cfg.model.decode_head.loss_decode = dict(
+        type='CrossEntropyLoss', use_sigmoid=True)
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model).eval()
+    data = dict(
+        inputs=[torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)],
+        data_samples=[
+            SegDataSample(
+                metainfo=dict(ori_shape=(64, 64), img_shape=(64, 64)))
+        ])
+    nn.init.normal_(model.decode_head.conv_seg.weight, std=30)
+    with torch.no_grad():
+        expected, = model.test_step(copy.deepcopy(data))
+    found, = predict_step(model, data)
+    assert 0 < expected.pred_sem_seg.data.float().mean() < 1
+    same = found.pred_sem_seg.data == expected.pred_sem_seg.data
+    assert same.float().mean() > 0.999
 
 
 def test_dense_crf(data_root, tmp_path):
@@ -147,16 +139,6 @@ def test_dense_crf(data_root, tmp_path):
     hook.refiner = DenseCRF(num_workers=2)
     scores = runner.test()
     assert 0 <= scores['mIoU'] <= 100
-    assert hook.refiner._workers is not None
-
-
-def test_nothing_to_do(data_root, tmp_path):
-    runner = tiny_runner(data_root, tmp_path, False)
-    with pytest.raises(
-            TypeError,
-            match='EncoderDecoder makes no pseudo label'
-            '.*refine_predictions=True'):
-        runner.train()
 
 
 class Wrapper(nn.Module):
@@ -173,26 +155,6 @@ def wrapper(monkeypatch):
     return Wrapper
 
 
-@pytest.mark.parametrize('has, refine_predictions, tested, trained', [
-    (None, False, 15, 15),
-    (None, True, None, 15),
-    (10, False, 15, 15),
-    (10, True, 10, 10),
-])
-def test_refiner_of_the_labeler(wrapper, has, refine_predictions, tested,
-                                trained):
-    """Old configs, whose hook brings the refiner, train as before; to refine
-    what is predicted does not change the pseudo labels that are scored."""
-    model = nn.Module()
-    model.labeler = PseudoLabeler(refiner=has and PAR(num_iter=has))
-    hook = PARRefinementHook(dict(type='PAR', num_iter=15), refine_predictions)
-    runner = SimpleNamespace(model=wrapper(model))
-    hook.before_run(runner)
-    assert getattr(model.labeler.refiner, 'num_iter', None) == tested
-    hook.before_train(runner)
-    assert model.labeler.refiner.num_iter == trained
-
-
 @pytest.mark.parametrize('distributed', [False, True])
 def test_not_with_mmseg_augmentation(wrapper, distributed):
     """Also in distributed testing, where the model is wrapped."""
@@ -200,8 +162,7 @@ def test_not_with_mmseg_augmentation(wrapper, distributed):
     tiny = Config.fromfile(CONFIG)
     model = MODELS.build(dict(type='SegTTAModel', module=tiny.model))
     runner = SimpleNamespace(model=wrapper(model) if distributed else model)
-    hook = PARRefinementHook(refine_predictions=True)
-    hook.before_run(runner)
+    hook = PARRefinementHook()
     with pytest.raises(
-            TypeError, match='SegTTAModel, .*MultiScaleMaxTTA.*--tta'):
+            TypeError, match='SegTTAModel keeps.*MultiScaleMaxTTA.*--tta'):
         hook.before_test(runner)

@@ -114,11 +114,11 @@ def test_each_phase(data_root, tmp_path, monkeypatch):
         (seen.append((rows, captions)), draw_sheet(self, rows, captions))[1])
     train(data_root, tmp_path, [hook(num_images=2)])
     for iteration, (rows, captions) in zip((1, 3, 5), seen):
-        columns = ['image', 'CAM', 'affinity CAM', 'prediction']
+        columns = ['image', 'CAM', 'affinity CAM', 'segmentation']
         words = 'classification only'
         if iteration > CAM_ITERS:
-            columns.insert(3, 'pseudo label')
             label = 'refined' if iteration > SWITCH_ITER else 'CAM'
+            columns.insert(3, f'{label} label')
             words = f'under its {label} label'
         assert len(rows) == len(captions) == 2
         for row, caption in zip(rows, captions):
@@ -144,10 +144,12 @@ def test_label_is_the_one_of_training(phase):
     sample.set_field(torch.eye(5)[2], 'image_label', dtype=None)
     shown, = room.stages_of(model, inputs, [sample], phase)
     labels = model.pseudo_labels(
-        inputs, room.PresentClasses.from_image_label(sample.image_label[None]),
+        inputs, model.images(inputs),
+        room.PresentClasses.from_image_label(sample.image_label[None]),
         torch.tensor([[8, 64, 0, 64]]), phase)
-    assert torch.equal(shown.pseudo_sem_seg.data, labels.seg)
-    assert (shown.pseudo_sem_seg.data[:, :8] == 255).all()
+    label = shown.get(f'{phase}_label').data
+    assert torch.equal(label, labels.seg)
+    assert (label[:, :8] == 255).all()
     assert shown.cam.shape == (64, 64) and shown.cam.data.shape[0] == 5
     assert shown.cam.data[2].max() > 0.99
     assert not shown.cam.data[[0, 1, 3, 4]].any()

@@ -14,7 +14,7 @@ def sample(**fields):
 
 
 def test_missing_field():
-    with pytest.raises(KeyError, match='with_cam'):
+    with pytest.raises(KeyError, match='needs a classifier'):
         ImageLabelMetric().process({}, [sample()])
 
 

@@ -11,6 +11,7 @@ from mmseg.evaluation import IoUMetric
 from mmseg_afa.evaluation import WeakIoUMetric
 from mmseg_afa.evaluation.metrics import weak_iou_metric as module
 from mmseg_afa.evaluation.metrics.background_sweep import BKG_SCORES
+from mmseg_afa.utils import UserError
 
 CLASSES = ('background', 'cat', 'dog', 'cow')
 
@@ -93,7 +94,7 @@ def test_ignored_share_of_a_pseudo_label():
     assert scores['refined_label_given_tags/mIoU'] == 100
 
 
-@settings(max_examples=10)
+@settings(max_examples=2)
 @given(st.integers(0, 10**6))
 def test_sweep_is_what_each_score_alone_gives(seed):
     batch = samples(seed)
@@ -159,3 +160,8 @@ def test_writes_masks_and_formats(tmp_path):
     assert metric.evaluate(2)['mIoU'] == pytest.approx(
         reference(batch, 'pred_sem_seg')['mIoU'], abs=0.011)
     assert sorted(p.name for p in tmp_path.iterdir()) == ['0.png', '1.png']
+    batch[1]['img_path'] = 'others/0.jpg'
+    with pytest.raises(UserError, match='photos/0.jpg and others/0.jpg'):
+        metric.process({}, batch)
+    with pytest.raises(ValueError, match="unknown 'mask'"):
+        build(output_field='mask')

@@ -1,7 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Run the Triton kernels of PAR in Triton's interpreter, which needs no GPU.
+"""Run the Triton kernels of PAR in Triton's interpreter, without a GPU.
 
-Its own process: the interpreter is chosen when Triton is imported.
+The script is a process of its own: importing Triton chooses the interpreter.
 """
 import os
 
@@ -14,7 +14,7 @@ from mmseg_afa.models.refiners.par_triton import fused_par  # noqa: E402
 
 
 def error(image, masks, sizes, **kwargs):
-    """Largest difference to the torch operations, inside the images."""
+    """Return the largest difference to PyTorch, inside of the images."""
     par = PAR(**kwargs)
     own = fused_par(*fused_arguments(par, image, masks, sizes))
     expected = par(image, masks, sizes)

@@ -9,10 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmpretrain.models import MAEViT, VisionTransformer
 from mmseg.models.decode_heads import FCNHead
-from mmseg.registry import MODELS
 
 from mmseg_afa.models import backbones
 from mmseg_afa.models.backbones.attn_vit import AttnVisionTransformer
@@ -30,7 +28,7 @@ PUBLISHED = dict(
 
 
 def scatter(model):
-    """Weights that no two parameters or tokens share."""
+    """Draw weights, different ones for all parameters and tokens."""
     torch.manual_seed(0)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
@@ -44,7 +42,7 @@ def small(**kwargs):
 
 
 def published(name):
-    """Settings of a backbone as mmpretrain trains it, with fewer blocks."""
+    """Read the settings of mmpretrain's backbone; take fewer blocks."""
     backbone = Config.fromfile(SHIPPED / PUBLISHED[name]).model.backbone
     cfg = dict(backbone, arch=ARCH, init_cfg=None)
     cfg.pop('type')
@@ -55,14 +53,13 @@ def published(name):
 @pytest.mark.parametrize('name', PUBLISHED)
 @pytest.mark.parametrize('size', [(224, 224), (70, 113)])
 def test_same_as_mmpretrain(name, size):
-    """Its weights load, all of them, and give its features."""
+    """All of mmpretrain's weights load and give the same features."""
     theirs = scatter(
         VisionTransformer(
             **published(name), out_type='featmap', out_indices=[1, 3]))
     ours = scatter(
         AttnVisionTransformer(**published(name), out_indices=(-1, 1)))
-    found = ours.load_state_dict(theirs.state_dict(), strict=True)
-    assert not found.missing_keys and not found.unexpected_keys
+    ours.load_state_dict(theirs.state_dict(), strict=True)
     images = torch.randn(2, 3, *size)
     with torch.no_grad():
         last, second = ours(images)
@@ -76,8 +73,7 @@ def test_same_as_mmpretrain(name, size):
 
 
 def test_weights_of_masked_pretraining(tmp_path):
-    """MAE's own checkpoint, as a config names it: the backbone under its
-    prefix beside a neck, made at another image size."""
+    """Load MAE's checkpoint of another image size, by its prefix."""
     theirs = scatter(MAEViT(arch=ARCH, img_size=64, patch_size=8))
     weights = {f'backbone.{k}': v for k, v in theirs.state_dict().items()}
     path = str(tmp_path / 'mae.pth')
@@ -98,28 +94,11 @@ def test_weights_of_masked_pretraining(tmp_path):
 
 
 def inputs_of(module, run):
-    """What a module is called with."""
+    """Return the arguments that a module is called with."""
     seen = []
     with module.register_forward_pre_hook(lambda _, args: seen.extend(args)):
         run()
     return seen
-
-
-@pytest.mark.parametrize('size', [(32, 32), (40, 72), (41, 50)])
-def test_position_embedding_follows_the_grid(size):
-    """On the grid of the images, which is padded to whole patches."""
-    model = small()
-    images = torch.randn(1, 3, *size)
-    tokens, = inputs_of(model.layers[0], lambda: model(images))
-    rows, cols = (math.ceil(n / 8) for n in size)
-    padded = F.pad(images, (0, 8 * cols - size[1], 0, 8 * rows - size[0]))
-    patches = model.patch_embed.projection(padded)
-    grid = model.pos_embed[:, 1:].reshape(1, 4, 4, 32).permute(0, 3, 1, 2)
-    grid = F.interpolate(grid, (rows, cols), mode='bicubic')
-    expected = (patches + grid).flatten(2).transpose(1, 2)
-    ref.assert_close(tokens[:, 1:], expected, rtol=1e-5)
-    ref.assert_close(
-        tokens[:, 0], (model.cls_token + model.pos_embed[:, :1])[0], rtol=1e-5)
 
 
 @pytest.mark.parametrize('kwargs', [
@@ -128,7 +107,7 @@ def test_position_embedding_follows_the_grid(size):
     dict(pre_norm=True),
 ])
 def test_logits_are_those_of_the_patches(kwargs):
-    """Q K^T of what the block projects, but for the class token."""
+    """The logits are Q K^T without the class token."""
     model = small(attn_blocks=(-1, 1), **kwargs)
     images = torch.randn(2, 3, 41, 50)
     with torch.no_grad():
@@ -149,22 +128,7 @@ def test_logits_are_those_of_the_patches(kwargs):
         ref.assert_close(attention.full(), full[..., 1:, 1:], rtol=1e-5)
 
 
-def test_logits_explain_attention():
-    """softmax(logits / sqrt(d)) times V is what a block attends to, if there
-    is no class token that the logits leave out."""
-    model = small(with_cls_token=False)
-    attn = model.layers[3].attn
-    images = torch.randn(2, 3, 32, 40)
-    with torch.no_grad():
-        _, (_, attention) = model(images, with_attention=True)
-        x, = inputs_of(attn, lambda: model(images))
-        value = attn.qkv(x)[..., 64:].unflatten(2, (4, 8)).transpose(1, 2)
-        weights = (attention.full() / 8**0.5).softmax(-1)
-        expected = attn.proj((weights @ value).transpose(1, 2).flatten(2))
-        ref.assert_close(attn(x), expected, rtol=1e-5)
-
-
-def test_only_asked_blocks():
+def test_only_requested_blocks():
     model = small(attn_blocks=(3, 1))
     images = torch.randn(1, 3, 32, 32)
     with mock.patch.object(
@@ -175,19 +139,18 @@ def test_only_asked_blocks():
     assert [call.args[0] for call in computed.call_args_list] == [3, 1]
 
 
-@pytest.mark.parametrize('size', [(1, 1), (7, 90), (224, 32)])
+@pytest.mark.parametrize('size', [(1, 1), (224, 32)])
 def test_any_size(size):
     feats, attentions = small()(torch.randn(2, 3, *size), True)
     rows, cols = (math.ceil(n / 8) for n in size)
+    logits = [a.full() for a in attentions]
     assert feats[0].shape == (2, 32, rows, cols)
-    assert attentions[0].full().shape == (2, 4, rows * cols, rows * cols)
-    assert all(x.isfinite().all()
-               for x in (feats[0], *(a.full() for a in attentions)))
+    assert logits[0].shape == (2, 4, rows * cols, rows * cols)
+    assert all(x.isfinite().all() for x in (feats[0], *logits))
 
 
 def test_gradients():
-    """The logits train the queries and keys of their blocks and all that
-    comes before; the features train all."""
+    """The logits train queries and keys and all earlier blocks."""
     model = small()
     feats, attentions = model(torch.randn(1, 3, 41, 50), with_attention=True)
     named = dict(model.named_parameters())
@@ -213,7 +176,6 @@ def test_gradients():
 
 @pytest.mark.parametrize('kwargs, message', [
     (dict(attn_blocks=(4, )), 'attn_blocks: 4 is not one of the blocks 1 to'),
-    (dict(attn_blocks=(0, )), 'attn_blocks: 0 is not'),
     (dict(attn_blocks=(-4, )), 'attn_blocks: -4 is not'),
     (dict(out_indices=(1, 4)), 'out_indices: 4 is not one of the blocks 0 to'),
     (dict(out_indices=(-5, )), 'out_indices: -5 is not'),
@@ -223,16 +185,11 @@ def test_bad_arguments(kwargs, message):
         small(**kwargs)
 
 
-def test_from_a_config():
-    init_default_scope('mmseg')
-    cfg = dict(type='AttnVisionTransformer', arch=ARCH, patch_size=8)
-    assert type(MODELS.build(cfg)) is AttnVisionTransformer
-
-
 def test_without_mmpretrain(monkeypatch):
     monkeypatch.setitem(sys.modules, 'mmseg_afa.models.backbones.attn_vit',
                         None)
-    with pytest.raises(ImportError, match='built on mmpretrain.*make setup'):
+    with pytest.raises(
+            ImportError, match='needs mmpretrain.*Run `make setup`'):
         backbones.build_attn_vit()
 
 
@@ -244,7 +201,7 @@ def test_under_a_head_of_mmseg():
 
 @pytest.fixture(scope='module')
 def net():
-    """AFA over a ViT whose patches do not divide the crops."""
+    """Build AFA with a ViT whose patches do not divide the crops."""
     return build(
         backbone=dict(
             _delete_=True,
@@ -269,7 +226,7 @@ def test_afa_trains_over_it(net, iteration):
 
 
 def test_afa_spreads_cams_on_its_grid(net):
-    """The affinity's grid is that of the patches at the largest scale."""
+    """The affinity has the grid of the patches at the largest scale."""
     images, data = batch((37, 50), labels=((1, 0, 1, 0, 0), ))
     label = torch.stack([sample.image_label for sample in data])
     classes = afa.PresentClasses.from_image_label(label)
@@ -278,5 +235,4 @@ def test_afa_spreads_cams_on_its_grid(net):
     assert affinity.shape == (1, 24, 24)
     out, = net.predict(images, data)
     assert out.pred_sem_seg.data.shape == (1, 37, 50)
-    assert out.affinity_cam.data.shape == (6, 37, 50)
-    assert out.affinity_cam.data.isfinite().all()
+    assert out.affinity_cam_given_tags.data.shape == (1, 37, 50)

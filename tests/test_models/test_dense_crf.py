@@ -1,11 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-import os
-import signal
-import subprocess
+import copy
 import sys
-import threading
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,28 +10,23 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from mmseg.registry import MODELS
 
-from mmseg_afa.models import PAR, DenseCRF, refine_all
-from mmseg_afa.models.refiners.crf_workers import SCRIPT, Workers
+from mmseg_afa.models import PAR, DenseCRF
+from mmseg_afa.models.segmentors.maps import refine_all
 
 
 @pytest.fixture(scope='module')
 def crf():
-    """In this process. The library is optional: it has to be compiled."""
+    """Build a CRF without workers; pydensecrf2 is optional."""
     pytest.importorskip('pydensecrf')
     return DenseCRF(num_workers=0)
 
 
-@pytest.fixture(scope='module')
-def two_workers(crf):
-    return DenseCRF(num_workers=2)
-
-
 def disk(size: int, classes: int = 3):
-    """An image of a disk, a mask that knows it roughly, and the disk.
+    """Draw a disk and a mask of it in which 30 % of the pixels are wrong.
 
     Returns:
         tuple[Tensor, Tensor, Tensor]: (3, size, size) in [0, 1], (classes,
-        size, size) probabilities, and (size, size) int64.
+        size, size) probabilities, and the true label (size, size) int64.
     """
     generator = torch.Generator().manual_seed(size)
     y, x = torch.meshgrid(*[torch.arange(size) - size / 2] * 2, indexing='ij')
@@ -50,17 +40,14 @@ def disk(size: int, classes: int = 3):
     return image.clamp(0, 1), masks / masks.sum(0), label
 
 
-def test_without_the_library(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'pydensecrf.densecrf', None)
-    monkeypatch.delitem(
-        sys.modules, 'mmseg_afa.models.refiners.crf_worker', raising=False)
-    with pytest.raises(
-            ImportError, match=r'pydensecrf2 .*`pip install "\.\[crf\]"`'):
+@pytest.mark.parametrize('library', ['pydensecrf.densecrf', 'joblib'])
+def test_without_a_library(library, monkeypatch):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ImportError, match=r'Run `pip install "\.\[crf\]"`'):
         MODELS.build(dict(type='DenseCRF'))
 
 
 def test_sharpens(crf):
-    """A mask of which 30 % of the pixels are wrong."""
     image, masks, label = disk(96)
     refined = crf(image[None], masks[None])[0]
     assert 0.28 < (masks.argmax(0) != label).float().mean() < 0.32
@@ -69,7 +56,7 @@ def test_sharpens(crf):
 
 
 def test_equals_the_library(crf):
-    """With the kernels of the published protocol, built up by hand."""
+    """Compare with the kernels of the published protocol, built by hand."""
     from pydensecrf import utils
     from pydensecrf.densecrf import DenseCRF as Library
     image, masks, _ = disk(48)
@@ -93,114 +80,25 @@ def test_equals_the_library(crf):
         elements=st.floats(0, 1, width=32)
         | st.just(np.nan)))
 def test_any_scores(crf, masks):
-    """Absent classes, pixels without a score and NaN are no trouble."""
+    """Accept absent classes, pixels without a score, and NaN."""
     refined = crf(torch.full((1, 3, 5, 7), 0.5), torch.tensor(masks)[None])
     torch.testing.assert_close(refined.sum(1), torch.ones(1, 5, 7))
     assert (refined >= 0).all()
 
 
-def test_workers(crf, two_workers):
-    """Images of several sizes come back in order, the same to the bit."""
-    images, masks, _ = zip(*map(disk, (20, 60, 30, 50, 40)))
+def test_workers(crf):
+    """Images of several sizes keep their order and every bit."""
+    images, masks, _ = zip(*map(disk, (20, 60, 30)))
     expected = refine_all(crf, images, masks)
-    for found, one in zip(refine_all(two_workers, images, masks), expected):
+    workers = copy.deepcopy(DenseCRF(num_workers=2))
+    for found, one in zip(refine_all(workers, images, masks), expected):
         assert torch.equal(found, one)
-    alone = crf(images[0][None], masks[0][None])[0]
+    alone = workers(images[0][None], masks[0][None])[0]
     assert torch.equal(alone, expected[0])
-    twins = [torch.stack([x, x]) for x in (images[0], masks[0])]
-    assert torch.equal(two_workers(*twins), alone.expand(2, -1, -1, -1))
-
-
-def test_workers_are_small(two_workers):
-    """They do not import torch, which takes more than 200 MB."""
-    two_workers(torch.rand(2, 3, 9, 9), torch.rand(2, 3, 9, 9))
-    for worker in two_workers._workers.workers:
-        if worker.process is not None:
-            status = Path(f'/proc/{worker.process.pid}/status').read_text()
-            peak = int(status.partition('VmHWM:')[2].split()[0]) / 1024
-            assert peak < 80
-
-
-def test_killed_worker(two_workers, crf):
-    """As the system does it to what takes too much memory."""
-    images, masks = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
-    two_workers(images, masks)
-    for worker in two_workers._workers.workers:
-        if worker.process is not None:
-            worker.process.kill()
-    with pytest.raises(
-            RuntimeError,
-            match='64 x 64 pixels and 3 classes, with exit status -9 .*'
-            'fewer `num_workers`'):
-        two_workers(images, masks)
-    # and in the middle of its work
-    worker = two_workers._workers.workers[0]
-    worker.close()
-    failed = []
-
-    def call():
-        try:
-            worker(
-                np.zeros((3, 64, 64), np.uint8), masks[0].numpy(), 10**6,
-                *two_workers.settings[1:])
-        except RuntimeError as error:
-            failed.append(str(error))
-
-    thread = threading.Thread(target=call)
-    thread.start()
-    time.sleep(0.5)
-    assert thread.is_alive()
-    worker.process.kill()
-    thread.join(10)
-    assert 'exit status -9' in failed[0]
-    # others take their place
-    found = two_workers(images, masks)
-    assert torch.equal(found, crf(images, masks))
-
-
-def test_as_many_in_flight_as_workers():
-    """So memory does not grow with the batch."""
-    workers, running, most = Workers(2), set(), []
-
-    def function(worker, item):
-        running.add(item)
-        most.append(len(running))
-        time.sleep(0.01)
-        running.remove(item)
-        return -item
-
-    assert workers.map(function, range(20)) == [-i for i in range(20)]
-    assert max(most) == 2
-    workers.close()
-
-
-@pytest.mark.parametrize('status', [0, signal.SIGKILL])
-def test_workers_end_with_the_program(crf, status):
-    """When it ends, and when it is killed."""
-    program = (
-        'import os, runpy, numpy as np\n'
-        f'worker = runpy.run_path({str(SCRIPT.with_name("crf_workers.py"))!r})'
-        '["Worker"]()\n'
-        'worker(np.zeros((3, 9, 9), np.uint8), np.ones((2, 9, 9), "f4"), 1, '
-        'dict(sxy=3, compat=3), dict(sxy=64, srgb=5, compat=4))\n'
-        'print(worker.process.pid, flush=True)\n'
-        f'if {int(status)}: os.kill(os.getpid(), {int(status)})\n')
-    run = subprocess.run([sys.executable, '-c', program],
-                         stdout=subprocess.PIPE,
-                         text=True,
-                         timeout=60)
-    assert run.returncode == -status
-    for _ in range(100):
-        try:
-            os.kill(int(run.stdout), 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.05)
-    raise AssertionError('the worker is still there')
 
 
 def test_refine_all_with_par():
-    """A refiner that takes batches of one size gets image by image."""
+    """PAR needs batches of one size: it refines image by image."""
     par = PAR(num_iter=1, dilations=(1, 2))
     images, masks, _ = zip(*map(disk, (20, 30)))
     found = refine_all(par, images, masks)

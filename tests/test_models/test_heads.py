@@ -3,7 +3,6 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
-from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from mmseg_afa.models import AFAHead, WSSSHead
@@ -40,15 +39,11 @@ def test_cam_is_the_classifier_unpooled(pooling):
     cam, logits = head.cam(feats()), head.image_logits(feats())
     assert cam.shape == (2, 3, 4, 3) and logits.shape == (2, 3)
     assert head.classifier.bias is None
-    if pooling == 'gap':
-        ref.assert_close(cam.mean((2, 3)), logits, rtol=1e-5)
-    else:
-        pooled = feats()[1].amax((2, 3))
-        ref.assert_close(pooled @ head.classifier.weight[:, :, 0, 0].T, logits)
-
-
-def test_segmentation_is_on_the_finest_grid():
-    assert wsss_head()(feats()).shape == (2, 4, 8, 6)
+    last = feats()[1]
+    pooled = last.amax((2, 3)) if pooling == 'gmp' else last.mean((2, 3))
+    weight = head.classifier.weight[:, :, 0, 0]
+    ref.assert_close(cam, torch.einsum('kc,bchw->bkhw', weight, last))
+    ref.assert_close(logits, pooled @ weight.T, rtol=1e-5)
 
 
 def samples(image_label=True, mask=True):
@@ -84,11 +79,6 @@ def test_no_label_at_all():
         wsss_head().loss(feats(), samples(False, False), None)
 
 
-def test_other_number_of_classes():
-    with pytest.raises(ValueError, match='3 classes, the model has 5'):
-        wsss_head(num_classes=6).loss(feats(), samples(mask=False), None)
-
-
 def test_bad_pooling():
     with pytest.raises(ValueError, match="'gmp' or 'gap', got 'mean'"):
         wsss_head(pooling='mean')
@@ -102,11 +92,13 @@ def test_segmentation_is_the_fusion_of_the_resized_levels(norm_cfg):
         for conv, x in zip(head.convs, feats())
     ]
     fused = head.fusion_conv(torch.cat(levels[::-1], 1))
-    ref.assert_close(head(feats()), head.cls_seg(fused), rtol=1e-5)
+    logits = head(feats())
+    assert logits.shape == (2, 4, 8, 6)  # the finest grid
+    ref.assert_close(logits, head.cls_seg(fused), rtol=1e-5)
 
 
 def test_afa_head():
-    """A + A^T through a 1x1 convolution with bias, then a sigmoid."""
+    """Apply a 1x1 convolution with bias and a sigmoid to A + A^T."""
     torch.manual_seed(0)
     head = AFAHead(in_channels=6)
     head.init_weights()
@@ -146,13 +138,5 @@ def test_afa_head_initialisation():
 def test_afa_head_channels():
     with pytest.raises(
             ValueError, match='in_channels is 16, but the backbone '
-            'gives 8'):
+            'returns 8'):
         AFAHead()([torch.randn(1, 8, 4, 4)])
-
-
-def test_registered():
-    for name in ('AttnMixVisionTransformer', 'AttnVisionTransformer',
-                 'RegularizedEncoderDecoder', 'WSSSHead', 'AFAHead', 'PAR',
-                 'AFA', 'AffinityLoss', 'BalancedSegLoss', 'DenseEnergyLoss',
-                 'MultiScaleMaxTTA', 'PseudoLabeler'):
-        assert MODELS.get(name) is not None, name

@@ -29,7 +29,7 @@ def test_balanced_seg_loss():
 
 @pytest.mark.parametrize('value', [0, 1, 255])
 def test_one_sided_labels(value):
-    """The published code gives NaN where a side has no pixel."""
+    """A side without pixels adds 0, not NaN as in the published code."""
     logits = torch.randn(1, 3, 4, 4, requires_grad=True)
     label = torch.full((1, 4, 4), value)
     loss = BalancedSegLoss(loss_weight=1.)(logits, label)
@@ -47,7 +47,7 @@ def test_multi_label_loss():
 
 
 def test_bilateral_filter():
-    """Close to the sum over all pairs of pixels, which it stands for."""
+    """Approximate the sum over all pairs of pixels."""
     generator = torch.Generator().manual_seed(0)
     rows, cols = torch.meshgrid(
         torch.arange(24.), torch.arange(24.), indexing='ij')
@@ -60,9 +60,7 @@ def test_bilateral_filter():
     assert error < 0.1 * exact.mean()
 
 
-def test_dense_energy():
-    """Falls when the prediction follows the image, and its gradient is that
-    of the energy with the gate held fixed."""
+def test_dense_energy_follows_the_image():
     loss = DenseEnergyLoss(loss_weight=1., weight=1e-3, sigma_xy=20.)
     image = torch.zeros(1, 3, 32, 32)
     image[..., 16:] = 1
@@ -73,6 +71,13 @@ def test_dense_energy():
     across = loss(logits.transpose(2, 3), label, image)
     assert along < across < 0
 
+
+def test_dense_energy_gradient():
+    """The gradient is that of the energy with a fixed gate."""
+    loss = DenseEnergyLoss(loss_weight=1., weight=1e-3, sigma_xy=20.)
+    image = torch.zeros(1, 3, 32, 32)
+    image[..., 16:] = 1
+    label = torch.full((1, 32, 32), 255)
     logits = torch.randn(1, 2, 32, 32, requires_grad=True)
     loss(logits, label, image).backward()
     assert torch.isfinite(logits.grad).all()
@@ -95,7 +100,7 @@ def test_dense_energy_region():
 
 
 def test_dense_energy_grid_limit():
-    with pytest.raises(ValueError, match='raise sigma_rgb or sigma_xy'):
+    with pytest.raises(ValueError, match='Raise sigma_rgb or sigma_xy'):
         DenseEnergyLoss(sigma_rgb=0.5)(torch.randn(1, 2, 32, 32),
                                        torch.zeros(
                                            1, 32, 32, dtype=torch.int64),

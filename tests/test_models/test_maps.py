@@ -6,19 +6,21 @@ import torch
 import torch.nn.functional as F
 
 from mmseg_afa.models import PresentClasses
-from mmseg_afa.models.segmentors import maps as module
-from mmseg_afa.models.segmentors.maps import (FIELDS, ScoreMaps, resize_strip,
-                                              restrict_to_classes,
-                                              tiled_logits, with_background)
+from mmseg_afa.models.segmentors import score_maps as module
+from mmseg_afa.models.segmentors.maps import FIELDS, tiled_logits
+from mmseg_afa.models.segmentors.score_maps import (ScoreMaps, resize_strip,
+                                                    restrict_to_tags,
+                                                    with_background)
 from mmseg_afa.models.utils import resize
 from tests.test_reference import reference as ref
 
-CLASSES = PresentClasses.from_image_label(torch.tensor([[0., 1, 0, 1], [0, 0, 1, 0]]))
+CLASSES = PresentClasses.from_image_label(
+    torch.tensor([[0., 1, 0, 1], [0, 0, 1, 0]]))
 
 
 def test_segmentation_among_tags():
     logits = torch.randn(2, 5, 6, 7)
-    maps = restrict_to_classes(logits, CLASSES)
+    maps = restrict_to_tags(logits, TAGS)
     label, share = maps.argmax_with_confidence()
     allowed = torch.full((2, 5), float('-inf'))
     allowed[0, [0, 2, 4]] = 0
@@ -39,7 +41,8 @@ def test_cam_against_background():
     torch.testing.assert_close(share.flatten(),
                                torch.tensor([.9 / 1.85, .45 / 1.1, 1.]))
     # the filling of an image that shows fewer classes never wins
-    label, _ = with_background(torch.ones(2, 2, 1, 1), CLASSES, 0.45).argmax_with_confidence()
+    label, _ = with_background(torch.ones(2, 2, 1, 1), CLASSES,
+                               0.45).argmax_with_confidence()
     assert label.flatten().tolist() == [2, 3]
 
 

@@ -1,6 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from tests.test_reference import reference as ref
 
 
 def plain_par(image, masks, num_iter, dilations, w1=0.3, w2=0.01):
-    """The definition, pixel by pixel, for one image (3, H, W)."""
+    """Compute PAR of one image (3, H, W) pixel by pixel."""
     height, width = image.shape[-2:]
     offsets = [(d * y, d * x) for d in dilations for y in (-1, 0, 1)
                for x in (-1, 0, 1) if y or x]
@@ -88,7 +89,7 @@ def test_half_precision_is_computed_in_float32():
 
 
 def test_boxes_of_a_batch():
-    """A batch of boxes gives what each gives alone."""
+    """Boxes are refined in a batch as they are alone."""
     torch.manual_seed(0)
     image, masks = torch.rand(3, 3, 40, 48), torch.rand(3, 2, 40, 48)
     boxes = torch.tensor([[0, 40, 0, 48], [3, 30, 5, 48], [7, 8, 11, 12]])
@@ -112,28 +113,43 @@ def test_boxes_of_a_batch():
     assert torch.isfinite(back).all()
 
 
-def test_fused_kernels_run_on_the_device_of_the_image(monkeypatch):
-    """Which need not be the current one."""
-    calls = []
-
-    class Device:
-
-        def __init__(self, image):
-            self.device = image.device
-
-        def __enter__(self):
-            calls.append(self.device)
-
-        def __exit__(self, *args):
-            calls.append('left')
-
-    monkeypatch.setattr(torch.cuda, 'device_of', Device)
-    monkeypatch.setattr(module, 'fused_par', lambda *args: calls.append('run'))
-    monkeypatch.setattr(module, 'fused_arguments', lambda *args: ())
+def fake_cuda_par():
+    """Run PAR on a tensor of cuda:1 that needs no GPU."""
     with FakeTensorMode(allow_non_fake_inputs=True):
         image = torch.empty(1, 3, 8, 8, device='cuda:1')
-        PAR()(image, image)
-    assert calls == [torch.device('cuda', 1), 'run', 'left']
+        return PAR()(image, image)
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """Replace the arguments of the kernels and the choice of a device."""
+    monkeypatch.setattr(module, 'fused_arguments', lambda *args: ())
+    with mock.patch.object(torch.cuda, 'device_of') as device_of:
+        yield device_of
+
+
+def test_fused_kernels_run_on_the_device_of_the_image(device, monkeypatch):
+    device.return_value.__enter__.side_effect = lambda *_: entered.append(1)
+    device.return_value.__exit__.side_effect = lambda *_: entered.clear()
+    entered, seen = [], []
+    monkeypatch.setattr(module, 'fused_par', lambda: seen.extend(entered) or 5)
+    assert fake_cuda_par() == 5
+    assert device.call_args.args[0].device == torch.device('cuda', 1)
+    assert seen == [1] and not entered
+
+
+def test_kernels_that_fail(device, monkeypatch):
+    """PyTorch takes over with one warning, but not for want of memory."""
+    device.return_value.__exit__.return_value = False
+    kernel = mock.Mock(side_effect=torch.OutOfMemoryError)
+    monkeypatch.setattr(module, 'fused_par', kernel)
+    with pytest.raises(torch.OutOfMemoryError):
+        fake_cuda_par()
+    kernel.side_effect = RuntimeError('no C compiler')
+    with pytest.warns(UserWarning, match='RuntimeError: no C compiler') as log:
+        for _ in range(2):
+            assert fake_cuda_par().shape == (1, 3, 8, 8)
+    assert kernel.call_count == 2 and len(log) == 1
 
 
 def test_bad_dilations():
@@ -142,7 +158,7 @@ def test_bad_dilations():
 
 
 def test_fused_kernels():
-    """Triton's interpreter runs them on the CPU."""
+    """Run the kernels on the CPU, in Triton's interpreter."""
     pytest.importorskip('triton')
     run = subprocess.run(
         [sys.executable, '-m', 'tests.test_models.par_interpreted'],
@@ -155,7 +171,7 @@ def test_fused_kernels():
 
 @pytest.mark.parametrize('capability', [80, 90])
 def test_fused_kernels_compile(capability, tmp_path, monkeypatch):
-    """For GPUs that need not be there: A100 and H100."""
+    """Compile the kernels for A100 and H100, without a GPU."""
     triton = pytest.importorskip('triton')
     kernels = pytest.importorskip('mmseg_afa.models.refiners.par_triton')
     monkeypatch.setenv('TRITON_CACHE_DIR', str(tmp_path))
@@ -193,9 +209,9 @@ def test_fused_kernels_compile(capability, tmp_path, monkeypatch):
 
 
 def test_channels_one_after_the_other(monkeypatch):
-    """Of many classes and large images some at a time: the same result."""
+    """Splitting the channels does not change the result."""
     torch.manual_seed(0)
     image, masks = torch.rand(2, 3, 20, 30), torch.rand(2, 7, 20, 30)
     expected = PAR(num_iter=2)(image, masks)
-    monkeypatch.setattr(module, 'MOST_VALUES', 3 * 2 * 20 * 30)
+    monkeypatch.setattr(module, 'MAX_VALUES', 3 * 2 * 20 * 30)
     assert torch.equal(PAR(num_iter=2)(image, masks), expected)

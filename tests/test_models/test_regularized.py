@@ -1,12 +1,10 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-import pytest
 import torch
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from mmseg_afa.models.segmentors.regularized import stack_boxes
 from tests.test_reference import reference as ref
 
 LOSS_REG = dict(type='DenseEnergyLoss', loss_weight=1., weight=1e-4)
@@ -42,15 +40,14 @@ def build(type='RegularizedEncoderDecoder', **kwargs):
             **kwargs))
 
 
-def batch(model, size=(48, 64), ignored=True):
-    """A batch of mmseg's data preprocessor, which pads to 64 x 64."""
+def batch(model, size=(48, 64)):
+    """Make a batch of mmseg's data preprocessor, padded to 64 x 64."""
     torch.manual_seed(1)
     samples = []
     for _ in range(2):
         sample = SegDataSample(metainfo=dict(img_shape=size, ori_shape=size))
         mask = torch.randint(0, 3, (1, *size))
-        if ignored:
-            mask[..., 20:] = 255
+        mask[..., 20:] = 255
         sample.gt_sem_seg = PixelData(data=mask)
         samples.append(sample)
     images = list(torch.randint(0, 256, (2, 3, *size), dtype=torch.uint8))
@@ -59,9 +56,9 @@ def batch(model, size=(48, 64), ignored=True):
     return data['inputs'], data['data_samples']
 
 
-def test_its_other_losses_are_those_of_mmseg():
-    plain, regularized = build('EncoderDecoder'), build(loss_reg=LOSS_REG)
-    without = build()
+def test_other_losses_equal_mmseg():
+    plain, without = build('EncoderDecoder'), build()
+    regularized = build(loss_reg=LOSS_REG)
     expected = plain.loss(*batch(plain))
     assert set(expected) == {
         'decode.loss_ce', 'decode.acc_seg', 'aux.loss_ce', 'aux.acc_seg'
@@ -75,7 +72,7 @@ def test_its_other_losses_are_those_of_mmseg():
 
 
 def test_pixels_without_a_label_learn():
-    """A loss under a label that ignores all is the energy alone."""
+    """The energy trains pixels that the label ignores."""
     model = build(loss_reg=LOSS_REG)
     inputs, samples = batch(model)
     for sample in samples:
@@ -88,7 +85,7 @@ def test_pixels_without_a_label_learn():
 
 
 def test_loss_sees_the_image_in_grey_levels(monkeypatch):
-    """At the label's size, without what pads it."""
+    """The loss gets the image at the label's size, without the padding."""
     model = build(loss_reg=LOSS_REG)
     inputs, samples = batch(model)
     seen = []
@@ -102,15 +99,3 @@ def test_loss_sees_the_image_in_grey_levels(monkeypatch):
     raw = (inputs * 127.5 + 127.5).clamp(0, 255)
     ref.assert_close(image, raw / 255, rtol=1.01 / 255)
     assert region[:, :48].all() and not region[:, 48:].any()
-
-
-@pytest.mark.parametrize('meta, expected', [
-    (dict(img_box=(4, 30, 2, 20), img_shape=(32, 40)), [4, 30, 2, 20]),
-    (dict(img_shape=(32, 40)), [0, 32, 0, 40]),
-    (dict(img_shape=(32, 40, 3)), [0, 32, 0, 40]),
-    (dict(), [0, 64, 0, 64]),
-])
-def test_boxes(meta, expected):
-    boxes = stack_boxes([SegDataSample(metainfo=meta)],
-                        torch.zeros(1, 3, 64, 64))
-    assert boxes.tolist() == [expected]

@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Reading the reference tensors, and the weights they were computed with."""
+"""Read the reference tensors, and compute the weights behind them."""
 import json
 import os
 import zlib
@@ -24,26 +24,26 @@ SAME_PIXELS = 0.999
 
 
 def names(prefix):
-    """Stems of the reference files that begin with a prefix."""
+    """List the stems of the reference files that begin with a prefix."""
     found = sorted(p.stem for p in REFERENCE.glob(f'{prefix}*.npz'))
     assert found, f'no {prefix}*.npz in {REFERENCE}'
     return found
 
 
 def load(name):
-    """Arrays of a reference file, as tensors."""
+    """Load the arrays of a reference file as tensors."""
     with np.load(REFERENCE / f'{name}.npz', allow_pickle=False) as arrays:
         return {k: torch.from_numpy(np.array(v)) for k, v in arrays.items()}
 
 
 def meta(name):
-    """Seed, class count and more of a reference file."""
+    """Read the seed, the class count and more of a reference file."""
     entries = json.loads((REFERENCE / 'meta.json').read_text())
     return {**entries['default'], **entries.get(name, {})}
 
 
 def fill(name, shape, seed):
-    """The weight or buffer of a published name: from name and seed alone."""
+    """Compute the weight or buffer of a published name from name and seed."""
     rng = np.random.RandomState(
         (zlib.crc32(name.encode()) + 7919 * seed) % 2**32)
     if name.endswith('num_batches_tracked'):
@@ -62,7 +62,7 @@ def fill(name, shape, seed):
 
 
 def published_shapes(num_classes):
-    """{published name: shape} for a number of classes, background included."""
+    """Read {published name: shape} for a number of classes and background."""
     path = REFERENCE / f'state_dict_mit-b0_{num_classes}.json'
     if path.exists():
         return json.loads(path.read_text())
@@ -76,7 +76,7 @@ def published_shapes(num_classes):
 
 
 def published_checkpoint(name, prefix='module.'):
-    """The checkpoint a reference file was computed with, as published."""
+    """Compute the checkpoint of a reference file, with the published names."""
     about = meta(name)
     return {
         prefix + k:
@@ -86,7 +86,7 @@ def published_checkpoint(name, prefix='module.'):
 
 
 def config(name, base='configs/afa/afa_mit-b0_voc.py'):
-    """A shipped config with the class count of a reference file."""
+    """Load a shipped config with the class count of a reference file."""
     cfg = Config.fromfile(ROOT / base)
     cfg.model.decode_head.num_classes = meta(name)['num_classes']
     cfg.model.decode_head.norm_cfg.type = 'BN'
@@ -95,13 +95,13 @@ def config(name, base='configs/afa/afa_mit-b0_voc.py'):
 
 
 def load_published(model, name):
-    """Load converted weights; nothing may be missing or left over."""
+    """Load the converted weights of a reference file, all of them."""
     model.load_state_dict(convert(published_checkpoint(name)), strict=True)
     return model
 
 
 def build_model(name, **backbone):
-    """The shipped model in evaluation mode with a reference file's weights."""
+    """Build the shipped model with a reference file's weights, to evaluate."""
     init_default_scope('mmseg')
     cfg = config(name)
     cfg.model.backbone.update(backbone)
@@ -109,12 +109,12 @@ def build_model(name, **backbone):
 
 
 def network_input(images):
-    """uint8 RGB (B, 3, H, W) to what the network sees."""
+    """Normalise uint8 RGB images (B, 3, H, W) for the network."""
     return (images.float() - MEAN) / STD
 
 
 def assert_close(actual, expected, rtol=RTOL):
-    """Largest difference, relative to the largest value, within rtol."""
+    """Compare the largest difference, over the largest value, with rtol."""
     actual = actual.detach().double()
     expected = expected.double()
     assert actual.shape == expected.shape
@@ -123,7 +123,7 @@ def assert_close(actual, expected, rtol=RTOL):
 
 
 def assert_same_labels(actual, expected):
-    """The share of equal pixels."""
+    """Compare the share of equal pixels with SAME_PIXELS."""
     assert actual.shape == expected.shape
     same = (actual.long() == expected.long()).double().mean()
     assert same >= SAME_PIXELS, f'only {same:.4%} of the pixels are equal'

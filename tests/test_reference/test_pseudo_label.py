@@ -10,7 +10,7 @@ from mmseg_afa.models import (PAR, AffinityLoss, BalancedSegLoss,
                               cam_to_train_label, radius_mask)
 from mmseg_afa.models.pseudo_labels.boxes import box_mask
 from mmseg_afa.models.pseudo_labels.cam import present_cam
-from mmseg_afa.models.segmentors.maps import with_background
+from mmseg_afa.models.segmentors.score_maps import with_background
 from . import reference as ref
 
 AFFINITY_RADIUS = 8

@@ -15,7 +15,7 @@ from . import reference as ref
 
 
 def base_lr_group(model, optim_wrapper):
-    """The parameter group of a weight that the configs give the base rate."""
+    """Find the parameter group of a weight with the base learning rate."""
     weight = model.backbone.layers[0][0].projection.weight
     for group in optim_wrapper.param_groups:
         if any(p is weight for p in group['params']):
@@ -42,7 +42,7 @@ def test_lr_schedule(name):
 
 @DATASETS.register_module()
 class ReferenceBatches(Dataset):
-    """The batches of a trajectory, one after the other, as BGR images."""
+    """Return the images of a trajectory one after the other, in BGR."""
 
     metainfo = dict(classes=('background', ))
 
@@ -62,7 +62,7 @@ class ReferenceBatches(Dataset):
 
 
 def published_norms(tensors, name):
-    """Norms of the model's tensors, sorted out by their published names."""
+    """Compute the norms of the model's tensors by their published names."""
     shapes = ref.published_shapes(ref.meta(name)['num_classes'])
     out = {}
     for published, shape in shapes.items():
@@ -87,7 +87,7 @@ def published_norms(tensors, name):
 
 
 class TrajectoryRecorder(Hook):
-    """Keeps what each step of a Runner computed."""
+    """Record labels, losses, rates and gradients of each step."""
 
     priority = 'LOWEST'
 
@@ -114,7 +114,7 @@ class TrajectoryRecorder(Hook):
         wrapper.step = recorded_step
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        """Labels and losses of steps that train the classifier only."""
+        """Record labels and losses of steps that train the classifier only."""
         model = runner.model
         self.step = dict(lr=base_lr_group(model, runner.optim_wrapper)['lr'])
         if model.phase(runner.iter) != 'classify':
@@ -146,7 +146,7 @@ class TrajectoryRecorder(Hook):
 
     @staticmethod
     def named(losses):
-        """Losses without the weights they have in the configs."""
+        """Divide the losses by their weights in the configs."""
         weights = dict(
             cls=('decode.loss_cls', 1.),
             seg=('decode.loss_seg', 0.1),
@@ -206,8 +206,8 @@ def test_trajectory(name, tmp_path):
     params = published_norms(dict(runner.model.named_parameters()), name)
     compare_norms(params, data, 'param_norm')
     compare_norms(published_norms(recorder.grads[0], name), data, 'grad0')
-    # Labels may differ in a pixel or two of 10,000, which changed these norms
-    # by up to 3e-4 with other weights.
+    # Labels may differ in two of 10,000 pixels, which changed these norms by up
+    # to 3e-4 with other weights.
     compare_norms(
         published_norms(recorder.grads[-1], name),
         data,
@@ -216,7 +216,7 @@ def test_trajectory(name, tmp_path):
 
 
 def compare_norms(norms, data, prefix, rtol=ref.RTOL):
-    """All norms of a group, relative to the largest of them."""
+    """Compare all norms of a group, relative to the largest of them."""
     expected = {
         k[len(prefix) + 1:]: v
         for k, v in data.items() if k.startswith(f'{prefix}/')

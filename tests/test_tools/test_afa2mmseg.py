@@ -8,7 +8,7 @@ from tools.model_converters import afa2mmseg
 
 @pytest.mark.parametrize('prefix', ['module.', ''])
 def test_published_checkpoint(tmp_path, prefix):
-    """The converter's output loads with nothing missing or left over."""
+    """Load the converted weights strictly: none is missing or left over."""
     name = ref.names('model_')[0]
     source, target = tmp_path / 'afa.pth', tmp_path / 'converted.pth'
     torch.save(ref.published_checkpoint(name, prefix), source)
@@ -21,10 +21,10 @@ def test_published_checkpoint(tmp_path, prefix):
 @pytest.mark.parametrize('content, message', [
     ({
         'layer4.weight': torch.zeros(1)
-    }, "other.pth: 'layer4.weight' is no parameter of"),
+    }, "other.pth: 'layer4.weight' is not a parameter of"),
     ({
         'decode_head.weight': torch.zeros(1)
-    }, 'other.pth is converted already'),
+    }, 'other.pth: converted already'),
     ({
         'meta': print
     }, 'other.pth: refused, .* would call .*print'),

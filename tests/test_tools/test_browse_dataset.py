@@ -18,7 +18,7 @@ CONFIG = str(ROOT / 'configs/afa/afa_mit-b1_voc.py')
 
 @pytest.mark.parametrize('box', [None, (3, 20, 2, 30)])
 def test_view_is_what_the_pipeline_gives(tmp_path, box):
-    """The crop, with the outline of what shows image around it."""
+    """Draw the crop, and outline the part that shows image."""
     set_random_seed(1)
     with DefaultScope.overwrite_default_scope('mmseg'):
         sample = PascalVOCWeakDataset(
@@ -45,8 +45,7 @@ def run(tmp_path, *options, split='train'):
 
 
 def test_sheets(tmp_path):
-    """Views of each image, the same for the same seed; a legend where there
-    are masks."""
+    """Repeat the views of a seed; add a legend if there are masks."""
     write_voc(tmp_path / 'voc')
     train = run(tmp_path)
     assert (run(tmp_path) == train).all()

@@ -1,7 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-import importlib
 import json
-from pathlib import Path
+import sys
 
 import numpy as np
 import pytest
@@ -9,8 +8,12 @@ from PIL import Image
 
 from .broken_folder import (BROKEN_TRAIN, BROKEN_VAL, TRAIN_LIST, VAL_LIST,
                             write_broken)
+from .run_tool import ROOT
 
-TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
+sys.path.insert(0, str(ROOT / 'tools/analysis_tools'))
+
+import check_dataset  # noqa: E402  # isort: skip
+
 KEPT_TRAIN = [name for name in TRAIN_LIST[:-2] if name not in BROKEN_TRAIN]
 KEPT_VAL = [name for name in VAL_LIST if name not in BROKEN_VAL]
 FIXED = [
@@ -22,25 +25,22 @@ BLUE = (31, 119, 180)  # of the bars
 
 
 @pytest.fixture
-def config(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(TOOLS)
+def config(tmp_path):
     return write_broken(tmp_path)
 
 
 def run(config, *args):
-    tool = importlib.import_module('check_dataset')
-    return tool.main([str(config), '--workers', '2', *args])
+    return check_dataset.main([str(config), '--workers', '2', *args])
 
 
 def check(config, *args, split='train'):
-    """What is found out about one of the data sets."""
+    """Check one of the data sets, and read the JSON about it."""
     path = config.with_name('found.json')
     run(config, '--json', str(path), '--split', split, *args)
     return json.loads(path.read_text())['splits'][split]
 
 
 def change(config, *replacements):
-    """Replace parts of the config's text."""
     text = config.read_text()
     for old, new in replacements:
         assert old in text
@@ -49,7 +49,7 @@ def change(config, *replacements):
 
 
 def kinds(found, fatal=None):
-    """The names of each kind of finding."""
+    """List the names of each kind of finding."""
     names = {}
     for finding in found['findings']:
         if fatal in (None, finding['fatal']):
@@ -80,7 +80,7 @@ def test_training(config):
     assert kinds(found, False) == {
         'images without any tag': ['plain'],
         'images smaller than 32 pixels': ['noline', 'tiny'],
-        'images whose mask shows a class that is no tag': ['untagged'],
+        'images whose mask shows a class without a tag': ['untagged'],
         'images with a tag that is not in the mask': ['unshown'],
         'classes without images': [''],
         'classes with 1 to 4 training images': ['']
@@ -122,7 +122,7 @@ def test_output(config, tmp_path, capsys, monkeypatch):
     for row in (['images', '14', '5'
                  ], ['heights: min, median, max', '30, 40, 60',
                      '40, 40, 40'], ['unreadable images', '1', '0'],
-                ['training images that are in here, too', '0', '1']):
+                ['images that are trained on, too', '0', '1']):
         assert row in rows
     assert rows[-3:] == [['cat', '8', '2'], ['dog', '3', '0'],
                          ['cow', '0', '1']]
@@ -135,15 +135,15 @@ def test_output(config, tmp_path, capsys, monkeypatch):
 
 
 def test_lines_without_an_image(config, tmp_path):
-    """Photos that are lost are noticed, also where a folder is the list."""
+    """Notice lost photos, also if a folder is the list."""
     change(config, ("ann_file='lists/train.txt'", "ann_file=''"))
     with (tmp_path / 'image_labels.txt').open('a') as file:
         file.write('lost.jpg: dog\n')
     found = check(config)
     assert kinds(found, False)[UNUSED] == ['gone', 'lost.jpg']
     assert messages(found, UNUSED)[1] == (
-        f"{tmp_path}/image_labels.txt: 'lost.jpg' is not in {tmp_path}/images:"
-        ' correct the name, add the image, or remove the line.')
+        f"{tmp_path}/image_labels.txt: 'lost.jpg' is not in {tmp_path}/images."
+        ' Correct the name, add the image, or remove the line.')
     # the images of the other data set may be in a folder of their own
     (tmp_path / 'other').mkdir()
     (tmp_path / 'images/cat0.jpg').rename(tmp_path / 'other/lost.png')
@@ -155,7 +155,7 @@ def test_lines_without_an_image(config, tmp_path):
 def test_the_same_names_in_other_folders_are_other_images(config, capsys):
     run(config, '--cfg-options',
         'val_dataloader.dataset.data_prefix.img_path=masks')
-    assert 'in here, too' not in capsys.readouterr().out
+    assert 'trained on, too' not in capsys.readouterr().out
 
 
 def test_wrong_masks_to_train_on_are_no_obstacle(config):
@@ -173,21 +173,18 @@ def test_all_wrong_lines_of_the_label_file(config, tmp_path):
     path.write_text(path.read_text() + 'tiny.png: cat\ntiny: cat\ndog\n'
                     'elsewhere: dgo, caat\n')
     found = check(config)
-    wrong = messages(found, 'problems with the label file')
-    assert sorted(text[len(f'{path}:')] for text in wrong) == [' ', *'111']
-    text = '\n'.join(wrong)
-    assert "'tiny' stands in line 11 already" in text
-    assert "found 'dog', expected" in text
-    assert "'dgo': did you mean 'dog'?" in text  # all unknown tags in one
-    assert "'caat': did you mean 'cat'?" in text
-    assert "'tiny' and 'tiny.png' differ only" in text
-    # nothing else is worse for it
+    text = '\n'.join(messages(found, 'problems with the label file'))
+    for part in ("'tiny' stands in line 11 already", "found 'dog', expected",
+                 "'dgo': did you mean 'dog'?", "'caat': did you mean 'cat'?",
+                 "'tiny.png' has"):
+        assert part in text
+    # Everything else is examined nevertheless.
     assert (found['images'], found['usable']) == (14, 11)
     assert found['classes'] == dict(cat=8, cow=0, dog=3)
 
 
-def test_images_that_are_not_told_apart(config, tmp_path):
-    """The others are examined, and can be trained on without these."""
+def test_images_that_differ_only_in_their_suffix(config, tmp_path):
+    """Examine the other images, and train on these."""
     for name in ('cat0', 'cat1'):
         (tmp_path / f'images/{name}.png').touch()
     found = check(config)
@@ -207,7 +204,7 @@ def test_images_that_are_not_told_apart(config, tmp_path):
      "Put 'background' first"),
 ])
 def test_classes(config, tmp_path, label_file, option, kind, text):
-    """All else is examined nevertheless."""
+    """Examine everything else nevertheless."""
     path = tmp_path / 'image_labels.txt'
     path.unlink()
     if label_file is not None:
@@ -235,7 +232,7 @@ def test_no_images(config, tmp_path, content, text):
 
 
 def test_classes_of_a_selection(config):
-    """Tags of classes that metainfo leaves out are no mistakes."""
+    """Accept tags of classes that metainfo leaves out."""
     dataset = 'train_dataloader.dataset'
     found = check(config, '--cfg-options',
                   f'{dataset}.type=PascalVOCWeakDataset',
@@ -277,16 +274,6 @@ def test_fix_what_has_no_list(config, tmp_path, capsys):
     assert option in capsys.readouterr().out
 
 
-def test_what_no_list_can_fix(config, tmp_path, capsys):
-    with (tmp_path / 'image_labels.txt').open('a') as file:
-        file.write('cat9: dgo\n')
-    assert run(config, '--fix') == 1
-    assert capsys.readouterr().out.splitlines()[-1] == (
-        'With the fixed lists, the data cannot be used to train: '
-        'train: problems with the label file: 1; '
-        'val: problems with the label file: 1.')
-
-
 def test_nothing_left_and_nothing_to_fix(config, tmp_path, capsys):
     (tmp_path / 'lists/val.txt').write_text('good\n')
     assert run(config, '--fix', '--split', 'val') == 0
@@ -296,14 +283,11 @@ def test_nothing_left_and_nothing_to_fix(config, tmp_path, capsys):
     assert run(config, '--fix', '--split', 'train') == 1
     out = capsys.readouterr().out
     assert 'none written' in out and 'Train with' not in out
-    assert [
-        path.name for path in (tmp_path / 'lists').iterdir()
-        if 'fixed' in path.name
-    ] == []
+    assert not list((tmp_path / 'lists').glob('*fixed*'))
 
 
 def test_plot(config, tmp_path, capsys):
-    """The longest bar is on top, and lengths are in proportion."""
+    """Put the longest bar on top, with lengths in proportion."""
     path = tmp_path / 'check.png'
     run(config, '--plot', str(path), '--split', 'train')
     assert f'{path}: written.' in capsys.readouterr().out
@@ -312,17 +296,6 @@ def test_plot(config, tmp_path, capsys):
     bars = lengths[np.flatnonzero(np.diff(lengths, prepend=0) > 20) + 2]
     assert bars[0] / bars[1] == pytest.approx(8 / 3, abs=0.1)
     assert len(bars) == 2
-
-
-@pytest.mark.filterwarnings('error:Glyph')
-def test_plot_of_names_that_no_font_or_only_mathematics_can_write(
-        config, tmp_path):
-    pictures = set()
-    for name in ('\U000f0001', '\U000f0002', 'a$_$'):
-        (tmp_path / 'image_labels.txt').write_text(f'# {name}\n', 'utf-8')
-        run(config, '--plot', str(tmp_path / 'check.png'))
-        pictures.add((tmp_path / 'check.png').read_bytes())
-    assert len(pictures) == 3
 
 
 def test_other_data_sets(config, capsys):

@@ -3,8 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from mmengine import Config
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
@@ -30,7 +28,7 @@ def main(*args):
 
 
 def write_coco(root):
-    """Annotations of two images for each split, and one image without."""
+    """Write annotations of two images a split, and one image without."""
     write_annotations(
         root,
         'train',
@@ -60,7 +58,7 @@ def write_coco(root):
 
 
 def masks(crowd):
-    """What the masks are to show, 255 or the class at crowds."""
+    """Return the expected masks: 255 or the class at crowds."""
     a = np.zeros((20, 30), np.uint8)
     a[5:20, 5:20] = 255 if crowd == 'ignore' else 16  # cat
     a[:10, :10] = 17  # dog
@@ -76,7 +74,7 @@ def mask_path(root, name):
 
 
 def contents(folder):
-    """The bytes of every file below a folder, hidden ones too."""
+    """Read every file below a folder, hidden ones too."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob('*') if path.is_file()
@@ -84,7 +82,7 @@ def contents(folder):
 
 
 def tags(crowd):
-    """What the label file is to hold."""
+    """Return the expected label file."""
     if crowd == 'ignore':
         return {A: ('person', 'dog'), B: (), C: ('stop sign', ), D: ()}
     shown = ('person', 'cat', 'dog'), (), ('stop sign', ), ('tv', )
@@ -107,9 +105,7 @@ def test_one_command_makes_everything(tmp_path, monkeypatch, capsys, crowd):
     assert (lists / 'val.txt').read_text() == f'{C}\n{D}\n'
     out = capsys.readouterr().out
     assert 'train: 2 images with annotations, as published.' in out
-    assert 'val: 2 images with annotations, but 3 were published: ' in out
-    counts = dict(ignore=(2, 1), **{'class': (3, 1)})[crowd]
-    assert 'train: {} tags; {} more are annotated'.format(*counts) in out
+    assert 'val: 2 images with annotations, but 3 were published. ' in out
 
 
 def test_the_shipped_config_reads_it(tmp_path):
@@ -132,7 +128,7 @@ def test_the_shipped_config_reads_it(tmp_path):
     np.testing.assert_array_equal(val.gt_sem_seg.data[0], masks('ignore')[C])
 
 
-@pytest.mark.parametrize('written', [0, 3, 5, 8])
+@pytest.mark.parametrize('written', [0, 3, 8])
 def test_stopped_at_any_file_and_started_again(tmp_path, monkeypatch, written):
     main(write_coco(tmp_path / 'whole'))
     write_coco(tmp_path / 'stopped')
@@ -177,8 +173,8 @@ def test_masks_made_otherwise_are_not_mixed(tmp_path):
     before = contents(a)
     with pytest.raises(
             SystemExit,
-            match="train2014: holds 2 masks .*sha256 .*crowd 'ignore', now "
-            "'class'; overlap 'smaller', now 'category'.*--overwrite"):
+            match="train2014: holds 2 masks made with .*'ignore'.*'smaller'"
+            ".*, not with .*'class'.*'category'.*--overwrite"):
         main(a, *options)
     assert contents(a) == before
     main(a, *options, '--overwrite')
@@ -197,12 +193,12 @@ def test_what_somebody_else_made_is_kept(tmp_path):
     image_list.write_text(f'{D}\n')
     label_file.write_text(f'mine: dog\n{C}: dog\n')
     before = contents(root)
-    with pytest.raises(SystemExit, match='holds 1 masks .*not by this comman'):
+    with pytest.raises(SystemExit, match='holds 1 masks made with None'):
         main(root)
-    with pytest.raises(SystemExit, match='val.txt: names 1 images, which'):
+    with pytest.raises(SystemExit, match='val.txt: differs'):
         main(root, '--splits', 'val')
-    image_list.unlink()
-    with pytest.raises(SystemExit, match=f'other tags .* for {C!r}'):
+    image_list.write_text(f'{D}\n{C}\n')
+    with pytest.raises(SystemExit, match='image_labels.txt: differs'):
         main(root, '--splits', 'val')
     after = contents(root)
     assert all(after[name] == before[name] for name in before
@@ -215,21 +211,13 @@ def test_what_somebody_else_made_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize('change, message', [
-    (lambda text: text[:-1], "2014.json: none of COCO's instances_.* damaged"),
-    (lambda text: '[]', "2014.json: none of COCO's instances_"),
-    (lambda text: '{}', '2014.json: has 0 categories'),
-    (lambda text: text.replace('"dog"', '"dgo"'), "'dgo' .* mean 'dog'"),
+    (lambda text: text[:-1], "2014.json: not one of COCO's instances_.*damag"),
+    (lambda text: '[]', "2014.json: not one of COCO's instances_"),
+    (lambda text: '{}', '2014.json: found 0 categories'),
+    (lambda text: text.replace('"dog"', '"dgo"'), 'found 80 categories that'),
     (lambda text: text.replace('"id": 18,', '"id": 91,'), 'in this order'),
-    (lambda text: text.replace('"image_id": 9,', '"image_id": 8,'),
-     "annotation 3: belongs to the image 8, which is not in 'images'"),
-    (lambda text: text.replace('"category_id": 18', '"category_id": 91'),
-     r'2014.json: annotation 3: cannot be drawn \(KeyError\(91\)'),
-    (lambda text: text.replace('[20, 30]', '[30, 20]'),
-     r'2014.json: annotation 900: .*it has \(30, 20\) pixels, its image \(20'),
-    (lambda text: text.replace('"counts": "', '"counts": "~'),
-     '2014.json: annotation 1: cannot be drawn'),
 ])
-def test_broken_annotations(tmp_path, change, message):
+def test_other_annotations(tmp_path, change, message):
     path = write_coco(tmp_path) / 'annotations/instances_train2014.json'
     path.write_text(change(path.read_text()))
     with pytest.raises(SystemExit, match=message):
@@ -256,7 +244,7 @@ def draw(*annotations, crowd='ignore', overlap='smaller'):
             for id, number, iscrowd, segmentation, area in annotations
         ])
     coco.createIndex()
-    return coco2014.draw_mask(coco, 1, crowd, overlap, Path('a.json'))
+    return coco2014.draw_mask(coco, 1, crowd, overlap)
 
 
 def region(*corners):
@@ -287,7 +275,7 @@ def test_what_is_on_top(options, expected):
 
 @pytest.mark.parametrize('overlap, top', [('smaller', 2), ('coco2voc', 1)])
 def test_of_equally_large_objects(overlap, top):
-    """The one with the higher id; for coco2voc that which stands first."""
+    """Put the higher id on top; for coco2voc, the first of the file."""
     mask = draw((5, 1, 0, polygon(0, 0, 4, 4), 1),
                 (6, 2, 0, polygon(2, 2, 6, 6), 1),
                 overlap=overlap)
@@ -298,35 +286,3 @@ def test_other_rules_draw_crowds_as_their_class(tmp_path):
     main(write_coco(tmp_path), '--overlap', 'category')
     shown = read_mask(str(mask_path(tmp_path, D)), 81)
     np.testing.assert_array_equal(shown, masks('class')[D])
-
-
-SHORT = [[1, 2, 9, 12]]  # a polygon of two points, as COCO has some
-FORMS = (lambda *corners: SHORT + polygon(*corners),
-         lambda *corners: rle(region(*corners)),
-         lambda *corners: compressed_rle(region(*corners)))
-SPANS = [
-    st.tuples(st.integers(0, end - 1), st.integers(
-        1, end)).map(sorted).filter(lambda span: span[0] < span[1])
-    for end in (HEIGHT, WIDTH)
-]
-
-
-@given(
-    st.lists(
-        st.tuples(*SPANS, st.integers(1, 80), st.booleans(),
-                  st.sampled_from(FORMS)),
-        max_size=6), st.sampled_from(('ignore', 'class')))
-def test_rectangles_are_painted_as_numpy_does(rectangles, crowd):
-    annotations, layers = [], []
-    for id, (rows, cols, number, iscrowd, form) in enumerate(rectangles):
-        corners = rows[0], cols[0], rows[1], cols[1]
-        annotations.append((id, number, int(iscrowd), form(*corners), 1))
-        value = 255 if iscrowd and crowd == 'ignore' else number
-        layers.append((not iscrowd, -region(*corners).sum(dtype=int), id,
-                       np.s_[slice(*rows), slice(*cols)], value))
-    expected = np.zeros((HEIGHT, WIDTH), np.uint8)
-    for *_, pixels, value in sorted(layers, key=lambda layer: layer[:3]):
-        expected[pixels] = value
-    mask = draw(*annotations, crowd=crowd)
-    assert mask.dtype == np.uint8 and mask.flags.c_contiguous
-    np.testing.assert_array_equal(mask, expected)

@@ -1,23 +1,42 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import contextlib
 import io
 import json
 import pickle
 import re
 import struct
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from mmseg_afa.utils import UserError
 
 FOLDER = Path(__file__).parents[2] / 'tools/dataset_converters'
 CLASSES = ('cat', 'cow', 'dog')
 
 
 @pytest.fixture
-def readers(monkeypatch):
+def read(tmp_path, monkeypatch):
+    """Read a file of a content with the reader of a source."""
     monkeypatch.syspath_prepend(str(FOLDER))
+    from label_readers import SOURCES
+
+    def read(source, content, **options):
+        path = tmp_path / 'source'
+        path.write_bytes(content)
+        options = Namespace(**{'classes': CLASSES, 'crowd': None, **options})
+        return SOURCES[source].read(str(path), options)
+
+    return read
+
+
+def test_the_command_knows_the_sources(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import image_labels
     import label_readers
-    return label_readers
+    assert image_labels.SOURCES == tuple(label_readers.SOURCES)
 
 
 def coco(
@@ -25,7 +44,7 @@ def coco(
         images=((9, 'train/b.jpg'), ('x', 'c.PNG')),
         annotations=((9, 18), (9, 1), (9, 1)),
         **more):
-    """The content of an annotation file."""
+    """Make the content of an annotation file."""
     return dict(
         annotations=[
             dict(image_id=image, category_id=category, **more)
@@ -35,59 +54,48 @@ def coco(
         images=[dict(id=i, file_name=name) for i, name in images])
 
 
-def write_json(tmp_path, content):
-    path = tmp_path / 'instances.json'
-    path.write_text(json.dumps(content))
-    return str(path)
+def encode(content):
+    return json.dumps(content).encode()
 
 
-def test_coco(tmp_path, readers):
-    path = write_json(tmp_path, coco(iscrowd=0))
-    assert readers.read_coco(path) == readers.read_coco(
-        path, 'drop') == (['person', 'dog'], {
-            'train/b.jpg': ['dog', 'person', 'person'],
-            'c.PNG': [],
-        })
-    path = write_json(tmp_path, coco(iscrowd=1))
-    assert readers.read_coco(path)[1]['train/b.jpg']
-    assert not readers.read_coco(path, crowd='drop')[1]['train/b.jpg']
+def test_coco(read):
+    labels = {'train/b.jpg': ['dog', 'person', 'person'], 'c.PNG': []}
+    for crowd in (None, 'keep', 'drop'):
+        found = read('coco', encode(coco(iscrowd=0)), crowd=crowd)
+        assert found == (['person', 'dog'], labels)
+    crowds = encode(coco(iscrowd=1))
+    assert read('coco', crowds)[1] == labels
+    assert not read('coco', crowds, crowd='drop')[1]['train/b.jpg']
 
 
 @pytest.mark.parametrize('content, message', [
     ([], ': not in the format of COCO: list indices'),
     ({}, ": not in the format of COCO: no 'images'. Give a file with"),
     (coco(annotations=[(3, 1)]),
-     ': annotations[0]: belongs to image 3 and category 1, but the file'),
+     ': annotations[0] is of image 3 and category 1. The file does not'),
     (coco(images=[(1, None)]), ': not in the format of COCO: '),
     (coco(images=[(1, 'a'), (1, 'b')]),
-     ': several images have the id 1: give'),
+     ': several images have the same id. Give'),
 ])
-def test_coco_errors_say_what_was_found(tmp_path, readers, content, message):
-    path = write_json(tmp_path, content)
-    with pytest.raises(ValueError, match=re.escape(f'{path}{message}')):
-        readers.read_coco(path)
+def test_coco_errors_say_what_was_found(read, content, message):
+    with pytest.raises(UserError, match=re.escape(f'source{message}')):
+        read('coco', encode(content))
 
 
 HEADER = b"{'descr': '|O', 'fortran_order': False, 'shape': (), }"
 
 
 def npy(content):
-    """A .npy file around a pickle."""
+    """Make a .npy file around a pickle."""
     header = HEADER.ljust(117) + b'\n'
     return b'\x93NUMPY\x01\0' + struct.pack('<H', len(header)) + header + (
         content)
 
 
-def write(tmp_path, content):
-    path = tmp_path / 'cls_labels_onehot.npy'
-    path.write_bytes(content)
-    return str(path)
-
-
 @pytest.mark.parametrize('core', [b'numpy.core', b'numpy._core'])
 @pytest.mark.parametrize('dtype', ['f4', '>f8', 'u1', '>i8', '?'])
 @pytest.mark.parametrize('protocol', [2, 3, 4])
-def test_onehot_of_any_numpy(tmp_path, readers, core, dtype, protocol):
+def test_onehot_of_any_numpy(read, core, dtype, protocol):
     labels = {
         'a': np.array([0, 1, 0], dtype),
         np.str_('é'): np.array([1, 1, 1], dtype),
@@ -98,7 +106,7 @@ def test_onehot_of_any_numpy(tmp_path, readers, core, dtype, protocol):
     content = pickle.dumps(np.array(labels, object), protocol)
     if protocol < 4:  # where no length stands before the name
         content = re.sub(br'numpy\._?core', core, content)
-    assert readers.read_onehot(write(tmp_path, npy(content)), CLASSES)[1] == {
+    assert read('onehot', npy(content))[1] == {
         'a': ['cow'],
         'é': [*CLASSES],
         'c': ['cat'],
@@ -117,9 +125,8 @@ PYTHON2 = (b'\x80\x02cnumpy.core.multiarray\n_reconstruct\nq\x01cnumpy\n'
            b'K\x00tb\x89U\x03\x01\x00\x01tbsatb.')
 
 
-def test_onehot_of_python2(tmp_path, readers):
-    path = write(tmp_path, npy(PYTHON2))
-    assert readers.read_onehot(path, CLASSES)[1] == {'aé': ['cat', 'dog']}
+def test_onehot_of_python2(read):
+    assert read('onehot', npy(PYTHON2))[1] == {'aé': ['cat', 'dog']}
 
 
 def saved(array):
@@ -133,22 +140,22 @@ WHOLE = saved({'a': np.ones(3)})
 
 @pytest.mark.parametrize('content, message', [
     (saved({'a': np.ones(20)}),
-     "found shape (20,) for 'a', expected a number for each of 3 classes. S"),
+     "found shape (20,) for 'a', expected a number for each of 3 classes. L"),
     (saved({'a': np.array([0, 2, 1])}), "found 2 for 'a', expected 0 and 1"),
     (saved({'a': np.array([0, np.nan, 1])}), "found nan for 'a', expected 0"),
-    (saved({'a': np.array(['x', 'y', 'z'])}), 'no dictionary with an array'),
-    (saved(np.ones((2, 3))), 'no dictionary with an array of 0 and 1'),
-    (b'a,b', 'no dictionary'),
-    *((WHOLE[:end], 'no dictionary') for end in range(9, len(WHOLE), 40)),
+    (saved({'a': np.array(['x', 'y', 'z'])
+            }), 'not a dictionary with an array'),
+    (saved(np.ones((2, 3))), 'not a dictionary with an array of 0 and 1'),
+    (b'a,b', 'not a dictionary'),
+    *((WHOLE[:end], 'not a dictionary') for end in range(9, len(WHOLE), 40)),
 ])
-def test_other_files_than_onehot(tmp_path, readers, content, message):
-    path = write(tmp_path, content)
-    with pytest.raises(ValueError, match=re.escape(f'{path}: {message}')):
-        readers.read_onehot(path, CLASSES)
+def test_other_files_than_onehot(read, content, message):
+    with pytest.raises(UserError, match=re.escape(f'source: {message}')):
+        read('onehot', content)
 
 
 def call(function, *args):
-    """An object that calls a function when it is unpickled."""
+    """Make an object that calls a function when it is unpickled."""
 
     class Call:
 
@@ -159,12 +166,12 @@ def call(function, *args):
 
 
 def unicode(text):
-    """The instruction that gives a string."""
+    """Make the instruction that pushes a string."""
     return b'X' + struct.pack('<I', len(text)) + text.encode()
 
 
 def attacks(marker):
-    """Pickles that write a file when they are loaded, and what they name."""
+    """Yield pickles that write a file when loaded, and what they name."""
     python = f'open({marker!r}, "w")'
     shell = unicode(f'touch {marker}')
     text = unicode(python)
@@ -182,40 +189,35 @@ def attacks(marker):
 
 
 # Names that look like those of numpy.
-LOOKALIKES = ('numpy.core.multiarray\n_reconstruct.__globals__',
-              'numpy\nndarray.tofile', 'numpy._core\nmultiarray.scalar',
-              'numpy.testing._private.utils\nrunstring', 'numpy\nload',
-              '_codecs\nlookup')
+LOOKALIKES = (b'numpy.core.multiarray\n_reconstruct.__globals__',
+              b'numpy\nndarray.tofile', b'numpy._core\nmultiarray.scalar',
+              b'numpy.testing._private.utils\nrunstring', b'numpy\nload',
+              b'_codecs\nlookup')
 
 
-def test_nothing_in_a_onehot_file_is_run(tmp_path, readers):
+def test_nothing_in_a_onehot_file_is_run(tmp_path, read):
     marker = tmp_path / 'marker'
     for content, message in attacks(str(marker)):
-        try:
+        with contextlib.suppress(pickle.UnpicklingError, TypeError,
+                                 AttributeError):
             pickle.loads(content)
-        except (pickle.UnpicklingError, TypeError, AttributeError):
-            pass
         assert marker.exists()  # the attack is real
         marker.unlink()
-        path = write(tmp_path, npy(content))
-        with pytest.raises(ValueError) as error:
-            readers.read_onehot(path, CLASSES)
-        assert message in str(error.value)
-        assert str(error.value).startswith(path)
-        assert 'Nothing in the file was run' in str(error.value)
+        with pytest.raises(UserError, match='source: .*Nothing in the') as e:
+            read('onehot', npy(content))
+        assert message in str(e.value)
         assert not marker.exists()
 
 
-@pytest.mark.parametrize('name', LOOKALIKES)
-def test_other_functions_are_refused(tmp_path, readers, name):
-    content = b'\x80\x04c' + name.encode() + b'\n.'
-    asked = name.replace('\n', '.')
-    with pytest.raises(ValueError, match=f"it asks for '{re.escape(asked)}'"):
-        readers.read_onehot(write(tmp_path, npy(content)), CLASSES)
-
-
-@pytest.mark.parametrize('content', [b'\x82\x01)R.', b'K\x01Q.', b'P1\n.'])
-def test_extensions_and_persistent_ids_are_refused(tmp_path, readers, content):
-    with pytest.raises(ValueError, match='Nothing in the file was run'):
-        readers.read_onehot(
-            write(tmp_path, npy(b'\x80\x02' + content)), CLASSES)
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        *((b'c' + name + b'\n.', re.escape(name.decode().replace('\n', '.')))
+          for name in LOOKALIKES),
+        # extensions and persistent ids
+        *((content, 'Nothing in the file was run')
+          for content in (b'\x82\x01)R.', b'K\x01Q.', b'P1\n.')),
+    ])
+def test_other_instructions_are_refused(read, content, message):
+    with pytest.raises(UserError, match=message):
+        read('onehot', npy(b'\x80\x04' + content))

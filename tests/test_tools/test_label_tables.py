@@ -13,7 +13,7 @@ WANTED = {'a': ('cat', 'dog'), 'b': ()}
 
 @pytest.fixture
 def read(tmp_path, monkeypatch):
-    """What the command makes of the text of a file."""
+    """Run the command on the text of a file, and read the label file."""
     monkeypatch.syspath_prepend(str(FOLDER))
     from image_labels import main
 
@@ -80,9 +80,9 @@ def test_the_delimiter_can_be_given(read):
     ('', ':1: found none of comma'),
     ('image,tags\n', ': names no image'),
     ('image,label,class\na,b,c\n',
-     ':1: found label and class, which may mean the same: remove'),
+     ':1: found label and class, which may mean the same. Remove'),
     ('photo,kind\na.jpg,cat\n',
-     ":1: found 'photo' above 'a.jpg': if this line is a header, call its"),
+     ":1: found 'photo' above 'a.jpg'. If this line is a header, call its"),
     ('image,species\na.jpg,cat\n',
      ":2: found 'cat' in the column 'species', expected 1 or 0. If the"),
     ('image,cat,dog\na.jpg,1,2\n', ":2: found '2' in the column 'dog'"),
@@ -90,7 +90,7 @@ def test_the_delimiter_can_be_given(read):
     ('a.jpg,0,1\nb.jpg,1,0\n',
      ':1: found only numbers after the name. If each class has a column'),
     ('a.jpg,cat\nb.jpg\n',
-     ":2: found ['b.jpg'], expected 2 cells, the name of an image first: wr"),
+     ":2: found ['b.jpg'], expected 2 cells, the name of an image first. Wr"),
     ('image,tags,width\na.jpg,cat,dog,1\n',
      ":2: found ['a.jpg', 'cat', 'dog', '1'], expected 3"),
     ('image,tags\n,cat\n', ":2: found ['', 'cat'], expected 2"),
@@ -106,7 +106,7 @@ def test_csv_errors_name_the_line(tmp_path, read, text, message):
 
 @pytest.mark.parametrize('name, message', [
     ('../a.jpg', "'../a.jpg' leads out of the folder"),
-    ('..\\a', "'../a' leads out of the folder"),
+    ('..\\a', "'..\\\\a' leads out of the folder"),
     ('a\nb', "'a\\nb' cannot be the name of an image"),
     ('\udcff', "'\\udcff' cannot be the name of an image"),
 ])
@@ -116,7 +116,7 @@ def test_names_that_no_image_can_have(read, name, message):
 
 
 def test_images_that_differ_in_their_suffix(read):
-    with pytest.raises(SystemExit, match="'a.jpg' and 'a.png' differ only in"):
+    with pytest.raises(SystemExit, match="'a.png' has .*, but 'a', with anot"):
         read('csv', 'image,tags\na.jpg,cat\na.png,dog\n')
 
 
@@ -136,9 +136,8 @@ def test_json(read, content):
 
 
 @pytest.mark.parametrize('text, message', [
-    ('{"a": ["cat"]', 'no JSON file, or a damaged one (Expecting '),
+    ('{"a": ["cat"]', 'not a JSON file, or a damaged one (Expecting '),
     ('3', 'record 1: found 3, expected {"image": "a.jpg", "tags": ["cat",'),
-    ('{"a": ["cat"], "b": [], "a": ["dog"]}', "the key 'a' stands twice"),
     ('{"a": 3}', "record 1: found {'image': 'a', 'tags': 3}, expected"),
     ('{"a": [3]}', "found {'image': 'a', 'tags': [3]}, expected"),
     ('[{"image": 3, "tags": []}]', "found {'image': 3, 'tags': []}, expected"),

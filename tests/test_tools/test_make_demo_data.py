@@ -1,11 +1,17 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """The demo data set: its layout, its contents, and that it is whole."""
+import sys
 
 import cv2
 import numpy as np
 import pytest
 
-from tools.demo import make_demo_data as tool
+from .run_tool import ROOT
+
+sys.path.insert(0, str(ROOT / 'tools/demo'))
+
+import make_demo_data as tool  # noqa: E402
+import scenes  # noqa: E402
 
 TRAIN, VAL, SIZE = 24, 10, 96
 
@@ -19,7 +25,7 @@ def make(out, *extra, train=TRAIN, val=VAL):
 
 
 def contents(folder):
-    """The bytes of every file below a folder, by its relative path."""
+    """Read every file below a folder, by its relative path."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob('*') if path.is_file()
@@ -46,11 +52,11 @@ def test_layout(folder):
     assert set(contents(folder)) == expected
 
     header, *lines = (folder / 'image_labels.txt').read_text().splitlines()
-    assert header == '# ' + ','.join(tool.CLASSES)
+    assert header == '# ' + ','.join(scenes.CLASSES)
     tags = dict(line.split(': ') for line in lines)
     assert list(tags) == names['trainaug']
     found = {tag for shown in tags.values() for tag in shown.split(', ')}
-    assert found == set(tool.CLASSES)
+    assert found == set(scenes.CLASSES)
 
     shapes = set()
     for path in sorted((folder / 'JPEGImages').iterdir()):
@@ -69,9 +75,9 @@ def test_mask_shows_exactly_the_tagged_objects():
     counts = []
     for index in range(20):
         rng = np.random.default_rng([5, index])
-        _, mask, tags = tool.draw_scene(rng, SIZE)
+        _, mask, tags = scenes.draw_scene(rng, SIZE)
         pixels = np.bincount(mask.flat, minlength=6)
-        assert sorted(np.array(tool.CLASSES)[pixels[1:] > 0]) == tags
+        assert sorted(np.array(scenes.CLASSES)[pixels[1:] > 0]) == tags
         counts.append(len(tags))
         # Each is large enough to be seen.
         assert pixels[pixels > 0].min() > 40
@@ -79,22 +85,21 @@ def test_mask_shows_exactly_the_tagged_objects():
 
 
 def test_recipe():
-    """The README's figures are of these scenes: whoever changes them raises
-    RECIPE."""
-    scenes = [
-        tool.draw_scene(np.random.default_rng([0, 1, i]), 128)
+    """Guard the scenes of the README's figures; see RECIPE."""
+    drawn = [
+        scenes.draw_scene(np.random.default_rng([0, 1, i]), 128)
         for i in range(30)
     ]
-    pixels = sum(np.bincount(mask.flat, minlength=6) for _, mask, _ in scenes)
-    means = [image.mean() for image, _, _ in scenes]
-    assert tool.RECIPE == 3
+    pixels = sum(np.bincount(mask.flat, minlength=6) for _, mask, _ in drawn)
+    means = [image.mean() for image, _, _ in drawn]
+    assert scenes.RECIPE == 3
     assert pixels / pixels.sum() == pytest.approx(
         [0.7179, 0.0544, 0.0212, 0.094, 0.0735, 0.039], abs=2e-4)
     assert np.mean(means) == pytest.approx(127.97, abs=0.1)
 
 
 def test_files_depend_on_the_seed_alone(folder, tmp_path):
-    """Neither on the threads nor on the number of images."""
+    """Ignore the number of threads and of images."""
     known = contents(folder)
     fewer = contents(
         make(tmp_path / 'fewer', '--workers', '4', train=3, val=2))
@@ -113,16 +118,16 @@ def test_nothing_is_replaced(tmp_path, capsys):
     before = out.stat().st_ino, contents(out)
     make(out, train=2, val=1)
     assert 'is complete' in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="'train': 2.*remove it"):
+    with pytest.raises(SystemExit, match="'train': 2.*Remove it"):
         make(out, train=3, val=1)
     assert (out.stat().st_ino, contents(out)) == before
-    with pytest.raises(SystemExit, match='is no demo data set'):
+    with pytest.raises(SystemExit, match='is not a demo data set'):
         make(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ['demo']
 
 
 def test_failure_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(cv2, 'imwrite', lambda *args: False)
-    with pytest.raises(OSError, match='jpg could not be written'):
+    with pytest.raises(OSError, match='jpg: cannot be written'):
         make(tmp_path / 'demo')
     assert not list(tmp_path.iterdir())

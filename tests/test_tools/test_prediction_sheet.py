@@ -1,16 +1,22 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import sys
+
+import cv2
 import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
+from tests.conftest import CLASSES, DEMO
 from tests.test_models.test_afa import batch, build
-from tools.analysis_tools.prediction_sheet import (image_iou, predict,
-                                                   prediction_sheet, spread,
-                                                   worst)
+from tests.test_reference.reference import ROOT
+from tools.analysis_tools import prediction_sheet as tool
+from tools.analysis_tools.prediction_sheet import (find_worst, image_iou,
+                                                   predict, prediction_sheet,
+                                                   spread)
 
-CLASSES = ('background', 'a', 'b', 'c', 'd', 'e')
+sys.path.insert(0, str(ROOT / 'tools/demo'))
 
 
 class Dataset(list):
@@ -29,8 +35,7 @@ def sample_of(pred, label):
     ([1, 1, 1, 1], [255, 255, 255, 255], float('nan')),
 ])
 def test_image_iou(pred, label, iou):
-    """Of the classes that are shown or predicted, where the mask says what is
-    there."""
+    """Average over the classes of mask and prediction, at known pixels."""
     score = image_iou(sample_of(pred, label), 4)
     assert score == pytest.approx(iou, nan_ok=True)
 
@@ -38,29 +43,29 @@ def test_image_iou(pred, label, iou):
 def test_worst_and_spread():
 
     class Net(torch.nn.Module):
-        test_cfg = ConfigDict(mode='whole', with_cam=True)
+        test_cfg = ConfigDict(mode='whole', sources=('seg', 'cam'))
 
         def test_step(self, batch):
-            assert not self.test_cfg.with_cam  # only the segmentation counts
+            assert self.test_cfg.sources == ('seg', )
             return batch
 
     dataset = Dataset(
         sample_of([0, 1], label)
         for label in ([0, 1], [255, 255], [0, 0], [2, 2], [0, 255]))
     net = Net()
-    assert list(worst(net, dataset, 3)) == [3, 2, 0]
-    assert list(worst(net, dataset, 9)) == [3, 2, 0, 4, 1]
-    assert net.test_cfg.with_cam  # for the sheet
+    assert list(find_worst(net, dataset, 3)) == [3, 2, 0]
+    assert list(find_worst(net, dataset, 9)) == [3, 2, 0, 4, 1]
+    assert net.test_cfg.sources == ('seg', 'cam')
     assert list(spread(dataset, 2)) == [0, 2]
     assert list(spread(dataset, 9)) == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize('ori_shape', [(48, 64), (96, 120)])
-@pytest.mark.parametrize('with_affinity', [True, False])
+@pytest.mark.parametrize('ori_shape, with_affinity', [((48, 64), False),
+                                                      ((96, 120), True)])
 def test_predictions_and_sheet(ori_shape, with_affinity):
-    """Also where the pipeline resizes and the preprocessor pads, and without
-    affinity."""
-    net = build(test_cfg=dict(with_affinity_cam=with_affinity)).eval()
+    """Draw them also if the pipeline resizes and the preprocessor pads."""
+    sources = ('seg', 'cam', 'affinity_cam')[:2 + with_affinity]
+    net = build(test_cfg=dict(sources=sources)).eval()
     if not with_affinity:
         net.affinity_head = None
     net.data_preprocessor.test_cfg = dict(size_divisor=64)
@@ -71,8 +76,25 @@ def test_predictions_and_sheet(ori_shape, with_affinity):
     image = torch.randint(0, 256, (3, 48, 64), dtype=torch.uint8)
     data = dict(inputs=image, data_samples=sample)
     predicted = predict(net, data)
-    assert predicted.pseudo_sem_seg.data.shape == (1, 48, 64)
+    label = 'refined_label' if with_affinity else 'cam_label'
+    assert predicted.get(label).data.shape == (1, *ori_shape)
     assert predicted.pred_sem_seg.data.shape == (1, *ori_shape)
     assert ('affinity_cam' in predicted) == with_affinity
     sheet = prediction_sheet(net, Dataset([data, data]), range(2))
     assert sheet.shape[1] == pytest.approx(976 - 161 * (not with_affinity), 9)
+
+
+def test_tool(checkpoint, tmp_path, capsys):
+    """Draw the worst image of a folder."""
+    import make_demo_data
+    data, out = tmp_path / 'data', tmp_path / 'new/sheet.png'
+    make_demo_data.main([str(data), '--train=1', '--val=2', '--size=48'])
+    (data / 'image_labels.txt').write_text('# a,b,c,d,e\n')
+    tool.main([
+        str(DEMO), checkpoint, '--num', '1', '--worst', '--out',
+        str(out), '--cfg-options', f'val_dataloader.dataset.data_root={data}'
+    ])
+    assert capsys.readouterr().out.endswith(f'{out}\n')
+    assert cv2.imread(str(out)).shape[1] == pytest.approx(976, abs=9)
+    with pytest.raises(SystemExit, match='nothing.pth: no such checkpoint'):
+        tool.main([str(DEMO), 'nothing.pth'])

@@ -1,10 +1,8 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""tools/train.py, tools/test.py and their shell scripts, as they are used.
+"""Run tools/train.py and tools/test.py on a plain mmsegmentation model.
 
-They run a plain mmsegmentation model, so a failure here is a failure of the
-tools and of nothing else. tests/test_training.py runs them in two processes.
+tests/test_training.py runs them on AFA, and in two processes.
 """
-
 import os
 import re
 import subprocess
@@ -26,7 +24,7 @@ NUM_IMAGES = 12
 
 @pytest.fixture(scope='module')
 def data_root(tmp_path_factory) -> Path:
-    """A folder with random images and masks."""
+    """Write random images and masks."""
     root = tmp_path_factory.mktemp('data')
     generator = np.random.default_rng(0)
     for folder, shape, end, high in [('images', (64, 64, 3), 'jpg', 256),
@@ -40,7 +38,7 @@ def data_root(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='module')
 def options(data_root) -> list:
-    """The settings that point the config to the data."""
+    """Point the config to the data."""
     return [
         f'{part}_dataloader.dataset.data_root={data_root}'
         for part in ('train', 'val', 'test')
@@ -49,14 +47,14 @@ def options(data_root) -> list:
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory, options) -> Path:
-    """The work folder of a training run of three iterations."""
+    """Train for three iterations; the work folder."""
     work_dir = tmp_path_factory.mktemp('work')
     run_here(train.main, work_dir, options, CONFIG)
     return work_dir
 
 
 def steps(work_dir: Path) -> list:
-    """The iterations that were trained in a work folder."""
+    """List the iterations that were trained in a work folder."""
     return list(scalars(work_dir)['loss'])
 
 
@@ -123,14 +121,14 @@ def test_test_writes_predictions_and_pictures(trained, options, tmp_path):
 def test_set_output_dir(metrics, writes):
     """The first metric writes that can, by itself or its parent."""
     cfg = Config(dict(test_evaluator=metrics))
-    test.set_output_dir(cfg, 'out')
+    test.set_output_dir(cfg, 'out', 'seg')
     metrics = cfg.test_evaluator
     metrics = metrics if isinstance(metrics, list) else [metrics]
     assert [m.get('output_dir') == 'out' for m in metrics] == writes
 
 
 class TestMistakes:
-    """Each stops in one line that says what was found and what to do."""
+    """Each stops in one line, with what was found and what to do."""
 
     def message(self, main, *arguments) -> str:
         with pytest.raises(SystemExit) as stop:
@@ -196,7 +194,7 @@ def test_shell_usage(kind, tool):
 @pytest.mark.parametrize('tool, named', [('train', []), ('test', ['b.pth'])])
 @pytest.mark.parametrize('kind', ['dist', 'slurm'])
 def test_shell_command(tmp_path, monkeypatch, kind, tool, named):
-    """What the scripts hand on, through a program that prints it."""
+    """Print the command that a script runs, in place of running it."""
     echo = tmp_path / 'srun'
     echo.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     echo.chmod(0o755)

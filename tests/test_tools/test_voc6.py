@@ -1,17 +1,13 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-import sys
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from mmseg_afa.datasets import read_label_file
+from mmseg_afa.datasets import PascalVOCWeakDataset, read_label_file
 from mmseg_afa.datasets.mask_file import encode_mask, read_mask
-from .run_tool import ROOT
+from tools.dataset_converters import voc6
 
-sys.path.insert(0, str(ROOT / 'tools/dataset_converters'))
-import voc6  # noqa: E402
-from voc_aug import CLASSES  # noqa: E402
+CLASSES = PascalVOCWeakDataset.METAINFO['classes']
 
 LISTS = dict(trainaug=['dog_on_sofa', 'rider', 'people'], val=['cat', 'car'])
 SHOWN = dict(
@@ -24,7 +20,7 @@ SHOWN = dict(
 
 @pytest.fixture
 def voc(tmp_path):
-    """VOC 2012 of five photographs, 500 x 30, that show things in rows."""
+    """Write a VOC 2012 of five photographs, 500 x 30, of things in rows."""
     root = tmp_path / 'VOC2012'
     for folder in (voc6.IMAGE, voc6.MASK, voc6.LIST):
         (root / folder).parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +36,7 @@ def voc(tmp_path):
 
 
 def test_data_set(voc, tmp_path):
-    """Photographs of animals, in small; what is none of the six is 255."""
+    """Keep small photographs of animals; ignore all but six classes."""
     root = tmp_path / 'voc6'
     voc6.main([str(root), '--voc', str(voc), '--workers', '1'])
     classes, tags = read_label_file(str(root / 'image_labels.txt'))

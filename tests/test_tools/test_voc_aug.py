@@ -1,6 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import io
 import os
+import shutil
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -8,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.io import savemat
 
 from mmseg_afa.datasets import PascalVOCWeakDataset, read_label_file
 from mmseg_afa.datasets.mask_file import read_mask
@@ -27,7 +27,7 @@ def main(*args):
 
 @pytest.fixture(scope='module')
 def downloads(tmp_path_factory):
-    """The archives, and beside them the folders that they unpack to."""
+    """Write the archives, and the folders that they unpack to."""
     folder = tmp_path_factory.mktemp('downloads')
     write_voc(folder, [*TRAINAUG, *VAL, '2009_000001'])
     write_sbd(folder)
@@ -47,14 +47,19 @@ def make(root, downloads, *more):
     return root
 
 
+@pytest.fixture(scope='module')
+def made(tmp_path_factory, downloads):
+    """Make a data set of VOC and SBD, not to be changed."""
+    return make(tmp_path_factory.mktemp('made') / 'complete', downloads)
+
+
 @pytest.fixture
-def complete(tmp_path, downloads):
-    """A data set made of VOC and SBD."""
-    return make(tmp_path / 'complete', downloads)
+def complete(tmp_path, made):
+    return shutil.copytree(made, tmp_path / 'complete')
 
 
 def snapshot(folder):
-    """Path and content of each file."""
+    """Read each file of a folder."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob('*') if path.is_file()
@@ -62,7 +67,7 @@ def snapshot(folder):
 
 
 def times(folder):
-    """When each file was written."""
+    """Return when each file of a folder was written."""
     return {path: path.stat().st_mtime_ns for path in folder.rglob('*')}
 
 
@@ -70,7 +75,8 @@ def mask_of(root, name):
     return read_mask(str(root / f'SegmentationClassAug/{name}.png'), 21)
 
 
-def test_one_command_makes_all_that_training_needs(complete):
+def test_one_command_makes_all_that_training_needs(made):
+    complete = made
     lists = complete / 'ImageSets/Segmentation'
     assert (lists / 'trainaug.txt').read_text().split() == TRAINAUG
     assert (lists / 'val.txt').read_text().split() == VAL
@@ -104,28 +110,26 @@ def test_one_command_makes_all_that_training_needs(complete):
     ('.', ('--aug', 'aug.zip')),
     ('voc.tar', ('--aug', 'SegmentationClassAug')),
 ])
-def test_all_ways_lead_to_the_same_files(tmp_path, downloads, complete, voc,
-                                         other, capsys):
+def test_all_ways_lead_to_the_same_files(tmp_path, downloads, made, voc, other,
+                                         capsys):
     root = tmp_path / 'root'
     main(root, '--voc', downloads / voc, other[0], downloads / other[1],
          *EXPECT)
-    assert snapshot(root) == snapshot(complete)
+    assert snapshot(root) == snapshot(made)
     assert capsys.readouterr().out == (
         '5 training and 2 validation images, as expected; every mask fits its '
         f'image.\n{root} is complete.\n')
 
 
-def test_voc_that_is_unpacked_is_not_touched(tmp_path, downloads):
+def test_voc_that_is_unpacked_is_kept(tmp_path, downloads):
     root = write_voc(tmp_path, [*TRAINAUG, *VAL])
     before = snapshot(root)
     main(root, '--sbd', downloads / 'benchmark.tgz', *EXPECT)
-    after = snapshot(root)
-    assert before.items() <= after.items()
-    assert len(after) == len(before) + 7 + 2
+    assert before.items() <= snapshot(root).items()
 
 
 def test_masks_and_lists_that_say_the_same_are_kept(complete, downloads):
-    """Masks without palette, and another order of images."""
+    """Accept masks without palette, and another order of images."""
     for path in complete.glob('SegmentationClassAug/*.png'):
         Image.fromarray(read_mask(str(path), 21)).save(path)
     (complete / 'ImageSets/Segmentation/trainaug.txt').write_text('\n'.join(
@@ -138,33 +142,19 @@ def test_masks_and_lists_that_say_the_same_are_kept(complete, downloads):
     assert times(complete) == before
 
 
-def flip(path):
-    mask = read_mask(str(path), 21)
-    mask[0, 0] = 20 - mask[0, 0]
-    Image.fromarray(mask).save(path)
-
-
-@pytest.mark.parametrize('name, change, message', [
-    ('JPEGImages/2008_000005.jpg', lambda path: path.write_bytes(b'mine'),
-     'differs from what would be written'),
-    ('SegmentationClassAug/2008_000005.png', flip, 'differs from what would'),
-    ('SegmentationClassAug/2008_000005.png',
-     lambda path: path.write_bytes(path.read_bytes()[:50]),
-     'cannot be decoded'),
-    ('ImageSets/Segmentation/trainaug.txt',
-     lambda path: path.write_text('2007_000001'), 'differs from what would'),
-    ('image_labels.txt', lambda path: path.write_text('2007_000001: a\n'),
-     'has other tags than the masks show'),
+@pytest.mark.parametrize('name, content, message', [
+    ('JPEGImages/2008_000005.jpg', b'mine', 'differs from what would be'),
+    ('SegmentationClassAug/2008_000005.png', b'mine', 'cannot be decoded'),
+    ('ImageSets/Segmentation/trainaug.txt', b'2007_000001', 'differs from'),
+    ('image_labels.txt', b'2007_000001: a\n', 'has other tags than the masks'),
 ])
 def test_other_files_are_replaced_only_if_asked(complete, downloads, name,
-                                                change, message):
-    path = complete / name
+                                                content, message):
     wanted = snapshot(complete)
-    change(path)
-    changed = path.read_bytes()
-    with pytest.raises(SystemExit, match=f'{name}:? ?{message}'):
+    (complete / name).write_bytes(content)
+    with pytest.raises(SystemExit, match=f'{name}: {message}'):
         make(complete, downloads)
-    assert path.read_bytes() == changed
+    assert (complete / name).read_bytes() == content
     make(complete, downloads, '--overwrite')
     assert snapshot(complete) == wanted
 
@@ -174,62 +164,27 @@ def test_other_counts(tmp_path, downloads):
     with pytest.raises(
             SystemExit,
             match='found 5 training and 2 validation images, expected 10,582 '
-            'and 1,449. VOC lists 2 to train on; .* has 5 masks, of which '
-            '1 are to validate on'):
+            'and 1,449. .* has 5 masks, of which 1 are for validation'):
         main(root, '--voc', downloads / 'voc.tar', '--sbd',
              downloads / 'benchmark.tgz')
     assert not (root / 'SegmentationClassAug').exists()
 
 
-def finish(root, sbd):
-    """Run the command on what is expected to fail, and see that it stops."""
-    with pytest.raises(SystemExit) as error:
-        main(root, '--sbd', sbd, *EXPECT)
-    assert not (root / 'ImageSets/Segmentation/trainaug.txt').exists()
-    assert not (root / 'image_labels.txt').exists()
-    return str(error.value)
-
-
-@pytest.fixture
-def unpacked(tmp_path):
-    return write_voc(tmp_path, [*TRAINAUG, *VAL]), write_sbd(tmp_path)
-
-
-def test_pairs_that_do_not_fit(unpacked):
-    root, sbd = unpacked
+def test_pairs_that_do_not_fit(tmp_path):
+    root, sbd = write_voc(tmp_path, [*TRAINAUG, *VAL]), write_sbd(tmp_path)
     (root / 'JPEGImages/2007_000003.jpg').unlink()
-    (root / 'JPEGImages/2007_000001.jpg').write_bytes(b'no image')
+    (root / 'JPEGImages/2007_000001.jpg').write_bytes(b'not an image')
     write_sbd_mask(sbd / 'cls/2008_000005.mat', make_mask('2007_000002'))
     write_sbd_mask(sbd / 'cls/2008_000006.mat', make_mask('2008_000006') + 3)
-    message = finish(root, sbd)
+    with pytest.raises(SystemExit) as error:
+        main(root, '--sbd', sbd, *EXPECT)
     for part in ('2007_000003.jpg', '2007_000001.jpg',
                  '2008_000005.png: has shape (22, 32), its image (25, 35)',
                  '2008_000006.png: found the values [23]',
                  '4 of 7 pairs of image and mask cannot be used'):
-        assert part in message
-
-
-@pytest.mark.parametrize('content', [
-    lambda path: path.read_bytes()[:200],
-    lambda path: savemat(path, dict(GTcls=[])) or path.read_bytes(),
-])
-def test_broken_masks_of_sbd(unpacked, tmp_path, content):
-    root, sbd = unpacked
-    path = sbd / 'cls/2008_000006.mat'
-    path.write_bytes(content(path))
-    assert finish(root, sbd).startswith(f'{path}: cannot be read as a mask')
-    tgz = write_tar(tmp_path / 'b.tgz', sbd.parent)
-    assert finish(root, tgz).startswith(
-        f'{tgz}/benchmark_RELEASE/dataset/cls/2008_000006.mat: cannot be read')
-
-
-def test_broken_and_missing_masks_of_voc(unpacked):
-    root, sbd = unpacked
-    path = root / 'SegmentationClass/2007_000003.png'
-    Image.new('RGB', (33, 23)).save(path)
-    assert finish(root, sbd).startswith(f'{path}: found shape (23, 33,')
-    path.unlink()
-    assert '1 of 4 masks of VOC are missing' in finish(root, sbd)
+        assert part in str(error.value)
+    assert not (root / 'ImageSets/Segmentation/trainaug.txt').exists()
+    assert not (root / 'image_labels.txt').exists()
 
 
 @pytest.mark.parametrize('name, option, other', [
@@ -244,63 +199,53 @@ def test_a_download_that_was_cut_off(tmp_path, downloads, name, option, other):
             *EXPECT)
     with pytest.raises(
             SystemExit,
-            match=f'{name}: no tar or zip file, or a |'
-            'masks of VOC are missing'):
+            match=f'{name}: not a tar or zip file, or a |'
+            'png: no such mask'):
         main(*args)
     path.write_bytes(content)
     main(*args)
 
 
 def test_wrong_paths(tmp_path, downloads):
-    (tmp_path / 'empty').mkdir()
-    root = tmp_path / 'root'
-    sbd = downloads / 'benchmark.tgz'
+    root, sbd = tmp_path / 'root', downloads / 'benchmark.tgz'
     for args, message in (
         (('--sbd', sbd), 'root/ImageSets/Segmentation/train.txt: no such fi'),
-        (('--voc', tmp_path / 'a.tar', '--sbd', sbd), 'No such file.*a.tar'),
-        (('--voc', sbd, '--sbd', sbd), 'benchmark.tgz: holds no file of VOC'),
+        (('--voc', tmp_path / 'a.tar', '--sbd', sbd), 'a.tar: no such file'),
     ):
         with pytest.raises(SystemExit, match=message):
             main(root, *args, *EXPECT)
         assert not root.exists()
-    with pytest.raises(SystemExit, match='empty has 0 masks'):
-        main(root, '--voc', downloads / 'voc.tar', '--aug', tmp_path / 'empty',
-             *EXPECT)
 
 
 def test_an_archive_cannot_write_elsewhere(tmp_path, downloads):
-    outside = tmp_path / 'outside'
+    """Ignore links, and paths out of the data set."""
+    outside, evil = tmp_path / 'outside', 'JPEGImages/evil.jpg'
     outside.mkdir()
-    (outside / 'secret').write_text('secret')
-    evil = 'JPEGImages/evil.jpg'
     with tarfile.open(tmp_path / 'voc.tar', 'w') as archive:
-        for name, type, link in ((f'../../../{evil}', tarfile.REGTYPE,
-                                  ''), (f'{outside}/VOC2012/{evil}',
-                                        tarfile.REGTYPE, ''),
-                                 ('JPEGImages', tarfile.SYMTYPE,
-                                  str(outside)), (evil, tarfile.LNKTYPE,
-                                                  '../../outside/secret'),
-                                 ('JPEGImages/good.jpg', tarfile.REGTYPE, '')):
+        for name, type, link in ((f'../../../{evil}', tarfile.REGTYPE, ''),
+                                 (f'{outside}/VOC2012/{evil}', tarfile.REGTYPE,
+                                  ''), ('JPEGImages', tarfile.SYMTYPE,
+                                        str(outside)), ('JPEGImages/link.jpg',
+                                                        tarfile.LNKTYPE,
+                                                        '../../voc.tar')):
             member = tarfile.TarInfo(name)
             member.type, member.linkname = type, link
             member.size = 4 * (type == tarfile.REGTYPE)
             archive.addfile(member, io.BytesIO(b'data'))
-    root = tmp_path / 'data'
     with pytest.raises(SystemExit, match='train.txt: no such file'):
-        main(root, '--voc', tmp_path / 'voc.tar', '--sbd',
+        main(tmp_path / 'data', '--voc', tmp_path / 'voc.tar', '--sbd',
              downloads / 'benchmark.tgz')
     assert sorted(os.listdir(tmp_path)) == ['data', 'outside', 'voc.tar']
-    assert os.listdir(outside) == ['secret']
-    assert not any(path.is_symlink() for path in root.rglob('*'))
-    assert snapshot(root) == {evil: b'data', 'JPEGImages/good.jpg': b'data'}
+    assert not list(outside.iterdir())
+    assert snapshot(tmp_path / 'data') == {evil: b'data'}
 
 
-def test_stopped_at_any_file_and_started_again(tmp_path, downloads, complete,
-                                               monkeypatch):
-    """Half of the file is written by then; it is not taken for whole."""
-    wanted = snapshot(complete)
+def test_interrupted_at_a_file_and_started_again(tmp_path, downloads, made,
+                                                 monkeypatch):
+    """Do not take half of a file for the whole."""
+    wanted = snapshot(made)
     write_bytes = Path.write_bytes
-    for number in range(0, len(wanted), 4):
+    for number in range(0, len(wanted), 9):
         root, left = tmp_path / str(number), [number]
 
         def stop(path, content):

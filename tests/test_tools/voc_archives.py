@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Small copies of what VOC and SBD offer for download."""
+"""Write small copies of the archives of VOC and SBD."""
 import tarfile
 import zipfile
 
@@ -19,7 +19,7 @@ TRAINAUG = [*TRAIN, *SBD[2:]]
 
 
 def make_mask(name):
-    """A mask of 20 x 30 up to 26 x 36 pixels, with two classes."""
+    """Draw a mask of 20 x 30 to 26 x 36 pixels, with two classes."""
     number = int(name[-6:])
     mask = np.zeros((20 + number % 7, 30 + number % 7), np.uint8)
     mask[2:9, number % 20:] = 1 + number % 20
@@ -28,7 +28,7 @@ def make_mask(name):
 
 
 def with_void(mask):
-    """A mask as VOC itself has them: pixels to ignore at the borders."""
+    """Add pixels to ignore, as VOC's own masks have them."""
     mask = mask.copy()
     mask[1] = 255
     return mask

@@ -2,23 +2,17 @@
 """Draw what the network sees: augmented samples, boxes, tags and masks."""
 import argparse
 
-import cv2
-import mmcv
-import numpy as np
-from mmengine.dataset import BaseDataset
-from mmengine.registry import init_default_scope
-from mmengine.runner import set_random_seed
-from mmseg.registry import DATASETS
-
-from mmseg_afa.engine import launch
-from mmseg_afa.visualization import WeakSegLocalVisualizer, save_picture
-
 GREEN = (0, 200, 0)
 
 
-def draw_view(visualizer: WeakSegLocalVisualizer, sample: dict) -> np.ndarray:
-    """Draw a sample as the pipeline gives it: the crop, its mask if there is
-    one, and the outline of the part that shows image."""
+def draw_view(visualizer, sample: dict):
+    """Draw a sample of the pipeline: the crop, and its mask if there is one.
+
+    A green rectangle outlines the part of the crop that shows image.
+    """
+    import cv2
+    import mmcv
+
     view = mmcv.bgr2rgb(sample['inputs'].permute(1, 2, 0).numpy())
     height, width = view.shape[:2]
     data_sample = sample['data_samples']
@@ -31,9 +25,19 @@ def draw_view(visualizer: WeakSegLocalVisualizer, sample: dict) -> np.ndarray:
                          thickness)
 
 
-def dataset_sheet(dataset: BaseDataset, num: int, views: int) -> np.ndarray:
-    """Draw a number of images, spread evenly over the data set, as they are
-    stored and as the network sees them, each in a number of views."""
+def dataset_sheet(dataset, num: int, views: int):
+    """Draw images that are spread evenly over the data set.
+
+    Args:
+        dataset (BaseDataset): The data set.
+        num (int): Number of images.
+        views (int): Number of augmented views of each, beside the file.
+    """
+    import mmcv
+    import numpy as np
+
+    from mmseg_afa.visualization import WeakSegLocalVisualizer
+
     visualizer = WeakSegLocalVisualizer(alpha=0.65)
     visualizer.dataset_meta = dataset.metainfo
     load = dataset.pipeline.transforms[0]
@@ -51,41 +55,51 @@ def dataset_sheet(dataset: BaseDataset, num: int, views: int) -> np.ndarray:
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('config', help='the config file')
+    add('config', help='config file')
     add('--split',
         choices=('train', 'val', 'test'),
         default='train',
-        help='which data set of the config (default: train)')
+        help='data set of the config (default: train)')
     add('--out',
         default='browse_dataset.png',
         help='picture to write, .png or .jpg (default: %(default)s)')
     add('--num', type=int, default=6, help='number of images')
     add('--views',
         type=int,
-        help='how often to draw each (default: 3, and 1 without augmentation)')
+        help='views of each image (default: 3, and 1 without augmentation)')
     add('--seed', type=int, default=0, help='random seed')
-    launch.add_cfg_options(parser)
+    add('--cfg-options',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help='override settings of the config')
     return parser.parse_args(argv)
 
 
 def main(argv=None) -> None:
     """Draw the sheet."""
     args = parse_args(argv)
-    cfg = launch.read_config(args.config, args.cfg_options)
-    init_default_scope('mmseg')
-    set_random_seed(args.seed)
-    dataloader = cfg.get(f'{args.split}_dataloader')
-    if dataloader is None:
-        raise SystemExit(f'{args.config}: has no {args.split}_dataloader: '
-                         'choose another --split.')
+    from mmengine.registry import init_default_scope
+    from mmengine.runner import set_random_seed
+    from mmseg.registry import DATASETS
+
+    from mmseg_afa.engine import launch
+    from mmseg_afa.utils import UserError
+    from mmseg_afa.visualization import save_picture
     try:
+        cfg = launch.read_config(args.config, args.cfg_options)
+        init_default_scope('mmseg')
+        set_random_seed(args.seed)
+        dataloader = cfg.get(f'{args.split}_dataloader')
+        if dataloader is None:
+            raise UserError(f'{args.config}: has no {args.split}_dataloader. '
+                            'Choose another --split.')
         dataset = DATASETS.build(dataloader.dataset)
         views = args.views or (1 if dataset.test_mode else 3)
         save_picture(args.out, dataset_sheet(dataset, args.num, views))
-    except (OSError, ValueError) as error:
+    except UserError as error:
         raise SystemExit(str(error)) from error
     print(args.out)
 

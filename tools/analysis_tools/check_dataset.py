@@ -4,11 +4,11 @@
     python tools/analysis_tools/check_dataset.py CONFIG
 
 decodes each image and reads each mask, as training and validation will, and
-reports all that is wrong at once. The exit status is 0 if the data can be
-trained on, and 1 if not.
+reports all problems at once. The exit status is 0 if the data can be trained
+on, otherwise 1.
 
-Data sets with image-level labels are examined: WeakLabelDataset and those
-made from it. Others are skipped, which is said.
+Only data sets with image-level labels are examined: WeakLabelDataset and the
+data sets that derive from it.
 """
 import argparse
 import json
@@ -18,22 +18,12 @@ import sys
 from collections import Counter
 from itertools import groupby
 from statistics import median_low
-from typing import Dict, List, Optional, Sequence
-
-from dataset_findings import Split, check, open_splits
-from matplotlib.figure import Figure
-from rich.console import Console
-from rich.table import Table
-
-from mmseg_afa.datasets.image_list import write_image_list
-from mmseg_afa.engine import launch
-from mmseg_afa.utils import DEFAULT_WORKERS, replacing
 
 EXAMPLES = 3  # of each kind of problem that are written out
 
 
-def figures(split: Split) -> dict:
-    """Numbers of images; and minimum, median and maximum of their sides."""
+def figures(split) -> dict:
+    """Count the images, and return (min, median, max) of their sides."""
     heights, widths = [(min(sides), median_low(sides), max(sides))
                        for sides in zip(*split.sizes)] or (None, None)
     return dict(
@@ -43,9 +33,11 @@ def figures(split: Split) -> dict:
         widths=widths)
 
 
-def by_frequency(splits: Dict[str, Split]) -> Dict[str, List[int]]:
-    """How many images of each data set show which class, the class first that
-    most images of the first data set show."""
+def by_frequency(splits: dict) -> dict:
+    """Return how many images of each split show which class.
+
+    The classes that most images of the first split show come first.
+    """
     counts = [split.images_of for split in splits.values()]
     return {
         name: [of.get(name, 0) for of in counts]
@@ -53,17 +45,16 @@ def by_frequency(splits: Dict[str, Split]) -> Dict[str, List[int]]:
     }
 
 
-def show(splits: Dict[str, Split]) -> None:
-    """Print tables of the figures, and examples of what is wrong."""
+def show_tables(splits: dict) -> None:
+    """Print the figures and the numbers of findings."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table('', *splits, title='Images')
     numbers = [figures(split) for split in splits.values()]
-    table = Table('', title='Images')
-    classes = Table('class', title='Images that show a class')
-    for name in splits:
-        table.add_column(name, justify='right')
-        classes.add_column(name, justify='right')
-    table.add_row('images', *(f'{of["images"]:,}' for of in numbers))
-    table.add_row('without anything fatal',
-                  *(f'{of["usable"]:,}' for of in numbers))
+    for key, title in (('images', 'images'), ('usable',
+                                              'without anything fatal')):
+        table.add_row(title, *(f'{of[key]:,}' for of in numbers))
     for side in ('heights', 'widths'):
         table.add_row(
             f'{side}: min, median, max',
@@ -75,15 +66,18 @@ def show(splits: Dict[str, Split]) -> None:
     fatal = {of.kind for split in splits.values() for of in split.fatal()}
     for kind in sorted(
             set().union(*counts), key=lambda x: (x not in fatal, x)):
-        table.add_row(
-            kind,
-            *(f'{of[kind]:,}' for of in counts),
-            style='red' if kind in fatal else 'yellow')
-    for name, images in by_frequency(splits).items():
-        classes.add_row(name, *(f'{count:,}' for count in images))
+        style = 'red' if kind in fatal else 'yellow'
+        table.add_row(kind, *(f'{of[kind]:,}' for of in counts), style=style)
     Console().print(table)
     if any(split.usable for split in splits.values()):
+        classes = Table('class', *splits, title='Images that show a class')
+        for name, images in by_frequency(splits).items():
+            classes.add_row(name, *(f'{count:,}' for count in images))
         Console().print(classes)
+
+
+def show_examples(splits: dict) -> None:
+    """Print the first findings of each kind."""
     for name, split in splits.items():
         for (kind, fatal), found in groupby(
                 split.findings, lambda finding: (finding.kind, finding.fatal)):
@@ -97,11 +91,15 @@ def show(splits: Dict[str, Split]) -> None:
                       'lists all.')
 
 
-def plot(path: str, splits: Dict[str, Split]) -> None:
+def plot(path: str, splits: dict) -> None:
     """Draw how many images show each class, as bars."""
+    from matplotlib.figure import Figure
+
+    from mmseg_afa.utils import UserError, replacing
+
     classes = by_frequency(splits)
     if not classes:
-        raise ValueError(f'{path}: there are no classes to plot.')
+        raise UserError(f'{path}: there are no classes to plot.')
     rows = range(len(classes))
     figure = Figure((3 + 4 * len(splits), 1 + 0.2 * len(rows)),
                     layout='constrained')
@@ -111,19 +109,21 @@ def plot(path: str, splits: Dict[str, Split]) -> None:
         axes.bar_label(bars, [f'{count:,}' for count in counts], padding=2)
         axes.set(title=f'{split}: images that show a class', xticks=[])
         axes.margins(x=0.2)  # for the numbers
-    panels[0].set_ylim(len(rows) - 0.4, -0.6)  # the first on top
+    panels[0].set_ylim(len(rows) - 0.4, -0.6)  # the first class on top
     panels[0].set_yticks(rows, classes, parse_math=False)
     with replacing(path) as unfinished:
         figure.savefig(unfinished)
     print(f'{path}: written.')
 
 
-def fix(name: str, split: Split) -> str:
-    """Write an image list without what is broken.
+def fix(name: str, split) -> str:
+    """Write an image list without the broken images.
 
     Returns:
-        str: The option to train with it; '' if none is written.
+        str: The option to train with the list; '' if no list was written.
     """
+    from mmseg_afa.datasets.label_file import write_image_list
+
     broken = {finding.name for finding in split.fatal()}
     names = [image for image in split.paths if image not in broken]
     if not names or len(split.fatal()) == len(split.fatal(fixed=True)):
@@ -139,9 +139,13 @@ def fix(name: str, split: Split) -> str:
     return shlex.quote(f'{name}_dataloader.dataset.ann_file={ann_file}')
 
 
-def conclude(splits: Dict[str, Split], fixed: bool) -> bool:
-    """Say whether the data can be trained on; with `fixed`, with the lists
-    that `fix` wrote."""
+def conclude(splits: dict, fixed: bool) -> bool:
+    """Print and return whether the data can be trained on.
+
+    Args:
+        splits (dict[str, Split]): The examined data sets.
+        fixed (bool): Judge them with the lists that `fix` wrote.
+    """
     what = 'With the fixed lists, the data' if fixed else 'The data'
     reasons, warnings = [], 0
     for name, split in splits.items():
@@ -159,8 +163,10 @@ def conclude(splits: Dict[str, Split], fixed: bool) -> bool:
     return not reasons
 
 
-def write_json(path: str, splits: Dict[str, Split], trainable: bool) -> None:
-    """Write down all figures and findings."""
+def write_json(path: str, splits: dict, trainable: bool) -> None:
+    """Write all figures and findings."""
+    from mmseg_afa.utils import replacing
+
     contents = {
         name:
         dict(
@@ -177,21 +183,19 @@ def write_json(path: str, splits: Dict[str, Split], trainable: bool) -> None:
         unfinished.write_text(text + '\n', encoding='utf-8')
 
 
-def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+def parse_args(argv=None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add('config', help='the config file')
+    add('config', help='config file')
     add('--split',
         nargs='+',
         choices=('train', 'val', 'test'),
         default=('train', 'val'),
-        help='which data sets to examine (default: train val)')
-    add('--workers',
-        type=int,
-        default=DEFAULT_WORKERS,
-        help='number of threads (default: %(default)s)')
+        help='data sets to examine (default: train val)')
+    add('--workers', type=int, default=8, help='threads (default: 8)')
     add('--plot',
         metavar='FILE.png',
         help='draw how many images show each class')
@@ -199,13 +203,21 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     add('--fix',
         action='store_true',
         help='write image lists without the broken images, beside the old '
-        'ones; the exit status is then that of these lists')
-    launch.add_cfg_options(parser)
+        'ones; the exit status is then that of the new lists')
+    add('--cfg-options',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help='override settings of the config')
     return parser.parse_args(argv)
 
 
 def run(args: argparse.Namespace) -> bool:
-    """Check what the command line names; whether it can be trained on."""
+    """Check what the command line names; return whether it is fit to train."""
+    from dataset_findings import check, open_splits
+
+    from mmseg_afa.engine import launch
+    from mmseg_afa.utils import UserError
+
     cfg = launch.read_config(args.config, args.cfg_options)
     opened = open_splits(cfg)
     splits = {name: opened[name] for name in args.split if name in opened}
@@ -216,11 +228,12 @@ def run(args: argparse.Namespace) -> bool:
             print(f'{name}: skipped: {found}. Only data sets with image-level '
                   'labels are examined.')
     if not splits:
-        raise ValueError(f'{args.config}: no data set with image-level '
-                         'labels, such as WeakLabelDataset, in '
-                         f'{" or ".join(args.split)}: nothing to check.')
+        raise UserError(f'{args.config}: nothing to check. '
+                        f'{" or ".join(args.split)} is not a data set with '
+                        'image-level labels, such as WeakLabelDataset.')
     check(opened, list(splits), args.workers)
-    show(splits)
+    show_tables(splits)
+    show_examples(splits)
     if args.plot:
         plot(args.plot, splits)
     if args.fix:
@@ -233,12 +246,13 @@ def run(args: argparse.Namespace) -> bool:
     return trainable
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Returns 0 if the data can be trained on, otherwise 1."""
+def main(argv=None) -> int:
+    """Return 0 if the data can be trained on, otherwise 1."""
     args = parse_args(argv)
+    from mmseg_afa.utils import UserError
     try:
         return 0 if run(args) else 1
-    except (OSError, ValueError) as error:
+    except UserError as error:
         raise SystemExit(str(error)) from error
 
 

@@ -1,9 +1,8 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Find all that is wrong with the data sets of a config; see check_dataset.py.
+"""Find all problems of the data sets of a config; see check_dataset.py.
 
-The data sets' own readers are used, image by image: each error that training
-or validation would stop at, and some things that they would not notice,
-becomes a :class:`Finding`.
+The data sets' own readers are used. Each error that would stop training or
+validation becomes a :class:`Finding`, and so do some silent problems.
 """
 import os.path as osp
 from dataclasses import dataclass, field
@@ -14,42 +13,47 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS
 
 from mmseg_afa.datasets import LoadMask, LoadWeakImage, WeakLabelDataset
-from mmseg_afa.datasets.image_list import (by_stem, composed, find_images,
-                                           strip_image_suffix)
-from mmseg_afa.datasets.label_file import Labels
+from mmseg_afa.datasets.image_files import (DataError, find_images,
+                                            strip_image_suffix)
+from mmseg_afa.datasets.label_file import Tags, index_by_stem
 from mmseg_afa.datasets.mask_file import tags_in_mask
-from mmseg_afa.utils import parallel_map
+from mmseg_afa.utils import UserError, parallel_map
 
-MIN_SIZE = 32  # pixels; the networks' coarsest features have this stride
+MIN_SIZE = 32  # pixels, the coarsest stride of the networks
 MIN_IMAGES = 5  # to train a class on
+CLASSES = 'problems with the classes'
 IMAGE_LIST = 'problems with the image list'
 LABEL_FILE = 'problems with the label file'
 
 
 class Finding(NamedTuple):
-    """Something that is wrong."""
-    kind: str  # what tables call it
-    name: str  # the image; '' for what is wrong with the data set itself
-    message: str  # what was found where, and what to do
-    fatal: bool = True  # whether it stops the training or validation
+    """A problem of an image, or of the whole data set."""
+    kind: str  # its name in tables
+    name: str  # the image; '' for the data set
+    message: str
+    fatal: bool = True  # whether training or validation would stop
 
 
 @dataclass
 class Split:
-    """A data set of the config, and what is found out about it."""
+    """A data set of the config, and the findings about it."""
     dataset: WeakLabelDataset
     needs_masks: bool  # to validate with
     paths: Dict[str, str]  # of each image
-    labels: Optional[Labels]  # None if the label file cannot be read
-    tags: Labels  # the same, to look up by composed names
-    images_of: Dict[str, int]  # of each class; empty if they are not known
+    labels: Optional[Dict[str, Tags]]  # None if there is no label file
+    tags: Dict[str, Tags]  # the labels, also by names without suffix
+    images_of: Dict[str, int]  # of each class; empty if there are no classes
     findings: List[Finding]
     sizes: List[Tuple[int, int]] = field(default_factory=list)  # (H, W)
-    usable: int = 0  # images that have nothing fatal
+    usable: int = 0  # images without a fatal finding
 
     def fatal(self, fixed: bool = False) -> List[Finding]:
-        """What stops the training; or would still stop it with an image list
-        that leaves out the broken images and the wrong lines."""
+        """List the fatal findings.
+
+        Args:
+            fixed (bool): List those that would remain with an image list
+                without the broken images and wrong lines.
+        """
         found = [finding for finding in self.findings if finding.fatal]
         return found if not fixed else [
             finding for finding in found if not finding.name and (
@@ -71,27 +75,28 @@ def open_splits(cfg: Config) -> Dict[str, Split]:
 
 def open_split(cfg: dict) -> Split:
     """Read the classes, the image list and the label file of a data set."""
-    found = {}  # by message: an unreadable label file lists no classes either
+    found = {}  # by message: several readers may raise the same error
 
-    def attempt(kind, read, *args):
-        """Report what cannot be read, and return what can."""
+    def attempt(kind, read, *args, rest=None):
+        """Record what cannot be read, and return the rest."""
         try:
             return read(*args)
-        except (OSError, ValueError) as error:
+        except UserError as error:
             for problem in getattr(error, 'problems', [str(error)]):
                 found[problem] = Finding(kind, '', problem)
-            return getattr(error, 'rest', None)
+            return getattr(error, 'rest', rest)
 
     lazy = {**cfg, 'lazy_init': True, 'pipeline': []}
-    dataset = attempt('problems with the classes', DATASETS.build, lazy)
-    classes = () if dataset is None else dataset.metainfo['classes'][1:]
-    if dataset is None:  # all but the masks can be read nevertheless
-        dataset = DATASETS.build(
-            dict(lazy, metainfo=dict(classes=('background', ))))
+    dataset = attempt(CLASSES, DATASETS.build, lazy)
+    if not isinstance(dataset, WeakLabelDataset):
+        # Use the classes of a broken label file, if they can be read.
+        classes = (dataset and dataset[0]) or ()
+        lazy.update(metainfo=dict(classes=('background', *classes)))
+        dataset = DATASETS.build(lazy)
     _, labels = attempt(LABEL_FILE, dataset.read_labels) or (None, None)
-    tags = attempt(LABEL_FILE, by_stem, dataset.label_file, labels or {})
-    names = attempt(IMAGE_LIST, dataset.list_names) or []
-    paths = attempt(IMAGE_LIST, dataset.find_files, names) or {}
+    tags = attempt(LABEL_FILE, index_by_stem, dataset.label_file, labels or {})
+    names = attempt(IMAGE_LIST, dataset.list_names, rest=[])
+    paths, _ = attempt(IMAGE_LIST, dataset.find_images, names, rest=({}, []))
 
     loads_masks = any(
         step.get('type') in ('LoadMask', LoadMask)
@@ -102,15 +107,16 @@ def open_split(cfg: dict) -> Split:
         findings.append(
             Finding(
                 'problems with the folder of masks', '',
-                "data_prefix has no 'seg_map_path', and the pipeline has "
-                'LoadMask: add the one, or take out the other.'))
+                "data_prefix has no 'seg_map_path', but the pipeline has "
+                'LoadMask. Add the one, or remove the other.'))
+    classes = dataset.metainfo['classes'][1:]
     return Split(dataset, has_masks and (loads_masks or dataset.test_mode),
                  paths, labels, tags, dict.fromkeys(classes, 0), findings)
 
 
 def check(splits: Dict[str, Split], names: Sequence[str],
           workers: int) -> None:
-    """Examine all images of the data sets `names`, changed in place."""
+    """Examine all images of the data sets `names`, in place."""
     label_files = set()
     for name in names:
         split = splits[name]
@@ -145,21 +151,20 @@ def examine(split: Split, name: str) -> tuple:
     """Open the files of an image, as training and validation do.
 
     Returns:
-        tuple: Its height and width, or None if it cannot be read; its tags,
-        or the classes in its mask if the label file has no line for it; and
-        what is wrong with it.
+        tuple: The size (H, W), or None if the image cannot be read; the tags,
+        or the classes of the mask if the label file has no line; the findings.
     """
     dataset, path = split.dataset, split.paths[name]
-    sample = dataset.image_info(name, path)
+    sample = dataset.image_info(path)
     mask_path = sample.get('seg_map_path')
-    tags, shown, findings = split.tags.get(composed(name)), None, []
+    tags, shown, findings = split.tags.get(name), None, []
 
     def found(kind, message, fatal=True):
         findings.append(Finding(kind, name, message, fatal))
 
     try:
         LoadWeakImage(backend_args=dataset.backend_args)(sample)
-    except (OSError, ValueError) as error:
+    except (OSError, UserError) as error:
         missing = isinstance(error, FileNotFoundError)
         found('missing images' if missing else 'unreadable images', str(error))
     size = sample.get('img_shape')
@@ -172,8 +177,8 @@ def examine(split: Split, name: str) -> tuple:
     elif tags is None and split.labels is not None and not dataset.test_mode:
         found(
             'images without a line in the label file',
-            f'{path}: the label file has no line for {name!r}. Add it, with '
-            'nothing behind the colon if the image has no tags.')
+            f'{path}: the label file has no line for {name!r}. Add a line, '
+            'with nothing after the colon if the image has no tags.')
 
     if mask_path and split.images_of:
         try:
@@ -183,12 +188,12 @@ def examine(split: Split, name: str) -> tuple:
         except FileNotFoundError as error:
             if split.needs_masks:
                 found('missing masks', str(error))
-        except (OSError, ValueError) as error:
+        except (OSError, UserError) as error:
             found('wrong masks', str(error), split.needs_masks)
     if None not in (tags, shown):
-        # Tags of classes that `metainfo` leaves out are none.
+        # `metainfo` may leave out classes: ignore their tags.
         tagged = split.images_of.keys() & tags
-        for kind, names in (('images whose mask shows a class that is no tag',
+        for kind, names in (('images whose mask shows a class without a tag',
                              shown - tagged),
                             ('images with a tag that is not in the mask',
                              tagged - shown)):
@@ -198,38 +203,41 @@ def examine(split: Split, name: str) -> tuple:
 
 
 def unused_lines(split: Split, splits: Iterable[Split]) -> List[Finding]:
-    """Find the lines of the label file whose images are not there.
+    """Find the lines of the label file whose images do not exist.
 
-    They may be in the folder of another data set with the same label file.
+    The images may be those of another data set with the same label file.
     """
     file = split.dataset.label_file
     users = [other for other in splits if other.dataset.label_file == file]
     folders = {user.dataset.data_prefix['img_path']: user for user in users}
-    known = {composed(name) for user in users for name in user.paths}
-    try:
-        for folder, user in folders.items():
-            images = find_images(folder, user.dataset.img_suffix,
-                                 user.dataset.backend_args)
-            known.update(map(composed, images))
-    except FileNotFoundError:  # all images of a data set are missing
-        return []
+    known = {name for user in users for name in user.paths}
+    for folder, user in folders.items():
+        try:
+            images, _ = find_images(folder, user.dataset.img_suffix, None,
+                                    user.dataset.backend_args)
+        except DataError:
+            return []  # reported already
+        if not images:
+            return []  # all images of a data set are missing
+        known.update(images)
     return [
         Finding(
             'lines of the label file without an image', name,
-            f'{file}: {name!r} is not in {" or ".join(folders)}: correct the '
+            f'{file}: {name!r} is not in {" or ".join(folders)}. Correct the '
             'name, add the image, or remove the line.', False)
         for name in split.labels or ()
-        if known.isdisjoint((composed(name),
-                             composed(strip_image_suffix(name))))
+        if known.isdisjoint((name, strip_image_suffix(name)))
     ]
 
 
 def overlap(train: Split, other: Split) -> List[Finding]:
-    """Find the images of another data set that are trained on, too: the files,
-    as different folders can have different images of the same name."""
+    """Find images of another data set that are trained on, by their files.
+
+    Different folders may have different images of the same name.
+    """
     trained = set(map(osp.normpath, train.paths.values()))
     return [
-        Finding('training images that are in here, too', name,
+        Finding('images that are trained on, too', name,
                 f'{path}: trained on, too.', False)
         for name, path in other.paths.items() if osp.normpath(path) in trained
     ]

@@ -1,49 +1,51 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Draw what a checkpoint makes of validation images, from CAM to mask.
+"""Draw what a checkpoint predicts for validation images, from CAM to mask.
 
-The CAMs and the pseudo label are given the true image labels, as in training.
-With --worst, of the images whose segmentation scores lowest.
+The CAMs and the pseudo label use the true image labels, as in training.
 """
 import argparse
-import sys
-from typing import Sequence
-
-import mmcv
-import numpy as np
-import torch
-from mmengine.config import ConfigDict
-from mmengine.dataset import BaseDataset, pseudo_collate
-from mmengine.structures import PixelData
-from mmseg.evaluation import IoUMetric
-from mmseg.structures import SegDataSample
-
-from mmseg_afa.engine import launch
-from mmseg_afa.models import AFA, PresentClasses
-from mmseg_afa.models.segmentors.prediction import EXTRA_OUTPUTS
-from mmseg_afa.utils import IGNORE_INDEX, progress
-from mmseg_afa.visualization import WeakSegLocalVisualizer, save_picture
+from tempfile import TemporaryDirectory
 
 
-@torch.no_grad()
-def predict(model: AFA, data: dict) -> SegDataSample:
-    """Predict an image of a validation set, and make a pseudo label of it, of
-    the size of the network's input."""
-    batch = pseudo_collate([data])
-    sample, = model.test_step(batch)
-    inputs = model.data_preprocessor(batch, False)['inputs']
-    height, width = data['inputs'].shape[1:]  # the rest is padding
-    pseudo = model.pseudo_labels(
-        inputs,
-        PresentClasses.from_image_label(sample.image_label[None].to(inputs)),
-        boxes=torch.tensor([[0, height, 0, width]], device=inputs.device),
-        phase=model.phase(sys.maxsize)).seg  # of the end of training
-    sample.pseudo_sem_seg = PixelData(data=pseudo[:, :height, :width])
+def predict(model, data: dict):
+    """Predict an image of a validation set.
+
+    Returns:
+        SegDataSample: The prediction, with `affinity_cam` scores and the
+        label map of the last phase, both given the true image label.
+    """
+    import torch
+    from mmengine.dataset import pseudo_collate
+    from mmengine.structures import PixelData
+
+    from mmseg_afa.models.segmentors.maps import photo_maps
+
+    sources = ('affinity_cam', 'refined_label')
+    if sources[0] not in model.sources:
+        sources = ('cam_label', )
+    with torch.no_grad():
+        sample, = model.test_step(pseudo_collate([data]))
+        batch = model.data_preprocessor(pseudo_collate([data]), False)
+        *_, ((maps, ), ) = photo_maps(model, batch['inputs'],
+                                      batch['data_samples'],
+                                      [(sources, [sample.image_label])])
+    if 'affinity_cam' in maps:
+        sample.affinity_cam = PixelData(data=maps['affinity_cam'].scores[0])
+    label, _ = maps[sources[-1]].resize_and_argmax(sample.ori_shape)
+    sample.set_field(PixelData(data=label), sources[-1])
     return sample
 
 
-def image_iou(sample: SegDataSample, num_classes: int) -> float:
-    """Mean IoU in 0..1 of the classes that the mask or the prediction of an
-    image shows."""
+def image_iou(sample, num_classes: int) -> float:
+    """Compute the mean IoU of an image, in 0..1.
+
+    It covers the classes of the mask and of the prediction. It is NaN if the
+    mask has no known pixel.
+    """
+    from mmseg.evaluation import IoUMetric
+
+    from mmseg_afa.utils import IGNORE_INDEX
+
     label = sample.gt_sem_seg.data.squeeze(0)
     hits, union, _, _ = IoUMetric.intersect_and_union(
         sample.pred_sem_seg.data.squeeze(0).to(label), label, num_classes,
@@ -51,78 +53,103 @@ def image_iou(sample: SegDataSample, num_classes: int) -> float:
     return (hits / union)[union > 0].mean().item()
 
 
-def worst(model: AFA, dataset: BaseDataset, num: int) -> Sequence[int]:
-    """The images whose segmentation scores lowest, the lowest first."""
-    model.eval()
+def find_worst(model, dataset, num: int):
+    """Find the images whose segmentation scores lowest, the lowest first."""
+    import numpy as np
+    import torch
+    from mmengine.config import ConfigDict
+    from mmengine.dataset import pseudo_collate
+
+    from mmseg_afa.utils import progress
+
     full, scores = model.test_cfg, []
-    model.test_cfg = ConfigDict(full, **dict.fromkeys(EXTRA_OUTPUTS, False))
+    model.test_cfg = ConfigDict(full, sources=('seg', ))
     for i in progress(range(len(dataset)), 'Scoring'):
         with torch.no_grad():
             sample, = model.test_step(pseudo_collate([dataset[i]]))
         scores.append(image_iou(sample, len(dataset.metainfo['classes'])))
     model.test_cfg = full
-    return np.argsort(scores)[:num]  # an image without a known pixel is last
+    return np.argsort(scores)[:num]  # NaN comes last
 
 
-def spread(dataset: BaseDataset, num: int) -> Sequence[int]:
-    """A number of images, spread evenly over the data set."""
+def spread(dataset, num: int):
+    """Choose images that are spread evenly over the data set."""
+    import numpy as np
     return np.linspace(
         0, len(dataset), min(num, len(dataset)), endpoint=False, dtype=int)
 
 
-def prediction_sheet(model: AFA, dataset: BaseDataset,
-                     images: Sequence[int]) -> np.ndarray:
-    """Draw image, CAM, affinity CAM, pseudo label, prediction and truth of
-    some images, by their numbers in the data set."""
+def prediction_sheet(model, dataset, images):
+    """Draw a row for each image, from CAM to mask.
+
+    Args:
+        model (AFA): The segmentor, in evaluation mode.
+        dataset (BaseDataset): A validation set.
+        images (Sequence[int]): Indices of the images.
+
+    Returns:
+        np.ndarray: The sheet, RGB uint8 (H, W, 3).
+    """
+    import mmcv
+
+    from mmseg_afa.visualization import WeakSegLocalVisualizer
+
     visualizer = WeakSegLocalVisualizer(alpha=0.65)
     visualizer.dataset_meta = dataset.metainfo
-    model.eval()
     rows, captions = [], []
     for i in images:
         data = dataset[i]
         sample = predict(model, data)
-        # at the size of the predictions
-        image = mmcv.imresize(
-            mmcv.bgr2rgb(data['inputs'].permute(1, 2, 0).numpy()),
-            sample.ori_shape[::-1])
+        image = mmcv.bgr2rgb(data['inputs'].permute(1, 2, 0).numpy())
+        # Predictions have the original size.
+        image = mmcv.imresize(image, sample.ori_shape[::-1])
         rows.append(visualizer.draw_stages(image, sample))
         captions.append(visualizer.caption(sample))
     return visualizer.draw_sheet(rows, captions)
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='the config file')
-    parser.add_argument('checkpoint', help='the checkpoint file')
-    parser.add_argument(
-        '--out',
+    add = parser.add_argument
+    add('config', help='config file')
+    add('checkpoint', help='checkpoint file')
+    add('--out',
         default='prediction_sheet.png',
         help='picture to write, .png or .jpg (default: %(default)s)')
-    parser.add_argument('--num', type=int, default=8, help='number of images')
-    parser.add_argument(
-        '--worst',
+    add('--num', type=int, default=8, help='number of images')
+    add('--worst',
         action='store_true',
-        help='those whose segmentation scores lowest, in place of some that '
-        'are spread over the data set')
-    launch.add_arguments(parser)
+        help='draw the images whose segmentation scores lowest (default: '
+        'images that are spread over the data set)')
+    add('--cfg-options',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help='override settings of the config')
     return parser.parse_args(argv)
 
 
 def main(argv=None) -> None:
     """Draw the sheet."""
     args = parse_args(argv)
-    cfg = launch.load_config(args)
-    launch.check_checkpoint(args.checkpoint)
+    from mmseg_afa.engine import launch
+    from mmseg_afa.utils import UserError
+    from mmseg_afa.visualization import save_picture
     try:
-        runner = launch.build_runner(cfg)
-        runner.load_checkpoint(args.checkpoint)
-        dataset = runner.build_dataloader(cfg.val_dataloader).dataset
-        images = (
-            worst(runner.model, dataset, args.num) if args.worst else spread(
-                dataset, args.num))
-        save_picture(args.out, prediction_sheet(runner.model, dataset, images))
-    except (OSError, ValueError) as error:
+        cfg = launch.read_config(args.config, args.cfg_options)
+        cfg.launcher = 'none'
+        with TemporaryDirectory() as cfg.work_dir:
+            runner = launch.build_runner(cfg)
+            launch.check_weights(runner, args.checkpoint)
+            runner.load_checkpoint(args.checkpoint)
+            dataset = runner.build_dataloader(cfg.val_dataloader).dataset
+            model = runner.model.eval()
+            images = (
+                find_worst(model, dataset, args.num) if args.worst else spread(
+                    dataset, args.num))
+            sheet = prediction_sheet(model, dataset, images)
+        save_picture(args.out, sheet)
+    except UserError as error:
         raise SystemExit(str(error)) from error
     print(args.out)
 

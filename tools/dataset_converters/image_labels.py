@@ -1,160 +1,132 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-r"""Make a label file: which classes each image shows.
+r"""Make a label file: the classes that each image shows.
 
-Training reads this file and nothing else about the images. The tags can come
-from masks, from VOC's or COCO's annotations, from a table, a JSON or text
-file, from a folder for each class, or from published cls_labels_onehot.npy:
+Training reads nothing else about the images. The tags can come from masks,
+from VOC's or COCO's annotations, from a CSV, JSON or text file, from a folder
+for each class, or from a published cls_labels_onehot.npy:
 
     python tools/dataset_converters/image_labels.py data/VOCdevkit/VOC2012
     python tools/dataset_converters/image_labels.py data/pets \
         --from csv --file tags.csv --classes cat,cow,dog
 
-docs/datasets.md shows each source.
+docs/label_file.md shows each source.
 """
 import argparse
 import os.path as osp
-import posixpath
-import re
 from collections import Counter
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Dict, Iterable, Mapping, Optional, Sequence
 
-from label_readers import (read_coco, read_folders, read_masks, read_onehot,
-                           read_xml)
-from label_tables import read_csv, read_json
-
-from mmseg_afa.datasets import (COCO2014WeakDataset, PascalVOCWeakDataset,
-                                read_label_file, write_label_file)
-from mmseg_afa.datasets.image_list import (by_stem, check_name, composed,
-                                           first_few, read_image_list,
-                                           read_text, strip_image_suffix)
-from mmseg_afa.datasets.label_file import (check_classes, explain_all_unknown,
-                                           unknown_tags)
-
-KNOWN_CLASSES = dict(
-    voc=PascalVOCWeakDataset.METAINFO['classes'][1:],
-    coco=COCO2014WeakDataset.METAINFO['classes'][1:])
 VOC_LIST = 'ImageSets/Segmentation/trainaug.txt'
 
-# How to read each source, and its defaults of --file, --classes and --list.
-READERS = dict(
-    masks=lambda path, args, names, classes: read_masks(path, names, classes),
-    xml=lambda path, args, names, _: read_xml(path, names, args.difficult),
-    coco=lambda path, args, *_: read_coco(path, args.crowd),
-    csv=lambda path, args, *_: read_csv(path, args.delimiter),
-    json=lambda path, *_: read_json(path),
-    text=lambda path, *_: read_label_file(path),
-    folders=lambda path, *_: read_folders(path),
-    onehot=lambda path, args, _, classes: read_onehot(path, classes))
-PATHS = dict(
-    masks='SegmentationClassAug',
-    xml='Annotations',
-    folders='JPEGImages',
-    onehot='cls_labels_onehot.npy')
-CLASSES = dict(masks='voc', xml='voc', onehot='voc')
-LISTS = dict(masks=[VOC_LIST], xml=[VOC_LIST])
-# Options that are for one source only.
-SOURCE_OF = dict(difficult='xml', crowd='coco', delimiter='csv')
+# Of label_readers.SOURCES, whose imports would make --help slow.
+SOURCES = ('masks', 'xml', 'coco', 'csv', 'json', 'text', 'folders', 'onehot')
 
 
 def make_label_file(args: argparse.Namespace) -> None:
     """Make the label file that the command line describes."""
-    for option, source in SOURCE_OF.items():
-        if getattr(args, option) and args.source != source:
-            raise ValueError(f'--{option} is not for --from {args.source}: '
-                             'leave it out.')
-    if not (args.path or args.source in PATHS):
-        raise ValueError(f'--from {args.source} needs to know what to read: '
-                         'give --file, from DATA_ROOT on.')
-    path = osp.join(args.data_root, args.path or PATHS[args.source])
-    classes = args.classes or CLASSES.get(args.source)
-    classes = classes and class_list(classes, args.data_root)
-    names = [
-        strip_image_suffix(name)
-        for file in args.lists or LISTS.get(args.source, ())
+    import label_readers
+
+    from mmseg_afa.datasets import write_label_file
+    from mmseg_afa.datasets.image_files import strip_image_suffix
+    from mmseg_afa.datasets.label_file import read_image_list
+    from mmseg_afa.utils import UserError
+    source = label_readers.SOURCES[args.source]
+    for option in ('difficult', 'crowd', 'delimiter'):
+        if getattr(args, option) and option != source.option:
+            raise UserError(f'--{option} is not for --from {args.source}. '
+                            'Leave it out.')
+    if not (args.path or source.path):
+        raise UserError(f'--from {args.source} needs to know what to read. '
+                        'Give --file, relative to DATA_ROOT.')
+    path = osp.join(args.data_root, args.path or source.path)
+    classes = args.classes or source.classes
+    args.classes = classes and class_list(classes, args.data_root)
+    args.names = [
+        strip_image_suffix(name) for file in args.lists or source.lists
         for name in read_image_list(osp.join(args.data_root, file))
     ]
-    listed, labels = READERS[args.source](path, args, names, classes)
-    labels = select_images(path, labels, names)
+    listed, labels = source.read(path, args)
+    labels = select_images(path, labels, args.names)
 
     found = sorted({tag for tags in labels.values() for tag in tags})
-    known = classes or listed or found
+    known = args.classes or listed or found
     if not known:
-        raise ValueError(f'{path}: no image has a tag. Say the classes with '
-                         '--classes, if that is right.')
-    check_classes(path, known)
-    unknown = unknown_tags(labels, known)
-    if unknown:
-        raise ValueError(f'{path}: {explain_all_unknown(unknown, known)}')
-    labels = {
-        name: sorted(tags, key=known.index)
-        for name, tags in labels.items()
-    }
+        raise UserError(f'{path}: no image has a tag. If that is right, list '
+                        'the classes with --classes.')
     out = osp.join(args.data_root, args.out)
-    write_label_file(out, known, labels)
+    write_label_file(out, known, labels, source=path)
     print(f'{out}: {summary(known, labels)}')
-    if known is found:
+    if not (args.classes or listed):
         print('The classes are the tags that were found. Give --classes to '
               'have the tags checked.')
 
 
-def select_images(where: str, labels: Mapping[str, Sequence[str]],
-                  names: Sequence[str]) -> Dict[str, List[str]]:
-    """The tags of the images in a list, or of all, sorted, if it is empty.
+def select_images(where: str, labels: Mapping[str, Iterable[str]],
+                  names: Sequence[str]) -> Dict[str, Sequence[str]]:
+    """Select the labels of the images in a list; without one, sort them all.
 
-    The names in the labels may have a suffix, './' and backslashes; those in
-    the list have no suffix.
+    Args:
+        where (str): The source, for messages.
+        labels (Mapping[str, Iterable[str]]): The tags by the name of an image
+            or its file, see `merge_labels`.
+        names (Sequence[str]): The names, without suffix.
+
+    Returns:
+        dict[str, Sequence[str]]: The tags by the names without suffix.
     """
-    tags = {}
-    for text, found in labels.items():
-        name = posixpath.normpath(text.strip().replace('\\', '/'))
-        check_name(where, name)
-        if re.search('[\r\n\ud800-\udfff]', name):
-            raise ValueError(f'{where}: {text!r} cannot be the name of an '
-                             'image: rename it, in one line of UTF-8.')
-        tags[name] = sorted({*tags.get(name, ()), *found})
+    from mmseg_afa.datasets.image_files import format_names, strip_image_suffix
+    from mmseg_afa.datasets.label_file import index_by_stem, merge_labels
+    from mmseg_afa.utils import UserError
+
+    tags = {
+        name: sorted(set(found))
+        for name, found in merge_labels(where, labels).items()
+    }
     if not tags:
-        raise ValueError(f'{where}: names no image.')
-    names = names or sorted({strip_image_suffix(name) for name in tags})
-    found = by_stem(where, tags)
-    missing = [name for name in names if composed(name) not in found]
+        raise UserError(f'{where}: names no image.')
+    index = index_by_stem(where, tags)
+    names = names or sorted(map(strip_image_suffix, tags))
+    missing = [name for name in names if name not in index]
     if missing:
-        raise ValueError(
-            f'{where}: has nothing on {len(missing)} of {len(names)} images '
-            f'of the list: {first_few(missing)}, but it has '
-            f'{first_few(sorted(tags))}. Add the images, without tags if they '
-            'show no object, or correct the names in the list.')
-    return {name: found[composed(name)] for name in names}
+        raise UserError(
+            f'{where}: has nothing about {len(missing)} of {len(names)} '
+            f'images of the list: {format_names(missing)}. It has '
+            f'{format_names(sorted(tags))}. Add the images, without tags if '
+            'they show no object, or correct the names in the list.')
+    return {name: index[name] for name in names}
 
 
 def summary(classes: Sequence[str], labels: Mapping[str,
                                                     Sequence[str]]) -> str:
-    """Numbers of images and tags, and the most and least frequent classes."""
+    """Count images and tags, of the most and the least frequent classes."""
     images = Counter(tag for tags in labels.values() for tag in tags)
     empty = sum(not tags for tags in labels.values())
-    lines = [
-        f'{len(labels)} images, {sum(images.values())} tags. Images without '
-        f'tags: {empty}.', '   images  class'
-    ]
     rows = [
         f'{images[name]:9,}  {name}'
         for name in sorted(classes, key=lambda name: -images[name])
     ]
     if len(rows) > 10:
         rows[5:-5] = [f'      ...  {len(rows) - 10} more']
-    return '\n'.join(lines + rows)
+    return '\n'.join([
+        f'{len(labels)} images, {sum(images.values())} tags. Images without '
+        f'tags: {empty}.', '   images  class', *rows
+    ])
 
 
 def class_list(text: str, folder: str) -> Sequence[str]:
-    """The classes that --classes means; a file's path starts at the folder."""
-    if text in KNOWN_CLASSES:
-        return KNOWN_CLASSES[text]
-    where, separator = '--classes', ','
+    """Return the classes that --classes names, lists, or reads from a file."""
+    from mmseg_afa.datasets import COCO2014WeakDataset, PascalVOCWeakDataset
+    from mmseg_afa.datasets.image_files import read_text
+    from mmseg_afa.datasets.label_file import check_classes
+
+    known = dict(voc=PascalVOCWeakDataset, coco=COCO2014WeakDataset)
+    if text in known:
+        return known[text].METAINFO['classes'][1:]
     if text.endswith('.txt'):
-        where, separator = osp.join(folder, text), '\n'
-        text = read_text(where, 'no such list of classes.')
-    classes = re.split(rf'\s*{separator}\s*', text.strip())
-    check_classes(where, classes)
-    return classes
+        path = osp.join(folder, text)
+        lines = read_text(path, 'no such list of classes.').split('\n')
+        return check_classes(path, filter(str.strip, lines))
+    return check_classes('--classes', text.split(','))
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -167,9 +139,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument(
         '--from',
         dest='source',
-        choices=tuple(READERS),
+        choices=SOURCES,
         default='masks',
-        help='what tells the tags (default: masks)')
+        help='source of the tags (default: masks)')
     parser.add_argument(
         '--file',
         '--folder',
@@ -202,16 +174,18 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument(
         '--delimiter',
         choices=(',', ';', '|', ' ', 'tab'),
-        help='csv: what stands between columns (default: the comma, '
-        'semicolon or tab in the first line)')
+        help='csv: separator of the columns (default: the comma, semicolon or '
+        'tab in the first line)')
     return parser.parse_args(argv)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Make a label file."""
+    args = parse_args(argv)
+    from mmseg_afa.utils import UserError
     try:
-        make_label_file(parse_args(argv))
-    except (OSError, ValueError) as error:
+        make_label_file(args)
+    except UserError as error:
         raise SystemExit(str(error)) from error
 
 

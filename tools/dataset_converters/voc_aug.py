@@ -6,13 +6,13 @@ From VOC's archive and SBD's, as they were downloaded:
     python tools/dataset_converters/voc_aug.py data/VOCdevkit/VOC2012 \\
         --voc VOCtrainval_11-May-2012.tar --sbd benchmark.tgz
 
-Without --voc, VOC is there already, unpacked. SegmentationClassAug.zip, which
-has the masks as PNG files, can take the place of SBD:
+Leave out --voc if VOC is unpacked already. SegmentationClassAug.zip, which has
+the masks as PNG files, can replace SBD:
 
     python tools/dataset_converters/voc_aug.py data/VOCdevkit/VOC2012 \\
         --aug SegmentationClassAug.zip
 
-A run that was stopped can be started again, and goes on.
+An interrupted run can be started again, and continues.
 """
 import argparse
 import re
@@ -21,77 +21,52 @@ import zipfile
 import zlib
 from functools import partial
 from gzip import BadGzipFile
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
-from typing import (Callable, Collection, Dict, Iterator, List, Optional,
-                    Sequence, Tuple)
 
-import numpy as np
-from PIL import Image
-
-from mmseg_afa.datasets import (PascalVOCWeakDataset, read_label_file,
-                                write_label_file)
-from mmseg_afa.datasets.image_list import (find_missing, first_few,
-                                           read_image_list)
-from mmseg_afa.datasets.mask_file import (decode_mask, encode_mask, read_mask,
-                                          tags_in_mask)
-from mmseg_afa.utils import DEFAULT_WORKERS, parallel_map, progress, replacing
-
-try:
-    from scipy.io import loadmat
-except ModuleNotFoundError as error:
-    raise SystemExit(f'{error}: run `pip install -r requirements/data.txt`, '
-                     'which names what this command needs.') from error
-
-CLASSES = PascalVOCWeakDataset.METAINFO['classes']
-EXPECTED = (10582, 1449)  # images to train and to validate on
-SHOWN = 5  # problems that are written out
-
+NUM_CLASSES = 21  # background included
 IMAGE = 'JPEGImages/{}.jpg'
 OWN_MASK = 'SegmentationClass/{}.png'  # VOC's, for its own train and val
 MASK = 'SegmentationClassAug/{}.png'
 LIST = 'ImageSets/Segmentation/{}.txt'
 
-# The files of the archives that are needed, and the part of their path that
-# counts. Names that start with a dot are notes of macOS.
-# VOC2007 may be beside VOC2012, which Kaggle calls VOC2012_train_val.
-VOC_FILE = re.compile(r'(?:(?:.*VOC2012(?:_train_val)?|\.)/)?('
-                      r'JPEGImages/[^/.][^/]*\.jpg|'
-                      r'Annotations/[^/.][^/]*\.xml|'
-                      r'SegmentationClass/[^/.][^/]*\.png|'
-                      r'ImageSets/Segmentation/(?:train|val|trainval)\.txt)')
+# The files that are needed, and the group of their path that names them in
+# the data set. An archive may hold VOC2007, and macOS's notes ('._NAME').
+VOC_FILE = re.compile(
+    r'(?:(?:.*/)?VOC2012[^/]*/|\./)?('
+    r'(?:JPEGImages|Annotations|SegmentationClass)/[^/.][^/]*|'
+    r'ImageSets/Segmentation/(?:train|val|trainval)\.txt)')
 SBD_MASK = re.compile(r'(?:.*/)?cls/([^/.][^/]*)\.mat')
 AUG_MASK = re.compile(r'(?:(?:.*/)?SegmentationClassAug/)?([^/.][^/]*)\.png')
 
-decode_png = partial(decode_mask, num_classes=len(CLASSES))
 
-
-def open_source(source: Path) -> Iterator[Tuple[str, Callable[[], bytes]]]:
-    """The paths of the files in an archive or a folder, and their readers."""
+def open_source(source: Path):
+    """Yield the path of each file in a folder or an archive, and its reader.
+    """
     if source.is_dir():
-        for path in sorted(source.rglob('*')):
-            if path.is_file():
-                yield path.relative_to(source).as_posix(), path.read_bytes
+        for path in filter(Path.is_file, sorted(source.rglob('*'))):
+            yield path.relative_to(source).as_posix(), path.read_bytes
     elif zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
             for name in archive.namelist():
                 yield name, partial(archive.read, name)
     else:
         with tarfile.open(source) as archive:
-            for member in archive:
-                if member.isfile():
-                    yield member.name, archive.extractfile(member).read
+            for member in filter(tarfile.TarInfo.isfile, archive):
+                yield member.name, archive.extractfile(member).read
 
 
-def read_files(source: Path,
-               pattern: re.Pattern) -> Iterator[Tuple[str, str, bytes]]:
-    """Read the files whose path matches, one after the other.
-
-    Nothing is unpacked: the caller says where a file goes, not the archive.
+def read_files(source: Path, pattern: re.Pattern):
+    """Read the files whose path matches, without unpacking.
 
     Yields:
-        tuple: What the pattern's group holds, path and content of the file.
+        tuple: The pattern's group; where the file is; its content.
     """
+    from mmseg_afa.utils import UserError, progress
+
+    if not source.exists():
+        raise UserError(f'{source}: no such file or folder.')
     try:
         for name, read in progress(
                 open_source(source), f'Reading {source.name}'):
@@ -100,196 +75,174 @@ def read_files(source: Path,
                 yield match[1], f'{source}/{name}', read()
     except (tarfile.TarError, zipfile.BadZipFile, BadGzipFile, zlib.error,
             EOFError) as error:
-        raise ValueError(
-            f'{source}: no tar or zip file, or a damaged one ({error}): is '
-            'the download complete? Get it again.') from error
+        raise UserError(f'{source}: not a tar or zip file, or a damaged one '
+                        f'({error}). Download it again.') from error
 
 
-def write(path: Path,
-          content: bytes,
-          overwrite: bool,
-          meaning: Callable[[bytes], object] = bytes) -> None:
+def write(path: Path, content: bytes, overwrite: bool, meaning=bytes) -> None:
     """Write a file, or keep one whose content has the same meaning."""
+    from mmseg_afa.utils import UserError, replacing
+
     if path.exists() and not overwrite:
         if meaning(path.read_bytes()) != meaning(content):
-            raise FileExistsError(
-                f'{path}: differs from what would be written. Move it away '
-                'with all that belongs to it, or replace what differs with '
-                '--overwrite.')
+            raise UserError(f'{path}: differs from what would be written. '
+                            'Move it away, or replace it by --overwrite.')
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
         unfinished.write_bytes(content)
 
 
-def add_voc(source: Path, root: Path, overwrite: bool) -> None:
-    """Write what is needed of VOC's archive, or of a folder, to ``root``."""
-    name = None
-    for name, _, content in read_files(source, VOC_FILE):
-        write(root / name, content, overwrite)
-    if name is None:
-        raise ValueError(f'{source}: holds no file of VOC, such as '
-                         'VOC2012/JPEGImages/2007_000032.jpg. Give it '
-                         'VOCtrainval_11-May-2012.tar.')
-
-
-def read_voc_list(root: Path, split: str) -> List[str]:
-    """Read VOC's list 'train' or 'val'."""
-    path = root / LIST.format(split)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'{path}: no such file. Correct {root}, where VOC 2012 shall be, '
-            'or unpack it there by --voc VOCtrainval_11-May-2012.tar.')
-    return read_image_list(str(path))
-
-
-def decode_sbd_mask(content: bytes, where: str) -> np.ndarray:
-    """Decode a file of SBD's folder ``cls``, uint8 of shape (H, W).
-
-    Its struct ``GTcls`` has a field ``Segmentation``, the number of a class of
-    VOC at each pixel. SBD has no pixels to ignore.
+def read_sbd_mask(content: bytes, where: str):
+    """Decode a file of SBD's folder ``cls``, uint8 (H, W) of VOC's class ids.
 
     Source: http://home.bharathh.info/pubs/codes/SBD/download.html
     """
-    try:
-        variables = loadmat(BytesIO(content), variable_names=['GTcls'])
-        return np.ascontiguousarray(variables['GTcls']['Segmentation'][0, 0])
-    except Exception as error:  # damage shows in many kinds of errors
-        raise ValueError(
-            f'{where}: cannot be read as a mask of SBD, a MATLAB file with '
-            f'GTcls.Segmentation in it ({error!r}): unpack or download it '
-            'again.') from error
+    import numpy as np
+    from scipy.io import loadmat
+
+    variables = loadmat(BytesIO(content), variable_names=['GTcls'])
+    return np.ascontiguousarray(variables['GTcls']['Segmentation'][0, 0])
 
 
-def add_masks(root: Path, own: Collection[str], source: Path,
-              pattern: re.Pattern, overwrite: bool) -> None:
-    """Write VOC's ``own`` masks to SegmentationClassAug, and of those in
-    ``source`` the others."""
+def add_masks(root: Path, own, source: Path, pattern: re.Pattern,
+              overwrite: bool) -> None:
+    """Write masks to SegmentationClassAug: VOC's `own`, others of `source`."""
+    from mmseg_afa.datasets.mask_file import (decode_mask, encode_mask,
+                                              read_mask)
+    from mmseg_afa.utils import progress
+
+    def read_png(content, where):
+        return decode_mask(content, where, NUM_CLASSES)
 
     def add(name, mask):
         path = root / MASK.format(name)
         write(path, encode_mask(mask), overwrite,
-              lambda content: decode_png(content, str(path)).tolist())
+              lambda content: read_png(content, str(path)).tolist())
 
     for name in progress(sorted(own), "Copying VOC's masks"):
-        add(name, read_mask(str(root / OWN_MASK.format(name)), len(CLASSES)))
-    decode = decode_sbd_mask if pattern is SBD_MASK else decode_png
+        add(name, read_mask(str(root / OWN_MASK.format(name)), NUM_CLASSES))
+    read = read_sbd_mask if pattern is SBD_MASK else read_png
     for name, where, content in read_files(source, pattern):
         if name not in own:
-            add(name, decode(content, where))
+            add(name, read(content, where))
 
 
-def check_pair(root: Path, name: str) -> Tuple[Tuple[str, ...], str]:
-    """The tags of an image, and what is wrong with it or its mask.
-
-    Of the image only the header is read.
+def check_pair(root: Path, name: str) -> tuple:
+    """Return the tags in a mask, and a message if it does not fit its image.
     """
-    mask_path = str(root / MASK.format(name))
+    from PIL import Image
+
+    from mmseg_afa.datasets import PascalVOCWeakDataset
+    from mmseg_afa.datasets.mask_file import read_mask, tags_in_mask
+    from mmseg_afa.utils import UserError
+
+    path = root / MASK.format(name)
     try:
-        mask = read_mask(mask_path, len(CLASSES))
+        mask = read_mask(str(path), NUM_CLASSES)
         with Image.open(root / IMAGE.format(name)) as image:
-            size = image.size[::-1]
-    except (OSError, ValueError) as error:
+            size = image.size[::-1]  # from the header
+    except (OSError, UserError) as error:
         return (), str(error)
     if mask.shape != size:
-        return (), f'{mask_path}: has shape {mask.shape}, its image {size}'
-    return tags_in_mask(mask, CLASSES[1:]), ''
+        return (), f'{path}: has shape {mask.shape}, its image {size}'
+    return tags_in_mask(mask, PascalVOCWeakDataset.METAINFO['classes'][1:]), ''
 
 
-def check(root: Path, train: List[str], val: List[str],
-          workers: int) -> Dict[str, Tuple[str, ...]]:
-    """The tags of the training images, if all images and masks are right."""
-    pairs = parallel_map(
-        partial(check_pair, root), train + val, workers, 'Checking')
-    tags, problems = zip(*pairs)
+def write_lists(root: Path, train: list, val: list, overwrite: bool,
+                workers: int) -> None:
+    """Check all images and masks; write training list and label file."""
+    from mmseg_afa.datasets import (PascalVOCWeakDataset, read_label_file,
+                                    write_label_file)
+    from mmseg_afa.utils import UserError, parallel_map
+
+    tags, problems = zip(*parallel_map(
+        partial(check_pair, root), train + val, workers, 'Checking'))
     problems = list(filter(None, problems))
     if problems:
-        raise ValueError('\n'.join(problems[:SHOWN]) +
-                         f'\n{len(problems)} of {len(tags)} pairs of image '
-                         'and mask cannot be used. No list was written.')
+        raise UserError('\n'.join(problems[:5]) +
+                        f'\n{len(problems)} of {len(tags)} pairs of image '
+                        'and mask cannot be used. No list was written.')
     print(f'{len(train):,} training and {len(val):,} validation images, as '
           'expected; every mask fits its image.')
-    return dict(zip(train, tags))
+    write(root / LIST.format('trainaug'), '\n'.join([*train, '']).encode(),
+          overwrite, lambda content: sorted(content.split()))
+    classes = PascalVOCWeakDataset.METAINFO['classes'][1:]
+    labels = dict(zip(train, tags))
+    label_file = root / 'image_labels.txt'
+    if not label_file.exists() or overwrite:
+        write_label_file(str(label_file), classes, labels)
+    elif read_label_file(str(label_file)) != (classes, labels):
+        raise UserError(f'{label_file}: has other tags than the masks show. '
+                        'Move it away, or replace it by --overwrite.')
 
 
-def make_voc_aug(root: Path, voc: Optional[Path], sbd: Optional[Path],
-                 aug: Optional[Path], expect: Sequence[int], overwrite: bool,
+def make_voc_aug(root: Path, voc, sbd, aug, expect, overwrite: bool,
                  workers: int) -> None:
     """Make the data set; the arguments are those of the command line."""
-    if voc:
-        add_voc(voc, root, overwrite)
-    own_train, val = read_voc_list(root, 'train'), read_voc_list(root, 'val')
+    from mmseg_afa.datasets.label_file import read_image_list
+    from mmseg_afa.utils import UserError
+
+    if sbd and not find_spec('scipy'):
+        raise UserError('--sbd needs SciPy. Run `pip install -r '
+                        'requirements/data.txt`.')
+    for name, _, content in read_files(voc, VOC_FILE) if voc else ():
+        write(root / name, content, overwrite)
+    lists = [root / LIST.format(split) for split in ('train', 'val')]
+    for path in lists:
+        if not path.is_file():
+            raise UserError(
+                f'{path}: no such file. Correct {root}, the folder VOC2012, '
+                'or add --voc VOCtrainval_11-May-2012.tar.')
+    own_train, val = (read_image_list(str(path)) for path in lists)
     source, pattern = (sbd, SBD_MASK) if sbd else (aug, AUG_MASK)
     more = {name for name, _, _ in read_files(source, pattern)}
     train = sorted(more.union(own_train).difference(val))
     if [len(train), len(val)] != list(expect):
-        raise ValueError(
+        raise UserError(
             f'found {len(train):,} training and {len(val):,} validation '
-            f'images, expected {expect[0]:,} and {expect[1]:,}. VOC lists '
-            f'{len(own_train):,} to train on; {source} has {len(more):,} '
-            f'masks, of which {len(more.intersection(val)):,} are to validate '
-            'on. An archive is incomplete, or another one. For a part of the '
-            'data set, give the numbers by --expect.')
-    own = {*own_train, *val}
-    missing = find_missing([str(root / OWN_MASK.format(n)) for n in own])
-    if missing:
-        raise FileNotFoundError(
-            f'{len(missing)} of {len(own)} masks of VOC are missing: '
-            f'{first_few(sorted(missing))}. Unpack them by '
-            '--voc VOCtrainval_11-May-2012.tar.')
-    add_masks(root, own, source, pattern, overwrite)
-
-    labels = check(root, train, val, workers)
-    write(root / LIST.format('trainaug'), '\n'.join([*train, '']).encode(),
-          overwrite, lambda content: sorted(content.split()))
-    label_file = root / 'image_labels.txt'
-    if not label_file.exists() or overwrite:
-        write_label_file(str(label_file), CLASSES[1:], labels)
-    elif read_label_file(str(label_file)) != (CLASSES[1:], labels):
-        raise FileExistsError(f'{label_file}: has other tags than the masks '
-                              'show. Move it away, or add --overwrite.')
+            f'images, expected {expect[0]:,} and {expect[1]:,}. {source} has '
+            f'{len(more):,} masks, of which {len(more.intersection(val)):,} '
+            'are for validation. An archive is incomplete, or another one. '
+            'For a part of the data set, give the numbers by --expect.')
+    add_masks(root, {*own_train, *val}, source, pattern, overwrite)
+    write_lists(root, train, val, overwrite, workers)
     print(f'{root} is complete.')
 
 
-def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
-    """Read the command line."""
+def parse_args(argv=None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add('root',
-        type=Path,
-        metavar='DATA_ROOT',
-        help='the folder to fill, or to complete')
+    add('root', type=Path, metavar='DATA_ROOT', help='folder to complete')
     add('--voc',
         type=Path,
-        help='VOCtrainval_11-May-2012.tar, or a folder to copy it from '
-        '(default: VOC is in DATA_ROOT already)')
+        help='VOCtrainval_11-May-2012.tar, or a folder to copy from')
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
-        '--sbd', type=Path, help='benchmark.tgz, or the folder it unpacks to')
+        '--sbd', type=Path, help='benchmark.tgz, or its unpacked folder')
     source.add_argument(
-        '--aug',
-        type=Path,
-        help='SegmentationClassAug.zip, or a folder with its masks')
+        '--aug', type=Path, help='SegmentationClassAug.zip, or its folder')
     add('--expect',
         type=int,
         nargs=2,
         metavar=('TRAIN', 'VAL'),
-        default=EXPECTED,
-        help='number of images (default: %(default)s)')
-    add('--overwrite',
-        action='store_true',
-        help='replace files that are there and differ')
-    add('--workers', type=int, default=DEFAULT_WORKERS)
+        default=(10582, 1449),
+        help='numbers of images (default: %(default)s)')
+    add('--overwrite', action='store_true', help='replace differing files')
+    add('--workers', type=int, default=8, help='threads (default: 8)')
     return parser.parse_args(argv)
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv=None) -> None:
     """Make the data set that the command line describes."""
+    args = parse_args(argv)
+    from mmseg_afa.utils import UserError
     try:
-        make_voc_aug(**vars(parse_args(argv)))
-    except (OSError, ValueError) as error:
+        make_voc_aug(**vars(args))
+    except UserError as error:
         raise SystemExit(str(error)) from error
 
 

@@ -1,357 +1,72 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Draw the demo data set: tags for training, masks for validation only.
 
-The scenes are made so that an image classifier has an easy time and its CAM
-has not. Every object is a body with limbs and a head. Limbs and tail have
-random colours and textures that tell nothing; the class shows in the mark on
-the head and in stripes or spots of a vivid colour on the body, of which any
-piece is enough to tell it. The full extent of an object shows in edges and in
-the likeness of its own regions, which is what affinity learning and
-pixel-adaptive refinement feed on.
-
-The layout is that of VOC 2012::
+The layout is that of VOC 2012:
 
     OUT/JPEGImages/{train,val}_000000.jpg
-    OUT/SegmentationClassAug/val_000000.png    class indices, 0 = background
+    OUT/SegmentationClassAug/val_000000.png    class ids, 0 = background
     OUT/ImageSets/Segmentation/{trainaug,val}.txt
     OUT/image_labels.txt                       tags of the training images
-    OUT/parameters.json                        what the set was made from
+    OUT/parameters.json                        settings that made the data
 """
 import argparse
 import json
-import math
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import cv2
-import numpy as np
-
-from mmseg_afa.utils import DEFAULT_WORKERS, parallel_map
-
-# Raised whenever a change of the drawing code changes the images, so that a
-# folder written by an older recipe is not taken for a current one.
-RECIPE = 3
-
-# Hue of each class in degrees. Without one of its own for each class a small
-# transformer stays at chance for the demo's first 400 steps.
-HUES = dict(
-    owl=(120, 140),
-    badger=(290, 310),
-    lion=(5, 20),
-    taxi=(50, 62),
-    cart=(228, 244))
-CLASSES = list(HUES)
-
 SPLITS = ('train', 'val')
-SCALE = 2  # scenes are drawn at twice their size and shrunk: smooth edges
-GRAIN = 3  # standard deviation of a camera's noise, in grey levels
-PLACING_ATTEMPTS = 20
 
 
-# ------------------------------------------------------ colours and textures
-# Colours are BGR float32 from 0 to 255, patterns (H, W) in [0, 1].
-def random_colour(rng, saturation, value, hue=(0, 360)):
-    hsv = [rng.uniform(*span) for span in (hue, saturation, value)]
-    return cv2.cvtColor(np.float32([[hsv]]), cv2.COLOR_HSV2BGR)[0, 0] * 255
+def write_image(path, image, *options):
+    import cv2
+
+    if not cv2.imwrite(str(path), image, options):
+        raise OSError(f'{path}: cannot be written. Is the disk full?')
 
 
-def ramp(rng, shape, turn):
-    """Distance of each pixel along a direction of 0 to `turn` radians."""
-    angle = rng.uniform(0, turn)
-    rows, cols = np.indices(shape, dtype='f4')
-    return math.cos(angle) * rows + math.sin(angle) * cols
-
-
-def gradient(rng, shape):
-    along = ramp(rng, shape, math.tau)
-    return (along - along.min()) / np.ptp(along)
-
-
-def noise(rng, shape):
-    """Smooth noise of two octaves."""
-    cell = rng.uniform(6, 30)
-    total = np.zeros(shape, 'f4')
-    for weight, size in ((0.65, cell), (0.35, cell / 3)):
-        grid = np.ceil(np.array(shape) / size).astype(int) + 1
-        total += weight * cv2.resize(rng.random(grid, 'f4'), shape[::-1])
-    return total
-
-
-def stripes(rng, shape):
-    along, period = ramp(rng, shape, math.pi), rng.uniform(8, 28)
-    phase = rng.uniform(0, period)
-    return 0.5 + 0.5 * np.tanh(2 * np.sin((along + phase) * math.tau / period))
-
-
-def spots(rng, shape):
-    """Blotches with soft edges."""
-    field = noise(rng, shape)
-    return 0.5 + 0.5 * np.tanh(14 * (field - rng.uniform(0.45, 0.6)))
-
-
-def texture(rng, shape, colour, contrast):
-    """Blend a colour and a lighter or darker one by a random pattern.
-
-    The range `contrast` is of their difference, as a fraction.
-    """
-    pattern = (gradient, noise, stripes, spots)[rng.integers(4)](rng, shape)
-    brightness = rng.choice((-1, 1)) * rng.uniform(*contrast)
-    tint = rng.uniform(-0.5, 0.5, 3) * contrast[1]
-    other = np.clip(colour * (1 + brightness + tint), 0, 255).astype('f4')
-    return cv2.merge([a + pattern * (b - a) for a, b in zip(colour, other)])
-
-
-# ------------------------------------------------------------------- shapes
-# Polygons are points (x, y), (N, 2).
-def disc(centre=(0, 0), radius=1.0, corners=24):
-    angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)
-    return radius * np.stack([np.cos(angle), np.sin(angle)], 1) + centre
-
-
-def star(outer, inner, spikes):
-    return disc(corners=2 * spikes) * np.tile([[outer], [inner]], (spikes, 1))
-
-
-def band(low, high):
-    """The slice of the unit disc with ``low <= y <= high``."""
-    return np.clip(disc(corners=48), (-1, low), (1, high))
-
-
-def bar(start, end, width):
-    start, end = np.asarray(start, float), np.asarray(end, float)
-    along = (end - start) / np.linalg.norm(end - start)
-    side = np.array([-along[1], along[0]]) * width / 2
-    return np.stack([start + side, end + side, end - side, start - side])
-
-
-def rotation(angle):
-    """The matrix that turns row vectors by ``angle`` radians, (2, 2)."""
-    cos, sin = np.cos(angle), np.sin(angle)
-    return np.array([[cos, sin], [-sin, cos]])
-
-
-def outline(spine, half_width):
-    """Widen a line (N, 2) by distances (N, ) to a polygon (2 * N, 2)."""
-    along = np.gradient(spine, axis=0)
-    along /= np.linalg.norm(along, axis=1, keepdims=True)
-    side = np.stack([-along[:, 1], along[:, 0]], 1) * half_width[:, None]
-    return np.concatenate([spine + side, (spine - side)[::-1]])
-
-
-# ------------------------------------------------------------------ objects
-def class_marks():
-    """What is on the head of each class, as lists of (tone, polygon).
-
-    In units of the head's radius, with the head's centre at the origin and x
-    pointing away from the body; later ones lie on top. Tones: 'dark', 'vivid'
-    for the hue of the class, 'body' for the body's own texture, and 'coat'
-    for that with vivid markings.
-    """
-    eyes = [(tone, disc((0.1, side * 0.52), radius)) for side in (-1, 1)
-            for tone, radius in (('vivid', 0.52), ('dark', 0.24))]
-    square = np.array([[0, 0], [0, 1], [1, 1], [1, 0]])
-    odd_cells = np.argwhere(np.indices((4, 4)).sum(0) % 2)
-    return dict(
-        owl=eyes + [('dark', np.array([[0.3, -0.2], [0.3, 0.2], [1.1, 0]]))],
-        badger=[('vivid', disc())] + [('dark', band(y - 0.2, y + 0.2))
-                                      for y in (-0.55, 0.55)],
-        lion=[('dark', star(1.55, 0.95, 9)), ('vivid', star(1.2, 0.75, 9)),
-              ('body', disc(radius=0.68)), ('dark', disc((0.25, 0), 0.26))],
-        taxi=[('vivid', 2 * square - 1)] + [('dark', square / 2 + cell / 2 - 1)
-                                            for cell in odd_cells],
-        cart=[('dark', disc(radius=1.25)), ('vivid', disc()),
-              ('dark', disc(radius=0.75))] + [('vivid', bar(-end, end, 0.3))
-                                              for end in disc(corners=6)[:3]])
-
-
-MARKS = class_marks()
-# Half the width of a body from tail to head: tapered, egg-shaped, straight
-BODIES = (lambda x: 0.03 + 0.15 * np.sin(0.85 * np.pi * x),
-          lambda x: 0.26 * np.sin(np.pi * np.clip(x, 0.04, 0.96))**0.6,
-          lambda x: np.full_like(x, 0.15))
-
-
-def draw_parts(rng, name):
-    """Compose an object of about unit length, head towards +x.
-
-    Returns the tones of its parts, bottom first, their polygons, and how many
-    of them are below the head.
-    """
-    x = np.linspace(0, 1, 16)
-    bend = rng.uniform(-0.22, 0.22) * np.sin(rng.uniform(0.8, 2) * np.pi * x)
-    spine = np.stack([0.72 * x - 0.5, bend], 1)
-    # Each class has a favourite body, which the others have too.
-    odds = [0.25, 0.25, 0.25]
-    odds[CLASSES.index(name) % 3] = 0.5
-    half_width = BODIES[rng.choice(3, p=odds)](x) * rng.uniform(0.8, 1.2)
-
-    width, length = rng.uniform(0.05, 0.09), rng.uniform(0.09, 0.17)
-    parts = []
-    for place in rng.choice(np.arange(2, 14), rng.integers(5), replace=False):
-        hip = spine[place]
-        knee = hip + [0, half_width[place] + length * 0.4]
-        foot = knee + length * np.array([rng.uniform(-0.8, 0.8), 0.8])
-        parts += [('body', bar(hip, knee, width)),
-                  ('body', bar(knee, foot, width))]
-    parts.append(('body', outline(spine, half_width)))
-    front = rng.integers(0, 4)  # of 16: the coat leaves the tail's end bare
-    parts.append(('coat', outline(spine[front:], half_width[front:])))
-    below_head = len(parts)
-
-    radius = rng.uniform(0.17, 0.21)
-    turn = rotation(rng.uniform(-0.5, 0.5))
-    squash = rng.uniform(0.85, 1.15, 2)
-    centre = spine[-1] + [0.3 * radius, 0]
-    parts += [(tone, polygon * squash @ turn * radius + centre)
-              for tone, polygon in [('body', disc())] + MARKS[name]]
-    return (*zip(*parts), below_head)
-
-
-# ------------------------------------------------------------------- scenes
-def fill(shape, polygons):
-    """The union of polygons as uint8 of shape (H, W), 0 or 1."""
-    mask = np.zeros(shape, np.uint8)
-    for polygon in polygons:
-        cv2.fillPoly(mask, [np.round(polygon).astype(np.int32)], 1)
-    return mask
-
-
-def place(rng, polygons, shape, length):
-    """Turn, mirror, scale and move polygons to somewhere inside a scene.
-
-    `length` is in pixels per unit, and less where the scene is too small.
-    """
-    matrix = rotation(rng.uniform(-1.1, 1.1)) * [rng.choice((-1, 1)), 1]
-    turned = [polygon @ matrix for polygon in polygons]
-    points = np.concatenate(turned)
-    low, extent = points.min(0), np.ptp(points, axis=0)
-    room = np.array(shape[::-1]) - 1
-    scale = min(length, *(0.95 * room / extent))
-    offset = rng.random(2) * (room - scale * extent)
-    return [(polygon - low) * scale + offset for polygon in turned]
-
-
-def paint_object(rng, canvas, tones, polygons, hue):
-    """Paint one object over a scene (H, W, 3), in place."""
-    shape = canvas.shape[:2]
-    colour = random_colour(rng, (0.2, 0.5), (0.3, 0.75))
-    picture = texture(rng, shape, colour, (0.15, 0.3))
-    vivid = np.full_like(picture, random_colour(rng, (0.75, 1), (0.9, 1), hue))
-    pattern = (stripes, spots)[rng.integers(2)](rng, shape)
-    paints = dict(
-        body=picture.copy(),
-        coat=picture + (0.3 + 0.7 * pattern)[..., None] * (vivid - picture),
-        vivid=vivid,
-        dark=np.full_like(picture, random_colour(rng, (0, 0.5), (0.05, 0.2))))
-    for tone, polygon in zip(tones, polygons):
-        cv2.copyTo(paints[tone], fill(shape, [polygon]), picture)
-    silhouette = fill(shape, polygons)
-    # darker towards the edge
-    depth = cv2.distanceTransform(silhouette, cv2.DIST_L2, 3)
-    picture *= cv2.merge([np.clip(0.45 + 0.2 * depth, 0, 1)] * 3)
-    cv2.copyTo(picture, silhouette, canvas)
-
-
-def paint_background(rng, shape):
-    """Muted textures with muted clutter on them, float32 (H, W, 3).
-
-    Nothing here is vivid or shows a class mark.
-    """
-
-    def muted():
-        colour = random_colour(rng, (0, 0.15), (0.25, 0.95))
-        return texture(rng, shape, colour, (0.1, 0.4))
-
-    canvas = muted()
-    if rng.random() < 0.5:
-        horizon = int(shape[0] * rng.uniform(0.3, 0.7))
-        canvas[horizon:] = muted()[horizon:]
-    for _ in range(rng.integers(3, 9)):
-        clutter = disc(corners=rng.integers(3, 12)) * rng.uniform(0.5, 1, 2)
-        clutter += rng.normal(0, 0.15, clutter.shape)
-        size = rng.uniform(0.06, 0.22) * max(shape)
-        clutter = clutter * size + rng.random(2) * shape[::-1]
-        cv2.copyTo(muted(), fill(shape, [clutter]), canvas)
-    return canvas
-
-
-def draw_scene(rng, size):
-    """Draw an image, whose longer side has ``size`` pixels, with its truth.
+def write_scene(folder, parameters, item):
+    """Write an image and, for validation, its mask.
 
     Returns:
-        tuple: The image, BGR uint8 of shape (H, W, 3); the mask, uint8 of
-        shape (H, W) with 0 for background and 1 to ``len(CLASSES)``; and the
-        sorted tags, a list[str] of one to three classes.
+        tuple: The name of the image, and its line for the label file.
     """
-    sides = [size, int(rng.integers(size * 3 // 4, size + 1))]
-    rng.shuffle(sides)
-    shape = tuple(side * SCALE for side in sides)
-    canvas = paint_background(rng, shape)
-    mask, heads = np.zeros((2, *shape), np.uint8)
-    areas = {}  # pixels of each label's object when painted
+    import cv2
+    import numpy as np
+    import scenes
 
-    count = rng.choice((1, 2, 3), p=(0.55, 0.35, 0.1))
-    for index in rng.choice(len(CLASSES), count, replace=False):
-        name, label = CLASSES[index], index + 1
-        for _ in range(PLACING_ATTEMPTS):
-            tones, polygons, below_head = draw_parts(rng, name)
-            length = rng.uniform(0.6, 1) / count**0.35 * max(shape)
-            polygons = place(rng, polygons, shape, length)
-            silhouette = fill(shape, polygons)
-            # Objects may hide one another's bodies, but no head, which tells
-            # the class, and never half of an object.
-            visible = np.bincount(mask[silhouette == 0], minlength=6)
-            if (silhouette & heads).any() or any(
-                    visible[other] < 0.5 * area
-                    for other, area in areas.items()):
-                continue
-            paint_object(rng, canvas, tones, polygons, HUES[name])
-            mask[silhouette > 0] = label
-            heads |= fill(shape, polygons[below_head:])
-            areas[label] = silhouette.sum()
-            break
-
-    image = cv2.resize(canvas, sides[::-1], interpolation=cv2.INTER_AREA)
-    image += GRAIN * rng.standard_normal((*sides, 1), 'f4')
-    tags = sorted(CLASSES[label - 1] for label in areas)
-    return (np.clip(image, 0,
-                    255).astype(np.uint8), mask[::SCALE, ::SCALE].copy(), tags)
-
-
-# -------------------------------------------------------------------- files
-def write_image(path, image, *options):
-    if not cv2.imwrite(str(path), image, options):
-        raise OSError(f'{path} could not be written: is the disk full?')
+    split, index = item
+    name = f'{SPLITS[split]}_{index:06d}'
+    rng = np.random.default_rng([parameters['seed'], split, index])
+    image, mask, tags = scenes.draw_scene(rng, parameters['size'])
+    write_image(folder / f'JPEGImages/{name}.jpg', image,
+                cv2.IMWRITE_JPEG_QUALITY, 90)
+    if SPLITS[split] == 'val':
+        write_image(folder / f'SegmentationClassAug/{name}.png', mask)
+    return name, f'{name}: {", ".join(tags)}'
 
 
 def write_dataset(folder, parameters, workers):
     """Write the data set into a new folder."""
+    import scenes
+    from tqdm.contrib.concurrent import thread_map
+
     for name in ('JPEGImages', 'SegmentationClassAug',
                  'ImageSets/Segmentation'):
         (folder / name).mkdir(parents=True)
-
-    def write_scene(item):
-        """Write an image and, for validation, its mask."""
-        split, index = item
-        name = f'{SPLITS[split]}_{index:06d}'
-        rng = np.random.default_rng([parameters['seed'], split, index])
-        image, mask, tags = draw_scene(rng, parameters['size'])
-        write_image(folder / f'JPEGImages/{name}.jpg', image,
-                    cv2.IMWRITE_JPEG_QUALITY, 90)
-        if SPLITS[split] == 'val':
-            write_image(folder / f'SegmentationClassAug/{name}.png', mask)
-        return name, f'{name}: {", ".join(tags)}'
-
     items = [(split, index) for split, key in enumerate(SPLITS)
              for index in range(parameters[key])]
-    names, lines = zip(
-        *parallel_map(write_scene, items, workers, 'Drawing images'))
+    names, lines = zip(*thread_map(
+        partial(write_scene, folder, parameters),
+        items,
+        max_workers=workers,
+        desc='Drawing images'))
     count = parameters['train']
-    header = '# ' + ','.join(CLASSES)
     for path, text in {
             'ImageSets/Segmentation/trainaug.txt': names[:count],
             'ImageSets/Segmentation/val.txt': names[count:],
-            'image_labels.txt': [header, *lines[:count]],
+            'image_labels.txt':
+        ['# ' + ','.join(scenes.CLASSES), *lines[:count]],
             'parameters.json': [json.dumps(parameters)]
     }.items():
         (folder / path).write_text('\n'.join(text) + '\n')
@@ -359,14 +74,14 @@ def write_dataset(folder, parameters, workers):
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
-        description='Draw the demo data set in the layout of VOC 2012')
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('out', type=Path, help='folder to make')
-    for name, default, meaning in (
-        ('train', 600, 'number of training images'),
-        ('val', 100, 'number of validation images'),
-        ('size', 128, 'longer side in pixels'), ('seed', 0, 'random seed'),
-        ('workers', DEFAULT_WORKERS,
-         'number of threads; the files do not depend on it')):
+    for name, default, meaning in (('train', 600, 'number of training images'),
+                                   ('val', 100, 'number of validation images'),
+                                   ('size', 128, 'longer side in pixels'),
+                                   ('seed', 0, 'random seed'),
+                                   ('workers', 8, 'number of threads')):
         parser.add_argument(
             f'--{name}',
             type=int,
@@ -376,16 +91,12 @@ def parse_args(argv=None):
 
 
 def main(argv=None):
-    """Write the data set, whole, unless it is there."""
-    args = parse_args(argv)
-    folder = args.out
-    parameters = dict(
-        recipe=RECIPE,
-        classes=CLASSES,
-        train=args.train,
-        val=args.val,
-        size=args.size,
-        seed=args.seed)
+    """Write the whole data set, unless it exists."""
+    args = vars(parse_args(argv))
+    import scenes
+
+    folder, workers = args.pop('out'), args.pop('workers')
+    parameters = dict(recipe=scenes.RECIPE, classes=scenes.CLASSES, **args)
     record = folder / 'parameters.json'
     if record.exists():
         found = json.loads(record.read_text())
@@ -393,16 +104,17 @@ def main(argv=None):
             print(f'{folder} is complete.')
             return
         raise SystemExit(f'{folder} was made with {found}, not with '
-                         f'{parameters}: remove it, or give another folder.')
+                         f'{parameters}. Remove it, or name another folder.')
     if folder.exists() and any(folder.iterdir()):
-        raise SystemExit(f'{folder} exists and is no demo data set: give '
+        raise SystemExit(f'{folder} exists and is not a demo data set. Name '
                          'another folder.')
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(
             dir=folder.parent, prefix=f'.{folder.name}.') as unfinished:
-        write_dataset(Path(unfinished) / 'new', parameters, args.workers)
+        write_dataset(Path(unfinished) / 'new', parameters, workers)
         (Path(unfinished) / 'new').replace(folder)
-    print(f'{folder}: {args.train} training and {args.val} validation images.')
+    print('{}: {train} training and {val} validation images.'.format(
+        folder, **args))
 
 
 if __name__ == '__main__':

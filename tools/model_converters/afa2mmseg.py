@@ -1,16 +1,9 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Convert a checkpoint of the published AFA code for the configs in here."""
+"""Convert a checkpoint of the published AFA code for this project's configs.
+"""
 import argparse
-from typing import Dict, List, Optional
 
-import torch
-from mmengine.runner import CheckpointLoader
-from torch import Tensor
-
-from mmseg_afa.models.backbones.mit_names import segformer_to_mmseg
-from mmseg_afa.utils import CheckpointError, replacing
-
-# The decoder numbers its levels from 1, mmseg from 0.
+# The published decoder numbers its levels from 1, mmseg from 0.
 RENAMES = {
     **{
         f'decoder.linear_c{i + 1}.proj.': f'decode_head.convs.{i}.'
@@ -24,12 +17,19 @@ RENAMES = {
 }
 
 
-def convert(state_dict: Dict[str, Tensor]) -> Dict[str, Tensor]:
-    """Published names, with or without `module.`, to those of `AFA`.
+def convert(state_dict: dict, where: str = 'checkpoint') -> dict:
+    """Rename published weights to those of `AFA`.
+
+    Args:
+        state_dict (dict): The weights, named with or without `module.`.
+        where (str): The file, for the message.
 
     Raises:
-        KeyError: For a name that the published network does not have.
+        UserError: If the published network does not have such a weight.
     """
+    from mmseg_afa.models.backbones.mit_names import segformer_to_mmseg
+    from mmseg_afa.utils import UserError
+
     out, encoder = {}, {}
     for name, value in state_dict.items():
         name = name[len('module.'):] if name.startswith('module.') else name
@@ -43,34 +43,37 @@ def convert(state_dict: Dict[str, Tensor]) -> Dict[str, Tensor]:
                 out[new + name[len(old):]] = value
                 break
         else:
-            raise KeyError(f'{name!r} is no parameter of AFA')
+            raise UserError(
+                f'{where}: {name!r} is not a parameter of AFA. Expected a '
+                'checkpoint of the published AFA code.')
     for name, value in segformer_to_mmseg(encoder).items():
         out[f'backbone.{name}'] = value
     return out
 
 
-def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
-    """Read the command line."""
+def parse_args(argv=None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('src', help='published checkpoint')
     parser.add_argument('dst', help='checkpoint to write')
     return parser.parse_args(argv)
 
 
-def main(argv: Optional[List[str]] = None) -> None:
-    """Convert what the command line names."""
+def main(argv=None) -> None:
+    """Convert the checkpoint that the command line names."""
     args = parse_args(argv)
+    import torch
+    from mmengine.runner import CheckpointLoader
+
+    from mmseg_afa.utils import UserError, replacing
     try:
         checkpoint = CheckpointLoader.load_checkpoint(args.src, 'cpu')
         state_dict = checkpoint.get('state_dict', checkpoint)
         if any(name.startswith('decode_head.') for name in state_dict):
-            raise SystemExit(f'{args.src} is converted already')
-        converted = convert(state_dict)
-    except CheckpointError as error:
-        raise SystemExit(str(error))
-    except KeyError as error:
-        raise SystemExit(f'{args.src}: {error.args[0]}; expected a checkpoint '
-                         'of the published AFA code')
+            raise UserError(f'{args.src}: converted already.')
+        converted = convert(state_dict, args.src)
+    except UserError as error:
+        raise SystemExit(str(error)) from error
     with replacing(args.dst) as path:
         torch.save(dict(state_dict=converted, meta=dict()), path)
     print(f'{len(converted)} tensors -> {args.dst}')

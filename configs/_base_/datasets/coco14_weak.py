@@ -1,9 +1,9 @@
-# MS COCO 2014: 82,081 training images with tags only, 40,137 with masks to
-# validate on; layout and file names: docs/datasets.md
+# MS COCO 2014: 82,081 training images with tags, 40,137 validation images with
+# masks. docs/datasets.md shows the folders.
 _base_ = ['./voc12_aug_weak.py']
 data_root = 'data/coco2014'
 train_dataloader = dict(
-    batch_size=8,  # images per process; 8 in all as published
+    batch_size=8,  # images per process; the published run has 8 in all
     dataset=dict(
         type='COCO2014WeakDataset',
         data_root=data_root,

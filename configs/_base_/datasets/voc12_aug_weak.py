@@ -1,5 +1,5 @@
-# PASCAL VOC 2012: 10,582 training images with tags only, 1,449 with masks to
-# validate on
+# PASCAL VOC 2012: 10,582 training images with tags, 1,449 validation images
+# with masks
 data_root = 'data/VOCdevkit/VOC2012'
 crop_size = (512, 512)
 train_pipeline = [
@@ -15,7 +15,7 @@ test_pipeline = [
     dict(type='ImageLabelFromMask'),
     dict(type='PackWeakSegInputs')
 ]
-# `tools/test.py --tta`; the scales and the flip are in tta_model
+# pipeline of `tools/test.py --tta`; tta_model has the scales and the flip
 tta_pipeline = [
     dict(type='LoadWeakImage'),
     dict(type='Resize', scale=(512, 512), keep_ratio=True),  # long side 512
@@ -26,15 +26,15 @@ tta_pipeline = [
 data_prefix = dict(
     img_path='JPEGImages', seg_map_path='SegmentationClassAug')
 train_dataloader = dict(
-    # images per process and iteration; the published run has 4 in all, and
-    # for others the schedule is scaled (auto_scale_lr)
+    # images per process; the published run has 4 in all. For another total
+    # the schedule is rescaled (auto_scale_lr).
     batch_size=4,
     num_workers=4,
     persistent_workers=True,
-    pin_memory=True,  # copies to the GPU overlap with its work
-    # the same images and crops for any num_workers, and after a resume
+    pin_memory=True,  # overlap copies to the GPU with computation
+    # the same images and crops for every num_workers, and after a resume
     sampler=dict(type='ResumableSampler', shuffle=True),
-    worker_init_fn=dict(type='outlive_sigterm'),  # till all is saved
+    worker_init_fn=dict(type='ignore_sigterm_in_worker'),
     dataset=dict(
         type='PascalVOCWeakDataset',
         data_root=data_root,
@@ -43,7 +43,7 @@ train_dataloader = dict(
         label_file='image_labels.txt',
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=1,  # images keep their native sizes
+    batch_size=1,  # images keep their own sizes
     num_workers=4,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
@@ -57,7 +57,7 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 
 val_evaluator = [
-    # the segmentation and, by their own names, label maps made of CAMs
+    # IoU of the segmentation and of the CAMs, under separate names
     dict(type='WeakIoUMetric', iou_metrics=['mIoU']),
     dict(type='ImageLabelMetric'),
 ]

@@ -1,5 +1,6 @@
-# AFA with a Mix Transformer B1 for PASCAL VOC; the values are those of the
-# published code (arXiv 2203.02664, section 4.1) unless a comment says why not
+# AFA with a Mix Transformer B1 for PASCAL VOC. The values are those of the
+# published code (arXiv 2203.02664, section 4.1), unless a comment says
+# otherwise.
 data_preprocessor = dict(
     type='SegDataPreProcessor',
     mean=[123.675, 116.28, 103.53],  # ImageNet, RGB
@@ -7,7 +8,7 @@ data_preprocessor = dict(
     bgr_to_rgb=True,
     pad_val=0,
     seg_pad_val=255,
-    size_divisor=1)  # the crops of a batch all have one size
+    size_divisor=1)  # no padding: all crops have one size
 model = dict(
     type='AFA',
     data_preprocessor=data_preprocessor,
@@ -15,10 +16,10 @@ model = dict(
         type='AttnMixVisionTransformer',
         arch='b1',
         strides=(4, 2, 2, 1),  # stage 4 keeps the 1/16 grid
-        attn_blocks=((3, -2), (3, -1)),  # last two blocks of stage 4
+        attn_blocks=((3, -2), (3, -1)),  # the last two blocks of stage 4
         drop_path_rate=0.1,
-        # ImageNet-1k weights of SegFormer, under their published names or
-        # as converted by mmseg
+        # SegFormer's ImageNet-1k weights, as published or as converted by
+        # mmseg. They are for non-commercial use (docs/your_data.md).
         init_cfg=dict(type='Pretrained', checkpoint='pretrain/mit_b1.pth')),
     decode_head=dict(
         type='WSSSHead',
@@ -26,7 +27,7 @@ model = dict(
         in_index=[0, 1, 2, 3],
         channels=256,
         num_classes=21,  # background included
-        pooling='gmp',  # 'gap' gives smoother, weaker CAMs
+        pooling='gmp',  # global maximum; 'gap' has smoother, weaker CAMs
         dropout_ratio=0.1,
         norm_cfg=dict(type='SyncBN', requires_grad=True),
         align_corners=False,
@@ -38,18 +39,18 @@ model = dict(
         loss_aff=dict(type='AffinityLoss', loss_weight=0.1)),
     labeler=dict(
         type='PseudoLabeler',
-        # 10 iterations on VOC; refiner=None: the method without PAR
+        # PAR; refiner=None turns it off
         refiner=dict(type='PAR', num_iter=10),
-        bkg_score=0.45,  # background of evaluation labels
-        bkg_high=0.55,  # trusted foreground is above
-        bkg_low=0.35,  # trusted background is below
-        radius=8),  # cells of the 1/16 grid that a pair may span
+        bkg_score=0.45,  # background score of the CAM in validation, 0 to 1
+        bkg_high=0.55,  # pixels above are foreground
+        bkg_low=0.35,  # pixels below are background; between: ignored
+        radius=8),  # largest distance of a pair, in cells of the 1/16 grid
     train_cfg=dict(
         cam_scales=(1., 0.5, 1.5),
-        cam_eval_mode=False,  # the published code keeps training mode
+        cam_eval_mode=False,  # keep training mode, as published
         cam_iters=2000,  # classification only until here
         switch_iter=6000,  # CAM labels until here, then refined labels
-        affinity_label_from='cam'),  # the affinity learns from CAM labels
+        affinity_label_from='cam'),  # the affinity learns from the CAM label
     test_cfg=dict(
         mode='whole',
         sources=('seg', 'cam', 'affinity_cam'),  # that validation scores

@@ -1,4 +1,4 @@
-# The network of afa_mit-b0_small.py under masks
+# The network of afa_mit-b0_small.py, trained on masks
 _base_ = ['./afa_mit-b0_small.py']
 model = dict(
     _delete_=True,
@@ -9,7 +9,7 @@ model = dict(
     backbone=_base_.model.backbone,
     decode_head={
         **_base_.model.decode_head,
-        # the mean over labelled pixels
+        # the mean over the labelled pixels
         'loss_decode': dict(type='CrossEntropyLoss', avg_non_ignore=True)
     },
     train_cfg=dict(),

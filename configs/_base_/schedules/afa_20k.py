@@ -1,4 +1,4 @@
-# Stage-end norms carry no 'norm' in their names.
+# Freeze pretrained norms: their learning rate is 0.
 frozen = dict(lr_mult=0., decay_mult=0.)
 optim_wrapper = dict(
     type='OptimWrapper',
@@ -10,7 +10,8 @@ optim_wrapper = dict(
         fused=True),  # one kernel for all parameters
     paramwise_cfg=dict(
         custom_keys={
-            'norm': frozen,  # pretrained normalisation stays as it is
+            'norm': frozen,  # norms, by their name
+            # the norms at the end of each stage, whose names lack 'norm'
             'backbone.layers.0.2': frozen,
             'backbone.layers.1.2': frozen,
             'backbone.layers.2.2': frozen,
@@ -18,7 +19,7 @@ optim_wrapper = dict(
             'decode_head': dict(lr_mult=10.),  # trained from scratch
             'affinity_head': dict(lr_mult=10.),
         }))
-# Warm-up over 1500 steps, then linear from 1 - 1500/20000 to 0: the rate
+# Warm-up over 1500 iterations, then linear from 1 - 1500/20000 to 0. The rate
 # drops where the two meet, as in the published code.
 param_scheduler = [
     dict(
@@ -32,8 +33,8 @@ param_scheduler = [
         by_epoch=False),
 ]
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000, val_interval=2000)
-# With other numbers of images in all processes, iterations and learning rate
-# are scaled (docs/training.md); None for a schedule that never is
-auto_scale_lr = dict(base_batch_size=4)  # two GPUs with two each
+# For another total number of images an iteration, iterations and learning rate
+# are rescaled (docs/training.md). None turns this off.
+auto_scale_lr = dict(base_batch_size=4)  # two GPUs with two images each
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -5,15 +5,17 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from ...utils import UserError
 from ..mask_file import shown_classes
-from .sample import get_num_classes, is_photo_alone
+from .load_mask import get_num_classes, is_single_photo
 
 
 @TRANSFORMS.register_module()
 class ImageLabelFromMask(BaseTransform):
-    """Make the image-level label from the mask as it is at this point.
+    """Make the image-level label from the mask.
 
-    A photo that comes from no data set, to be segmented, passes unchanged.
+    The label shows what earlier transforms, such as a crop, left of the mask.
+    A single photo, which belongs to no data set, is returned unchanged.
 
     Required Keys:
 
@@ -23,7 +25,7 @@ class ImageLabelFromMask(BaseTransform):
     Added Keys:
 
     - image_label (np.ndarray): uint8 of shape (C, ), 1 for each foreground
-      class in the mask; a label that was there is replaced.
+      class in the mask; an existing label is overwritten.
 
     Args:
         num_classes (int, optional): C + 1. Defaults to that of the data set.
@@ -35,10 +37,10 @@ class ImageLabelFromMask(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Make the label."""
         if 'gt_seg_map' not in results:
-            if is_photo_alone(results):
+            if is_single_photo(results):
                 return results
-            raise KeyError('ImageLabelFromMask: there is no mask: put '
-                           'LoadMask before it.')
+            raise UserError('ImageLabelFromMask: there is no mask. Put '
+                            'LoadMask before it.')
         num_classes = get_num_classes(self, results)
         shown = shown_classes(results['gt_seg_map'], num_classes)
         results['image_label'] = shown.astype(np.uint8)

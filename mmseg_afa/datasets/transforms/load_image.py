@@ -5,8 +5,10 @@ from typing import Optional
 import mmcv
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
-from mmengine import fileio
 from mmseg.registry import TRANSFORMS
+
+from ...utils import UserError
+from ..image_files import read_bytes
 
 JPEG_START = b'\xff\xd8'
 JPEG_END = 0xD9
@@ -16,9 +18,10 @@ JPEG_MARKER = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]')
 
 
 def jpeg_is_complete(content: bytes) -> bool:
-    """Whether a JPEG file has its end marker.
+    """Look for the end marker of a JPEG file.
 
-    Decoders fill in grey rows for what is missing, with no error.
+    Decoders fill the missing rows of a truncated file with grey, without an
+    error.
     """
     position = len(JPEG_START)
     while True:
@@ -27,22 +30,21 @@ def jpeg_is_complete(content: bytes) -> bool:
             return False
         if content[marker.end() - 1] == JPEG_END:
             return True
-        # Step over the segment: it can hold a thumbnail with its own end.
+        # Skip the segment, which may hold a thumbnail with its own end.
         length = content[marker.end():marker.end() + 2]
         position = marker.end() + int.from_bytes(length, 'big')
 
 
-class BrokenImageError(ValueError):
-    """A file that is there, but cannot be read as an image."""
+class BrokenImageError(UserError):
+    """An existing file that cannot be read as an image."""
 
 
 @TRANSFORMS.register_module()
 class LoadWeakImage(LoadImageFromFile):
     """Load an image of any colour type as BGR, or say what is wrong with it.
 
-    Photos that say how the camera was held (EXIF) come upright, as viewers
-    show them: draw their masks in a program that does so, too. Sixteen bits a
-    channel are scaled to eight.
+    Photos are turned upright as their EXIF orientation says: draw masks in a
+    program that does so, too. 16 bits a channel are scaled to 8.
 
     Required Keys:
 
@@ -50,8 +52,7 @@ class LoadWeakImage(LoadImageFromFile):
 
     Added Keys:
 
-    - img (np.ndarray): uint8 of shape (H, W, 3), BGR; transparency is
-      dropped.
+    - img (np.ndarray): uint8 of shape (H, W, 3), BGR, without transparency.
     - img_shape (tuple[int]): (H, W).
     - ori_shape (tuple[int]): (H, W).
 
@@ -67,41 +68,39 @@ class LoadWeakImage(LoadImageFromFile):
             ``ignore_empty=True``.
 
         Raises:
-            BrokenImageError: If the file is empty, cut off, or no image.
+            MissingFileError: If there is no such file.
+            BrokenImageError: If the file is empty, truncated, or not an image.
         """
         try:
             img = self._load(results['img_path'])
-        except (FileNotFoundError, BrokenImageError):
+        except UserError:
             if self.ignore_empty:
                 return None
             raise
-        if self.to_float32:
-            img = img.astype(np.float32)
-        results['img'] = img
+        results['img'] = img.astype(np.float32) if self.to_float32 else img
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results
 
     def _load(self, path: str) -> np.ndarray:
-        remedy = 'Copy or download it again, or take it off the image list.'
-        try:
-            content = fileio.get(path, backend_args=self.backend_args)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f'{path}: no such image. Correct data_root, data_prefix or '
-                'img_suffix, or take it off the image list.') from error
+        content = read_bytes(
+            path, 'no such image. Correct data_root, data_prefix or '
+            'img_suffix, or remove the image from the image list.',
+            self.backend_args)
+
+        def broken(reason):
+            return BrokenImageError(f'{path}: {reason}. Copy or download it '
+                                    'again, or remove it from the image list.')
+
         if not content:
-            raise BrokenImageError(f'{path}: the file is empty. {remedy}')
+            raise broken('the file is empty')
         if content.startswith(JPEG_START) and not jpeg_is_complete(content):
-            raise BrokenImageError(
-                f'{path}: the JPEG file is cut off after {len(content)} '
-                f'bytes. {remedy}')
-        reason = 'unknown format, or damaged'
+            raise broken(
+                f'the JPEG file is cut off after {len(content)} bytes')
         try:
             img = mmcv.imfrombytes(
                 content, flag=self.color_type, backend=self.imdecode_backend)
         except Exception as error:  # each decoder has errors of its own
-            img, reason = None, error
+            raise broken(f'cannot be decoded ({error})') from error
         if img is None:
-            raise BrokenImageError(
-                f'{path}: cannot be decoded ({reason}). {remedy}')
+            raise broken('cannot be decoded (unknown format, or damaged)')
         return img

@@ -2,25 +2,44 @@
 from typing import Optional
 
 import numpy as np
+from mmcv.transforms import BaseTransform
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
+from ...utils import UserError
 from ..mask_file import read_mask
-from .sample import get_num_classes, is_photo_alone
+
+
+def is_single_photo(results: dict) -> bool:
+    """Detect a photo from no data set, as mmseg's inference functions load."""
+    return 'seg_fields' not in results
+
+
+def get_num_classes(transform: BaseTransform, results: dict) -> int:
+    """Return the number of classes of the transform or the data set."""
+    if transform.num_classes is not None:
+        return transform.num_classes
+    if 'num_classes' not in results:
+        raise UserError(
+            f'{type(transform).__name__}: the data set does not say the '
+            'number of classes. Set num_classes, background counted, or use '
+            'a data set of mmseg_afa.')
+    return results['num_classes']
 
 
 @TRANSFORMS.register_module()
 class LoadMask(LoadAnnotations):
     """Load the mask of an image, or say what is wrong with it.
 
-    A photo that comes from no data set, to be segmented, passes unchanged.
+    A single photo, which belongs to no data set, is returned unchanged.
 
     Required Keys:
 
     - seg_map_path
     - num_classes (unless given as an argument)
-    - ori_shape (optional): What the shape of the mask is compared with.
-    - label_map (optional): From a class number in the file to the one wanted.
+    - ori_shape (optional): The shape that the mask must have.
+    - label_map (optional): Maps class numbers in the file to
+      those of the data set.
 
     Added Keys:
 
@@ -40,15 +59,15 @@ class LoadMask(LoadAnnotations):
 
     def _load_seg_map(self, results: dict) -> None:
         if 'seg_map_path' not in results:
-            if is_photo_alone(results):
+            if is_single_photo(results):
                 return
-            raise KeyError(
-                f"LoadMask: {results.get('img_path')} has no mask: give the "
-                "data set a data_prefix with 'seg_map_path', or take LoadMask "
-                'out of the pipeline.')
+            raise UserError(
+                f"LoadMask: {results.get('img_path')} has no mask. Give the "
+                "data set a data_prefix with 'seg_map_path', or remove "
+                'LoadMask from the pipeline.')
         if self.reduce_zero_label or results.get('reduce_zero_label'):
-            raise ValueError('LoadMask: reduce_zero_label=True would drop the '
-                             'background: leave it out.')
+            raise UserError('LoadMask: reduce_zero_label=True would drop the '
+                            'background. Leave it out.')
         path, label_map = results['seg_map_path'], results.get('label_map')
         num_classes = len(label_map) if label_map else get_num_classes(
             self, results)
@@ -56,9 +75,9 @@ class LoadMask(LoadAnnotations):
                          self.imdecode_backend)
         shape = results.get('ori_shape', mask.shape)[:2]
         if mask.shape != tuple(shape):
-            raise ValueError(
+            raise UserError(
                 f'{path}: its height and width are {mask.shape}, those of '
-                f"{results['img_path']} are {tuple(shape)}: make the mask "
+                f"{results['img_path']} are {tuple(shape)}. Make the mask "
                 'again, without resizing.')
         if label_map:
             table = np.arange(256, dtype=np.uint8)

@@ -9,7 +9,7 @@ from mmseg.registry import TRANSFORMS
 def to_planes(img: np.ndarray) -> np.ndarray:
     """Copy an image of shape (H, W, channels) to (channels, H, W).
 
-    OpenCV does it several times faster than transposing and copying.
+    ``cv2.split`` is several times faster than transposing and copying.
     """
     planes = np.empty((img.shape[2], *img.shape[:2]), img.dtype)
     cv2.split(img, list(planes))
@@ -20,12 +20,12 @@ def to_planes(img: np.ndarray) -> np.ndarray:
 class PackWeakSegInputs(PackSegInputs):
     """Pack an image with its image-level label.
 
-    What ``PackSegInputs`` packs, and in the data sample
+    In addition to ``PackSegInputs``, the data sample has
 
     - ``image_label`` (Tensor): float32 of shape (C, ), 0 or 1, if there is a
-      label; and ``num_tags`` (int), as meta information: how many are 1;
+      label; and ``num_tags`` (int), as meta information: its number of ones;
     - ``img_box`` (tuple[int]), as meta information: (top, bottom, left,
-      right) of the image in the crop; all of it if there was no crop.
+      right) of the image in the crop, or of the whole image without a crop.
 
     Args:
         meta_keys (Sequence[str]): As of ``PackSegInputs``.

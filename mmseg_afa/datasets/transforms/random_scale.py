@@ -10,9 +10,10 @@ from mmseg.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class RandomScale(BaseTransform):
-    """Scale an image, relative to its own size, by a random factor.
+    """Scale an image by a random factor.
 
-    (``RandomResize`` scales relative to one size for all images.)
+    mmcv's ``RandomResize`` scales relative to one size for all images, this
+    transform relative to the size of each image.
 
     Required Keys:
 

@@ -8,21 +8,22 @@ from mmcv.transforms.utils import cache_randomness
 from mmengine.utils import to_2tuple
 from mmseg.registry import TRANSFORMS
 
-from mmseg_afa.utils import IGNORE_INDEX
+from ...utils import IGNORE_INDEX
 
 
-def place(side: int, crop: int, shift: int) -> Tuple[slice, slice]:
-    """Lay a line of pixels into a crop, or cut it to the crop.
+def crop_or_pad_slices(side: int, crop: int,
+                       shift: int) -> Tuple[slice, slice]:
+    """Find which pixels of a line are copied to which place of a crop.
 
     Args:
         side (int): Length of the line.
         crop (int): Length of the crop.
-        shift (int): 0 to ``abs(side - crop)``: where a short line starts in
-            the crop, or the crop in a long line.
+        shift (int): 0 to ``abs(side - crop)``: the start of a short line in
+            the crop, or of the crop in a long line.
 
     Returns:
-        tuple[slice]: The part of the crop, and the part of the line that
-        comes there.
+        tuple[slice]: The part of the crop, and the part of the line that is
+        copied there.
     """
     if side < crop:
         return slice(shift, shift + side), slice(0, side)
@@ -32,8 +33,8 @@ def place(side: int, crop: int, shift: int) -> Tuple[slice, slice]:
 def copy_pixels(source: np.ndarray, target: np.ndarray) -> None:
     """Copy an image of shape (H, W) or (H, W, channels) into another one."""
     if source.strides[1] < 0 and source.dtype == np.uint8:
-        # RandomFlip leaves a view that runs backwards, which NumPy copies at
-        # a tenth of OpenCV's speed.
+        # RandomFlip returns a view with a negative stride, which NumPy copies
+        # at a tenth of OpenCV's speed.
         cv2.flip(source[:, ::-1], 1, dst=target)
     else:
         target[...] = source
@@ -41,17 +42,17 @@ def copy_pixels(source: np.ndarray, target: np.ndarray) -> None:
 
 @TRANSFORMS.register_module()
 class WeakRandomCrop(BaseTransform):
-    """Cut a crop at random, and remember which part of it shows image.
+    """Crop at random, and record which part of the crop shows the image.
 
-    Where the image is smaller than the crop it lies at a random place on a
-    black canvas. Transforms that move pixels, like ``RandomFlip``, belong
-    before this one, as they would leave ``img_box`` behind.
+    An image smaller than the crop is placed at random on a black canvas.
+    Transforms that move pixels, like ``RandomFlip``, must be before this one:
+    they do not update ``img_box``.
 
     Required Keys:
 
     - img
-    - seg_fields (optional): The masks named there are cropped, too, on a
-      canvas of 255.
+    - seg_fields (optional): The masks named there are cropped, too, and
+      padded with 255.
 
     Modified Keys:
 
@@ -61,8 +62,8 @@ class WeakRandomCrop(BaseTransform):
     Added Keys:
 
     - pad_shape (tuple[int]): (H, W).
-    - img_box (tuple[int]): (top, bottom, left, right) of the image's part, in
-      pixels; bottom and right are the first row and column behind it.
+    - img_box (tuple[int]): (top, bottom, left, right) of the image in the
+      crop, in pixels; bottom and right are exclusive.
 
     Args:
         crop_size (int or tuple[int]): (H, W).
@@ -80,7 +81,8 @@ class WeakRandomCrop(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Crop image and masks."""
         size = results['img'].shape[:2]
-        (rows, from_rows), (cols, from_cols) = map(place, size, self.crop_size,
+        (rows, from_rows), (cols, from_cols) = map(crop_or_pad_slices, size,
+                                                   self.crop_size,
                                                    self._random_shifts(size))
 
         def crop(image, padding):

@@ -12,12 +12,10 @@ from mmseg.utils import SampleList
 from torch import Tensor
 
 from ...models import AFA, PresentClasses
-from ...models.decode_heads.wsss_head import stack_image_labels
-from ...models.segmentors.afa import most_classes
-from ...models.segmentors.maps import with_background
-from ...models.segmentors.regularized import stack_boxes
+from ...models.segmentors.score_maps import with_background
 from ...models.segmentors.schedule import CAM_LABELS, CLASSIFY, REFINED_LABELS
-from ...models.utils import evaluating, resize, unwrap
+from ...models.utils import (evaluating, most_classes, resize, stack_boxes,
+                             stack_image_labels, unwrap)
 from ...visualization import WeakSegLocalVisualizer
 
 IN_FORCE = {

@@ -9,7 +9,7 @@ from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
-from ...datasets.mask_file import encode_mask
+from ...datasets.mask_file import encode_mask, voc_palette
 from ...models.segmentors.maps import FIELDS
 from ...utils import UserError, replacing
 from .background_sweep import count_by_score, strongest_class, sweep
@@ -81,10 +81,11 @@ class WeakIoUMetric(IoUMetric):
                 f'--out: {other} and {sample["img_path"]} would both become '
                 f'{path}. tools/predict.py keeps their folders.')
         mask = sample[self.output_field]['data'].squeeze()
+        palette = self.dataset_meta.get('palette') or voc_palette(
+            len(self.dataset_meta['classes']))
         with replacing(path) as unfinished:
             unfinished.write_bytes(
-                encode_mask(mask.byte().cpu().numpy(),
-                            self.dataset_meta['palette']))
+                encode_mask(mask.byte().cpu().numpy(), palette))
 
     def _count(self, sample: dict) -> Dict[str, Tensor]:
         label = sample['gt_sem_seg']['data'].squeeze()
@@ -101,9 +102,11 @@ class WeakIoUMetric(IoUMetric):
         if 'pred_image_scores' in sample:
             tags['predicted'] = sample['pred_image_scores'] > 0.5
         for field, (source, which) in FIELDS.items():
-            if source.name == 'cam' and field in sample:
+            known_tags = tags.get(which)
+            if source.name == 'cam' and 'cam' in sample and (known_tags
+                                                             is not None):
                 value, strongest = strongest_class(sample['cam']['data'],
-                                                   tags[which])
+                                                   known_tags)
                 counts[f'sweep {field}'] = count_by_score(
                     value[known], strongest[known], label, num_classes)
         return {name: count.cpu() for name, count in counts.items()}

@@ -11,14 +11,14 @@ from ..utils import AttentionLogits, mix_heads
 
 @MODELS.register_module()
 class AFAHead(BaseModule):
-    """Semantic affinity from self-attention (AFA, section 3.2).
+    """Predict semantic affinity from self-attention (AFA, section 3.2).
 
-    The attention logits of several heads and blocks are made symmetric,
-    A + A^T, reduced to one channel by a 1x1 convolution, and squashed.
+    The attention logits of all heads and blocks are made symmetric (A + A^T),
+    reduced to one channel by a 1x1 convolution, and passed to a sigmoid.
 
     Args:
-        in_channels (int): Attention heads over all blocks that are read;
-            16 for the last two blocks of a Mix Transformer, 24 of a ViT-B.
+        in_channels (int): Number of attention heads in all blocks: 16 for
+            the last two blocks of a Mix Transformer, 24 for those of a ViT-B.
         loss_aff (dict): Config of the affinity loss.
         init_cfg (dict, optional): Initialisation config.
     """
@@ -41,32 +41,32 @@ class AFAHead(BaseModule):
     def forward(
             self, attentions: Sequence[Union[AttentionLogits,
                                              Tensor]]) -> Tensor:
-        """Attention logits to affinity.
+        """Compute the affinity.
 
         Args:
-            attentions (Sequence[AttentionLogits or Tensor]): Of each block,
-                the raw logits as the backbone gives them, or themselves as
-                (B, heads, N, N), on the same grid of N cells.
+            attentions (Sequence[AttentionLogits or Tensor]): Raw attention
+                logits of each block: factors from the backbone, or
+                (B, heads, N, N). All blocks have the same grid of N cells.
 
         Returns:
             Tensor: (B, N, N) float32 in [0, 1], symmetric.
 
         Raises:
-            ValueError: If they do not have `in_channels` heads in all.
+            ValueError: If the blocks do not have `in_channels` heads in all.
         """
         heads = [(attention.query if isinstance(attention, AttentionLogits)
                   else attention).shape[1] for attention in attentions]
         if sum(heads) != self.proj.in_channels:
             raise ValueError(
                 f'affinity_head.in_channels is {self.proj.in_channels}, but '
-                f'the backbone gives {sum(heads)} attention channels; set '
-                'in_channels to heads x blocks of backbone.attn_blocks')
-        # The convolution and the transpose commute: heads are mixed first.
+                f'the backbone returns {sum(heads)} attention channels. Set '
+                'in_channels to heads x blocks of backbone.attn_blocks.')
+        # The convolution and the transpose commute: mix the heads first.
         weights = self.proj.weight.flatten().split(heads)
         logits = sum(map(mix_heads, attentions, weights))
         return (logits + logits.transpose(1, 2) +
                 self.proj.bias.float()).sigmoid()
 
     def loss(self, affinity: Tensor, label: Tensor) -> Dict[str, Tensor]:
-        """Losses of an affinity (B, N, N) under a label (B, N, N)."""
+        """Compute the loss of an affinity under a label, (B, N, N) each."""
         return {self.loss_aff.loss_name: self.loss_aff(affinity, label)}

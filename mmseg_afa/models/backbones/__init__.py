@@ -11,20 +11,20 @@ __all__ = ['AttnMixVisionTransformer']
 def build_attn_vit(**kwargs) -> nn.Module:
     """Build an :class:`attn_vit.AttnVisionTransformer` for a config.
 
-    mmpretrain, which it is built on, is optional and takes seconds to import:
-    this waits until a config names the backbone.
+    The class needs mmpretrain, which is optional and takes seconds to import.
+    It is imported when a config names the backbone.
 
     Args:
-        kwargs: Of the class.
+        kwargs: Arguments of the class.
 
     Raises:
-        ImportError: If mmpretrain is not there.
+        ImportError: If mmpretrain cannot be imported.
     """
     try:
         from .attn_vit import AttnVisionTransformer
     except ImportError as error:
         raise ImportError(
-            'AttnVisionTransformer is built on mmpretrain, but importing it '
-            f'fails: {error}. Run `make setup`, or install the extra '
-            '"mmpretrain".') from error
+            'AttnVisionTransformer needs mmpretrain, which cannot be imported '
+            f'({error}). Run `make setup`, or install the extra "mmpretrain".'
+        ) from error
     return AttnVisionTransformer(**kwargs)

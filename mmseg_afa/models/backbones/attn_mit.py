@@ -1,10 +1,10 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Mix Transformer that can hand out its attention logits.
+"""Define a Mix Transformer that can return its attention logits.
 
-Built on mmseg's MixVisionTransformer: same parameter names, so its converted
-checkpoints load; see also tools/model_converters.
+It has the parameter names of mmseg's MixVisionTransformer. Checkpoints of that
+class load, and so do SegFormer's.
 """
-import os.path as osp
+from pathlib import Path
 from typing import List, Optional, Sequence, Tuple, Union
 
 import torch
@@ -17,6 +17,7 @@ from mmseg.models.backbones.mit import (EfficientMultiheadAttention, MixFFN,
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from ...utils import UserError
 from ..utils import AttentionLogits
 from .mit_names import is_segformer, segformer_to_mmseg
 
@@ -38,26 +39,25 @@ def pad_to_at_least(x: Tensor, size: int) -> Tensor:
 
 
 def to_map(x: Tensor, hw_shape: Tuple[int, int]) -> Tensor:
-    """Tokens (B, H * W, C) as a map (B, C, H, W), a channels-last view.
+    """View tokens (B, H * W, C) as a channels-last map (B, C, H, W).
 
-    (mmseg's nlc_to_nchw copies.) The channels are moved last of all: else
-    the view of a single image has strides that torch does not take for those
-    of channels-last.
+    mmseg's nlc_to_nchw copies. Moving the channels last keeps strides that
+    torch recognises as channels-last, also for a single image.
     """
     return x.unflatten(1, hw_shape).permute(0, 3, 1, 2)
 
 
 def to_tokens(x: Tensor) -> Tensor:
-    """A map (B, C, H, W) as tokens (B, H * W, C), a view if channels-last."""
+    """View a channels-last map (B, C, H, W) as tokens (B, H * W, C)."""
     return x.flatten(2).transpose(1, 2)
 
 
 def mix_ffn(ffn: MixFFN, x: Tensor, hw_shape: Tuple[int, int],
             identity: Tensor) -> Tensor:
-    """What a MixFFN computes, with the tokens left where they are.
+    """Run a MixFFN without transposed copies of the tokens.
 
-    The 1x1 convolutions are matrix products over tokens, and the depth-wise
-    one reads the tokens as a channels-last map: no transposed copies.
+    The 1x1 convolutions are matrix products over tokens. The depth-wise
+    convolution reads the tokens as a channels-last map.
 
     Args:
         ffn (MixFFN): The module.
@@ -76,29 +76,29 @@ def mix_ffn(ffn: MixFFN, x: Tensor, hw_shape: Tuple[int, int],
     return identity + ffn.dropout_layer(out)
 
 
-MOST_LOGITS = 2**22  # of a block that are there at once: 8 MB in bfloat16
+MAX_LOGITS = 2**22  # attention logits in memory at once: 8 MB in bfloat16
 
 
 def attend(query: Tensor,
            key: Tensor,
            value: Tensor,
            dropout_p: float = 0.) -> Tensor:
-    """What scaled_dot_product_attention computes, in bfloat16 on a CPU too.
+    """Compute scaled_dot_product_attention, faster in bfloat16 on a CPU.
 
-    There torch's own takes as long as in float32; products of parts that fit
-    the cache take 0.6 times that.
+    On a CPU torch's function takes as long in bfloat16 as in float32. Products
+    of parts that fit the cache take 0.6 times as long.
 
     Args:
         query (Tensor): (B, heads, Nq, d).
         key (Tensor): (B, heads, Nk, d).
         value (Tensor): (B, heads, Nk, d).
-        dropout_p (float): Probability that an attention is dropped.
+        dropout_p (float): Dropout probability of the attention.
 
     Returns:
         Tensor: (B, heads, Nq, d).
     """
-    batch, rows = query.shape[:2], MOST_LOGITS // key[..., 0].numel()
-    # a training pass keeps the attention of all parts for the backward one
+    batch, rows = query.shape[:2], MAX_LOGITS // key[..., 0].numel()
+    # the backward pass needs the attention of all parts
     training = torch.is_grad_enabled()
     if (dropout_p or query.device.type != 'cpu'
             or query.dtype != torch.bfloat16
@@ -116,10 +116,9 @@ def attend(query: Tensor,
 
 
 class LogitAttention(EfficientMultiheadAttention):
-    """Efficient self-attention through scaled_dot_product_attention.
+    """Attend through scaled_dot_product_attention; return logits on request.
 
-    Parameters are those of EfficientMultiheadAttention. The logits are
-    computed only where they are asked for.
+    The parameters are those of EfficientMultiheadAttention.
     """
 
     def _heads(self, x: Tensor, part: slice) -> Tensor:
@@ -144,13 +143,13 @@ class LogitAttention(EfficientMultiheadAttention):
         Args:
             x (Tensor): (B, N, C), N = height x width.
             hw_shape (tuple[int, int]): Height and width of the grid.
-            identity (Tensor, optional): Added to the output; default x.
-            with_logits (bool): Return the logits too.
+            identity (Tensor, optional): Added to the output. Default: x.
+            with_logits (bool): Also return the logits.
 
         Returns:
             tuple[Tensor, AttentionLogits or None]: (B, N, C), and the logits
-            Q K^T before scaling and softmax, (B, heads, Nq, Nk). Where the
-            keys are reduced the query axis is average-pooled to their grid.
+            Q K^T before scaling and softmax, (B, heads, Nk, Nk). The query
+            axis is average-pooled to the grid of the keys.
         """
         identity = x if identity is None else identity
         x_kv = x
@@ -169,7 +168,7 @@ class LogitAttention(EfficientMultiheadAttention):
         return identity + self.dropout_layer(self.proj_drop(out)), logits
 
     def _pool(self, query: Tensor, hw_shape: Tuple[int, int]) -> Tensor:
-        """Average (B, heads, Nq, d) over the cells that share a key.
+        """Average queries (B, heads, N, d) over the cells that share a key.
 
         Q K^T is linear in Q: pooling Q pools the query axis of the logits.
         """
@@ -181,13 +180,13 @@ class LogitAttention(EfficientMultiheadAttention):
 
 
 class LogitEncoderLayer(TransformerEncoderLayer):
-    """Encoder layer of MiT whose attention can return its logits."""
+    """Run an encoder layer of MiT; return attention logits on request."""
 
     def __init__(self, embed_dims: int, num_heads: int,
-                 feedforward_channels: int, drop_rate: float,
+                 feedforward_channels: int, *, drop_rate: float,
                  attn_drop_rate: float, drop_path_rate: float, qkv_bias: bool,
-                 act_cfg: dict, norm_cfg: dict, sr_ratio: int,
-                 with_cp: bool) -> None:
+                 norm_cfg: dict, sr_ratio: int, **kwargs) -> None:
+        common = dict(qkv_bias=qkv_bias, sr_ratio=sr_ratio)
         super().__init__(
             embed_dims,
             num_heads,
@@ -195,28 +194,25 @@ class LogitEncoderLayer(TransformerEncoderLayer):
             drop_rate=drop_rate,
             attn_drop_rate=attn_drop_rate,
             drop_path_rate=drop_path_rate,
-            qkv_bias=qkv_bias,
-            act_cfg=act_cfg,
             norm_cfg=norm_cfg,
-            sr_ratio=sr_ratio,
-            with_cp=with_cp)
+            **common,
+            **kwargs)
         self.attn = LogitAttention(
             embed_dims,
             num_heads,
             attn_drop=attn_drop_rate,
             proj_drop=drop_rate,
             dropout_layer=dict(type='DropPath', drop_prob=drop_path_rate),
-            qkv_bias=qkv_bias,
-            # eps 1e-5, other than in the blocks, is that of the weights
+            # the published weights use 1e-5 here, 1e-6 in the blocks' norms
             norm_cfg=dict(norm_cfg, eps=1e-5),
-            sr_ratio=sr_ratio)
+            **common)
 
     def forward(self,
                 x: Tensor,
                 hw_shape: Tuple[int, int],
                 with_logits: bool = False
                 ) -> Tuple[Tensor, Optional[AttentionLogits]]:
-        """(B, N, C) to (B, N, C) and, where asked for, attention logits."""
+        """Map (B, N, C) to (B, N, C) and, if requested, attention logits."""
 
         def inner(x):
             x, logits = self.attn(
@@ -230,24 +226,24 @@ class LogitEncoderLayer(TransformerEncoderLayer):
 
 @MODELS.register_module()
 class AttnMixVisionTransformer(MixVisionTransformer):
-    """Mix Transformer B0 to B5 with attention outputs (AFA, section 3.1).
+    """Return features and attention of MiT B0 to B5 (AFA, section 3.1).
 
-    Under any mmseg head it is a drop-in for MixVisionTransformer. With
+    With any mmseg head the class replaces MixVisionTransformer. With
     ``backbone(x, with_attention=True)`` it also returns the attention logits
-    of the blocks named by `attn_blocks`; no others are computed.
+    of the blocks named by `attn_blocks`. No other logits are computed.
 
     Args:
         arch (str): 'b0' to 'b5'.
         attn_blocks (Sequence[tuple[int, int]]): (stage, block) pairs, from
-            0; a negative block counts from the stage's end. Default: the
+            0. A negative block counts from the end of its stage. Default: the
             last two blocks of stage 4.
-        strides (Sequence[int]): Of the patch embeddings. The 1 keeps stage
-            4 on the 1/16 grid.
-        drop_path_rate (float): Stochastic depth.
-        kwargs: Of MixVisionTransformer.
+        strides (Sequence[int]): Strides of the patch embeddings. The last
+            one, 1, keeps stage 4 on the 1/16 grid.
+        drop_path_rate (float): Rate of stochastic depth.
+        kwargs: Arguments of MixVisionTransformer.
 
     Raises:
-        ValueError: For an unknown arch or a block that does not exist.
+        ValueError: If the arch or a block does not exist.
     """
 
     def __init__(self,
@@ -289,7 +285,7 @@ class AttnMixVisionTransformer(MixVisionTransformer):
             torch.linspace(0, drop_path_rate, sum(num_layers)).tolist())
         for i, (patch_embed, _, _) in enumerate(self.layers):
             dims = self.embed_dims * num_heads[i]
-            # eps 1e-5, other than in the blocks, is that of the weights
+            # the published weights use 1e-5 here, 1e-6 in the blocks' norms
             patch_embed.norm.eps = 1e-5
             self.layers[i][1] = ModuleList(
                 LogitEncoderLayer(
@@ -309,18 +305,18 @@ class AttnMixVisionTransformer(MixVisionTransformer):
         """Load or draw the weights that `init_cfg` names.
 
         Raises:
-            FileNotFoundError: If its checkpoint file does not exist.
+            UserError: If the checkpoint file does not exist.
         """
         path = None
         if isinstance(self.init_cfg, dict):
             path = self.init_cfg.get('checkpoint')
-        if path and '://' not in path and not osp.isfile(path):
-            raise FileNotFoundError(
+        if path and '://' not in path and not Path(path).is_file():
+            raise UserError(
                 f'{path}: no such file. Put ImageNet weights of the Mix '
-                'Transformer there (as SegFormer publishes them, or as '
-                'converted by mmseg), name another file by '
-                'model.backbone.init_cfg.checkpoint, or train from scratch '
-                'with model.backbone.init_cfg=None')
+                'Transformer there (published by SegFormer or converted by '
+                'mmseg), or name another file by '
+                'model.backbone.init_cfg.checkpoint. To train from scratch, '
+                'set model.backbone.init_cfg=None.')
         super().init_weights()
 
     @staticmethod
@@ -341,11 +337,12 @@ class AttnMixVisionTransformer(MixVisionTransformer):
     @staticmethod
     def _block_index(block: Tuple[int, int],
                      num_layers: Sequence[int]) -> Tuple[int, int]:
+        """Check a (stage, block) pair and count a negative block from 0."""
         if len(block) != 2 or not 0 <= block[0] < len(num_layers) or not (
                 -num_layers[block[0]] <= block[1] < num_layers[block[0]]):
             raise ValueError(
-                f'backbone.attn_blocks: {block} is no (stage, block) of a '
-                f'network with {tuple(num_layers)} blocks in its stages')
+                f'backbone.attn_blocks: {block} is not a (stage, block) pair '
+                f'of stages with {tuple(num_layers)} blocks')
         return block[0], block[1] % num_layers[block[0]]
 
     def forward(
@@ -361,9 +358,10 @@ class AttnMixVisionTransformer(MixVisionTransformer):
             with_attention (bool): Also return attention logits.
 
         Returns:
-            tuple[Tensor] or tuple[tuple[Tensor], list[Tensor]]: Feature maps
-            (B, C_i, ceil(H / s_i), ceil(W / s_i)), and, where asked for, the
-            logits (B, heads, Nk, Nk) in the order of `attn_blocks`.
+            tuple[Tensor] or tuple[tuple[Tensor], list[AttentionLogits]]:
+            Feature maps (B, C_i, ceil(H / s_i), ceil(W / s_i)). Then, if
+            requested, the logits (B, heads, Nk, Nk) in the order of
+            `attn_blocks`.
         """
         feats, logits = [], {}
         for i, (patch_embed, blocks, norm) in enumerate(self.layers):

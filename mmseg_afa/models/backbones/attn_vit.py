@@ -1,8 +1,8 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Plain Vision Transformer that can hand out its attention logits.
+"""Define a plain Vision Transformer that can return its attention logits.
 
-Built on mmpretrain's VisionTransformer: same parameter names, so all of its
-checkpoints load (ViT, DeiT, MAE, DINOv2, CLIP).
+It has the parameter names of mmpretrain's VisionTransformer. All checkpoints
+of that class load (ViT, DeiT, MAE, DINOv2, CLIP).
 """
 from typing import List, Sequence, Tuple, Union
 
@@ -14,29 +14,32 @@ from ..utils import AttentionLogits
 
 
 class AttnVisionTransformer(VisionTransformer):
-    """Plain Vision Transformer with attention outputs (for AFA, section 3.1).
+    """Return features and attention of a plain ViT (AFA, section 3.1).
 
-    Under any mmseg head it is mmpretrain's VisionTransformer that gives
-    feature maps. With ``backbone(x, with_attention=True)`` it also returns
-    the attention logits of the blocks named by `attn_blocks`. Attention
-    itself runs through scaled_dot_product_attention in every block.
+    With any mmseg head the class acts as mmpretrain's VisionTransformer with
+    feature maps as outputs. With ``backbone(x, with_attention=True)`` it also
+    returns the attention logits of the blocks named by `attn_blocks`. Every
+    block attends through scaled_dot_product_attention.
 
-    Feature maps and logits are those of the patches; the class token is left
-    out. All maps have the stride of the patches. An input that they do not
-    divide is padded with zeros on the right and at the bottom, as mmpretrain
-    does, and the position embedding is resized to its grid.
+    Feature maps and logits leave out the class token. All maps have the
+    stride of the patches. As in mmpretrain, an input is padded with zeros on
+    the right and at the bottom to whole patches, and the position embedding
+    is resized to the grid of the input.
 
     Args:
-        arch (str or dict): Of mmpretrain: 'base', 'deit-small', ...
+        arch (str or dict): Name in mmpretrain ('base', 'deit-small', ...) or
+            settings.
         patch_size (int): Side of a patch in pixels, the stride of all maps.
-        out_indices (Sequence[int]): Blocks that give a feature map, from 0; a
-            negative one counts from the end. The last block's is normalised.
+        out_indices (Sequence[int]): Blocks whose feature maps are returned,
+            from 0; negative numbers count from the end. The map of the last
+            block is normalised.
         attn_blocks (Sequence[int]): Blocks whose logits are returned, counted
-            in the same way; not the first one.
-        kwargs: Of mmpretrain's VisionTransformer.
+            in the same way. The first block is not allowed.
+        kwargs: Arguments of mmpretrain's VisionTransformer.
 
     Raises:
-        ValueError: For a block that does not exist, or the first one's logits.
+        ValueError: If a block does not exist, or `attn_blocks` names the
+            first block.
     """
 
     def __init__(self,
@@ -49,13 +52,13 @@ class AttnVisionTransformer(VisionTransformer):
             arch=arch, patch_size=patch_size, out_type='featmap', **kwargs)
         self.map_blocks = self._blocks('out_indices', out_indices, first=0)
         self.attn_blocks = self._blocks('attn_blocks', attn_blocks, first=1)
-        # A block's logits are made of its input: what the one before gives.
+        # The logits of a block need its input: the map of the block before.
         before = [block - 1 for block in self.attn_blocks]
         self.out_indices = sorted({*self.map_blocks, *before})
 
     def _blocks(self, name: str, blocks: Sequence[int],
                 first: int) -> List[int]:
-        """Block numbers, counted from 0."""
+        """Check block numbers and count negative ones from 0."""
         counted = [b + self.num_layers if b < 0 else b for b in blocks]
         for block, number in zip(blocks, counted):
             if not first <= number < self.num_layers:
@@ -78,10 +81,10 @@ class AttnVisionTransformer(VisionTransformer):
 
         Returns:
             tuple[Tensor] or tuple[tuple[Tensor], list[AttentionLogits]]:
-            Feature maps (B, C, h, w), h = ceil(H / patch_size) and w alike,
-            in the order of `out_indices`, and, where asked for, the logits
-            Q K^T before scaling and softmax, (B, heads, h * w, h * w), in the
-            order of `attn_blocks`.
+            Feature maps (B, C, h, w) in the order of `out_indices`, with
+            h = ceil(H / patch_size) and w = ceil(W / patch_size). Then, if
+            requested, the logits Q K^T before scaling and softmax,
+            (B, heads, h * w, h * w), in the order of `attn_blocks`.
         """
         maps = dict(zip(self.out_indices, super().forward(x)))
         feats = tuple(maps[block] for block in self.map_blocks)
@@ -92,10 +95,10 @@ class AttnVisionTransformer(VisionTransformer):
         ]
 
     def _logits(self, block: int, x: Tensor) -> AttentionLogits:
-        """The logits of a block, of the map (B, C, h, w) that it reads.
+        """Compute the logits of a block from its input map (B, C, h, w).
 
-        They are projected anew, at about a sixth of the block's cost: its own
-        queries and keys stay inside of mmpretrain's attention.
+        Queries and keys are computed a second time, at about a sixth of the
+        block's cost: mmpretrain's attention does not return them.
         """
         layer = self.layers[block]
         qkv, heads = layer.attn.qkv, layer.attn.num_heads

@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""SegFormer's parameter names, as published, turned into mmseg's."""
+"""Convert SegFormer's published parameter names to mmseg's names."""
 import re
 from typing import Dict
 
@@ -24,12 +24,12 @@ RENAMES = (
 
 
 def is_segformer(state_dict: Dict[str, Tensor]) -> bool:
-    """Whether a backbone's state dict carries SegFormer's names."""
+    """Return True if a backbone's state dict has SegFormer's names."""
     return 'patch_embed1.proj.weight' in state_dict
 
 
 def rename(name: str) -> str:
-    """SegFormer's name of a parameter to mmseg's.
+    """Convert SegFormer's name of a parameter to mmseg's name.
 
     Raises:
         KeyError: For a name that SegFormer's backbone does not have.
@@ -38,21 +38,22 @@ def rename(name: str) -> str:
         match = re.fullmatch(pattern, name)
         if match:
             return match.expand(target.format(i=int(match['i']) - 1))
-    raise KeyError(f'{name!r} is no parameter of a Mix Transformer')
+    raise KeyError(f'{name!r} is not a parameter of a Mix Transformer')
 
 
 def segformer_to_mmseg(state_dict: Dict[str, Tensor]) -> Dict[str, Tensor]:
     """Convert the weights of a Mix Transformer to mmseg's names and shapes.
 
-    Queries and keys/values become one projection, linear layers of the
-    feed-forward network 1x1 convolutions; the classification layer (`head`)
-    of ImageNet weights is dropped.
+    Queries and keys/values become one projection. The linear layers of the
+    feed-forward network become 1x1 convolutions. The classification layer
+    (`head`) of ImageNet weights is dropped.
 
     Args:
-        state_dict (dict[str, Tensor]): SegFormer's names, without prefix.
+        state_dict (dict[str, Tensor]): Weights by SegFormer's names, without
+            a prefix.
 
     Returns:
-        dict[str, Tensor]: Names of AttnMixVisionTransformer.
+        dict[str, Tensor]: Weights by the names of AttnMixVisionTransformer.
 
     Raises:
         KeyError: For a name that SegFormer's backbone does not have.

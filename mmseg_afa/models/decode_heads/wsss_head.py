@@ -1,7 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, Sequence, Tuple
 
-import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -9,29 +8,29 @@ from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
-from ..utils import resize, zero_gradients
+from ..utils import resize, stack_image_labels, zero_gradients
 
 POOLING = dict(gmp=F.adaptive_max_pool2d, gap=F.adaptive_avg_pool2d)
 
 
 @MODELS.register_module()
 class WSSSHead(BaseDecodeHead):
-    """Segmentation, image-level classification and CAM in one head.
+    """Predict segmentation, image labels and CAMs in one head.
 
-    The segmentation branch fuses all feature maps (as SegFormer's head, but
-    without norm and activation after the per-level layers). The
-    classification branch pools the last map; its weights applied to the
-    unpooled map are the class activation map.
+    The segmentation branch fuses all feature maps as SegFormer's head does,
+    without norm and activation after the per-level layers. The classification
+    branch pools the last map. The CAM applies the classifier to that map
+    before the pooling.
 
-    With image labels but no masks it trains the classifier; with masks, as
-    every mmseg head, the segmentation; with both, both. So it also works
-    under a plain EncoderDecoder, over any backbone.
+    Image labels train the classifier, masks train the segmentation. So the
+    head also works in a plain EncoderDecoder, with any backbone.
 
     Args:
         pooling (str): Pooling before the classifier: 'gmp' (global maximum,
-            the paper's choice) or 'gap' (global average).
+            as in the paper) or 'gap' (global average).
         loss_cls (dict): Config of the classification loss.
-        kwargs: Of BaseDecodeHead. `num_classes` includes the background.
+        kwargs: Arguments of BaseDecodeHead. `num_classes` includes the
+            background.
 
     Raises:
         ValueError: If pooling is neither 'gmp' nor 'gap'.
@@ -52,7 +51,7 @@ class WSSSHead(BaseDecodeHead):
             loss_decode=loss_decode,
             **kwargs)
         if pooling not in POOLING:
-            raise ValueError(f"decode_head.pooling must be 'gmp' or 'gap', "
+            raise ValueError("decode_head.pooling must be 'gmp' or 'gap', "
                              f'got {pooling!r}')
         self.pooling = pooling
         self.loss_cls = MODELS.build(loss_cls)
@@ -69,7 +68,7 @@ class WSSSHead(BaseDecodeHead):
             self.in_channels[-1], self.num_classes - 1, 1, bias=False)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Segmentation logits.
+        """Compute the segmentation logits.
 
         Args:
             inputs (Sequence[Tensor]): Feature maps (B, C_i, H_i, W_i), the
@@ -82,8 +81,8 @@ class WSSSHead(BaseDecodeHead):
         fusion = self.fusion_conv
         # coarsest first: the order of the published weights
         parts = fusion.conv.weight.flatten(1).split(self.channels, 1)[::-1]
-        # Two linear layers with a bilinear resize in between: their product
-        # can be applied before the resize, at each level's own size.
+        # A bilinear resize between two linear layers commutes with them:
+        # apply the product of both layers at each level's own size.
         levels = [
             F.conv2d(x, (part @ conv.weight.flatten(1))[:, :, None, None],
                      part @ conv.bias)
@@ -101,17 +100,17 @@ class WSSSHead(BaseDecodeHead):
         return self.cls_seg(fused)
 
     def image_logits(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Classification logits (B, num_classes - 1) of the images."""
+        """Compute the classification logits (B, num_classes - 1)."""
         x = self._transform_inputs(inputs)[-1]
         return self.classifier(POOLING[self.pooling](x, 1)).flatten(1)
 
     def cam(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Raw class activation maps (B, num_classes - 1, h, w)."""
+        """Compute raw class activation maps (B, num_classes - 1, h, w)."""
         return self.classifier(self._transform_inputs(inputs)[-1])
 
     def loss_by_image_label(self, inputs: Sequence[Tensor],
                             image_label: Tensor) -> Dict[str, Tensor]:
-        """Classification loss.
+        """Compute the classification loss.
 
         Args:
             inputs (Sequence[Tensor]): Feature maps.
@@ -124,11 +123,11 @@ class WSSSHead(BaseDecodeHead):
 
     def loss_by_label(self, seg_logits: Tensor,
                       label: Tensor) -> Dict[str, Tensor]:
-        """Segmentation losses under a (pseudo) label.
+        """Compute the segmentation losses under a (pseudo) label.
 
         Args:
             seg_logits (Tensor): (B, num_classes, h, w).
-            label (Tensor): (B, H, W) int64, ignore_index = no supervision.
+            label (Tensor): (B, H, W) int64; ignore_index: no supervision.
         """
         seg_logits = resize(seg_logits.float(), label.shape[1:],
                             self.align_corners)
@@ -142,10 +141,11 @@ class WSSSHead(BaseDecodeHead):
 
     def loss(self, inputs: Tuple[Tensor], batch_data_samples: SampleList,
              train_cfg: ConfigType) -> Dict[str, Tensor]:
-        """Losses of whatever the samples are labelled with.
+        """Compute the losses of all labels that the samples carry.
 
         Raises:
-            ValueError: If they have neither `image_label` nor `gt_sem_seg`.
+            ValueError: If the samples have neither `image_label` nor
+                `gt_sem_seg`.
         """
         losses = dict()
         if 'gt_sem_seg' in batch_data_samples[0]:
@@ -157,29 +157,10 @@ class WSSSHead(BaseDecodeHead):
         if not losses:
             raise ValueError(
                 'WSSSHead: the training samples have neither `image_label` '
-                'nor `gt_sem_seg`; end the pipeline with PackWeakSegInputs')
-        # for the branch that such samples do not train
+                'nor `gt_sem_seg`. End the pipeline with PackWeakSegInputs.')
+        # distributed training needs a gradient of both branches
         zero = zero_gradients(self.parameters())
         return {
             name: value + zero if 'loss' in name else value
             for name, value in losses.items()
         }
-
-
-def stack_image_labels(data_samples: SampleList, num_classes: int) -> Tensor:
-    """Multi-hot labels (B, num_classes) of a batch.
-
-    Raises:
-        ValueError: If a label is missing or has another number of classes.
-    """
-    labels: List[Tensor] = []
-    for sample in data_samples:
-        found = sample.image_label.numel() if 'image_label' in sample else 0
-        if found != num_classes:
-            raise ValueError(
-                f'image label of {sample.get("img_path", "a sample")}: '
-                f'{found} classes, the model has {num_classes}; make '
-                'decode_head.num_classes the number of classes of the data '
-                'set, background included')
-        labels.append(sample.image_label)
-    return torch.stack(labels)

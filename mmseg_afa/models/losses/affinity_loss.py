@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 def global_count(mask: Tensor) -> Tensor:
-    """Number of set entries over all processes, without gradient."""
+    """Count the True entries of a mask over all processes."""
     count = mask.sum().float()
     all_reduce(count)
     return count
@@ -15,10 +15,10 @@ def global_count(mask: Tensor) -> Tensor:
 class AffinityLoss(nn.Module):
     """Pull the affinity of same-class pairs to 1, of others to 0 (AFA, eq. 4).
 
-    Half the mean of 1 - A over positive pairs plus half the mean of A over
-    negative pairs, each sum divided by its count + 1. In distributed training
-    the counts are those of the whole batch, so the loss does not depend on
-    how the batch is spread.
+    The loss is half the mean of 1 - A over positive pairs plus half the mean
+    of A over negative pairs. Each sum is divided by its count + 1. The counts
+    are taken over all processes, so that the loss does not depend on the
+    number of processes.
 
     Args:
         loss_weight (float): Weight of the loss.
@@ -30,17 +30,18 @@ class AffinityLoss(nn.Module):
                  loss_name: str = 'loss_aff') -> None:
         super().__init__()
         self.loss_weight = loss_weight
-        self._loss_name = loss_name
+        self.loss_name = loss_name
 
     def forward(self, affinity: Tensor, label: Tensor) -> Tensor:
         """Compute the loss.
 
         Args:
             affinity (Tensor): (B, N, N) in [0, 1].
-            label (Tensor): (B, N, N): 1 same class, 0 another, 255 ignore.
+            label (Tensor): (B, N, N): 1 same class, 0 different classes,
+                255 ignored.
 
         Returns:
-            Tensor: Scalar, 0 where no pair is labelled.
+            Tensor: Scalar; 0 if no pair has a label.
         """
         affinity = affinity.float()
         positive, negative = label == 1, label == 0
@@ -49,7 +50,3 @@ class AffinityLoss(nn.Module):
         loss = loss + (affinity * negative).sum() / (
             global_count(negative) + 1)
         return 0.5 * self.loss_weight * world_size * loss
-
-    @property
-    def loss_name(self) -> str:
-        return self._loss_name

@@ -11,11 +11,11 @@ from .affinity_loss import global_count
 
 @MODELS.register_module()
 class BalancedSegLoss(nn.Module):
-    """Cross-entropy in which background and foreground weigh the same.
+    """Weigh background and foreground equally in the cross-entropy.
 
-    Half the mean over the label's background pixels plus half the mean over
-    its foreground pixels; a side without pixels counts 0. In distributed
-    training the means are over the whole batch.
+    The loss is half the mean over background pixels plus half the mean over
+    foreground pixels of the label. A side without pixels adds 0. The means
+    are taken over all processes.
 
     Args:
         loss_weight (float): Weight of the loss.
@@ -27,7 +27,7 @@ class BalancedSegLoss(nn.Module):
                  loss_name: str = 'loss_seg') -> None:
         super().__init__()
         self.loss_weight = loss_weight
-        self._loss_name = loss_name
+        self.loss_name = loss_name
 
     def forward(self,
                 cls_score: Tensor,
@@ -58,7 +58,3 @@ class BalancedSegLoss(nn.Module):
         loss = sum((loss * side).sum() / global_count(side).clamp(min=1)
                    for side in (background, foreground))
         return 0.5 * self.loss_weight * get_world_size() * loss
-
-    @property
-    def loss_name(self) -> str:
-        return self._loss_name

@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Regularised (dense CRF) loss with a Gaussian bilateral kernel."""
+"""Compute a dense CRF loss with a Gaussian bilateral kernel."""
 from typing import Optional
 
 import torch
@@ -7,17 +7,17 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-# A grid as large as this is a mistake in the sigmas: an 8-bit image of
-# 512 x 512 pixels has a tenth of it at the default ones.
+# A larger grid hints at wrong sigmas: an 8-bit image of 512 x 512 pixels
+# takes a tenth of MAX_CELLS at the default sigmas.
 MAX_CELLS = 4_000_000
-# Blur along one axis, for offsets 0, 1 and 2. Together with the linear
-# interpolations of splat and slice its mean is the Gaussian's at distance 0
-# and its variance 1.
+# Blur along one axis, for offsets 0, 1 and 2. With the linear interpolations
+# of splat and slice, the kernel has the Gaussian's mean value at distance 0
+# and variance 1.
 BLUR = (0.4810, 0.2349, 0.0246)
 
 
 def _corners(features: Tensor, strides: Tensor):
-    """Cells around each pixel and their multilinear weights.
+    """Yield the cells around each pixel and their multilinear weights.
 
     Args:
         features (Tensor): (P, D) positions in units of a cell, >= 0.
@@ -39,11 +39,11 @@ def _corners(features: Tensor, strides: Tensor):
 
 
 def bilateral_filter(values: Tensor, features: Tensor) -> Tensor:
-    """Sums of values under the kernel exp(-|f_p - f_q|^2 / 2), all pixels.
+    """Sum values over all pixels with the kernel exp(-|f_p - f_q|^2 / 2).
 
-    Computed on a bilateral grid (Chen et al., SIGGRAPH 2007) with one cell
-    per standard deviation: splat, blur, slice. Linear in the pixels, and
-    within a tenth of the exact sum.
+    The sum is computed on a bilateral grid (Chen et al., SIGGRAPH 2007) with
+    one cell per standard deviation: splat, blur, slice. The time is linear in
+    the number of pixels. The mean error is below a tenth of the exact sum.
 
     Args:
         values (Tensor): (P, K).
@@ -62,8 +62,8 @@ def bilateral_filter(values: Tensor, features: Tensor) -> Tensor:
     num_cells = shape[0] * int(strides[0])
     if num_cells > MAX_CELLS:
         raise ValueError(
-            f'DenseEnergyLoss: its bilateral grid would have {num_cells} '
-            f'cells (limit {MAX_CELLS}); raise sigma_rgb or sigma_xy')
+            f'DenseEnergyLoss: the bilateral grid would have {num_cells} '
+            f'cells, the limit is {MAX_CELLS}. Raise sigma_rgb or sigma_xy.')
 
     grid = values.new_zeros(num_cells, values.shape[1])
     for cell, weight in _corners(features, strides):
@@ -84,20 +84,20 @@ def bilateral_filter(values: Tensor, features: Tensor) -> Tensor:
 
 @MODELS.register_module()
 class DenseEnergyLoss(nn.Module):
-    """Gated dense CRF energy of the predicted probabilities.
+    """Compute the gated dense CRF energy of the predicted probabilities.
 
-    Neighbours in position and colour should get the same class: minus the
-    sum over classes of S^T W S, with the bilateral Gaussian kernel W over all
-    pairs of pixels ("On Regularized Losses for Weakly-supervised CNN
-    Segmentation", ECCV 2018). The gate lets pixels act that the label ignores
-    or of which the network is unsure.
+    The loss favours one class for pixels of similar position and colour. It
+    is minus the sum over classes of S^T W S, with the bilateral Gaussian
+    kernel W over all pairs of pixels ("On Regularized Losses for
+    Weakly-supervised CNN Segmentation", ECCV 2018). The gate selects pixels
+    that the label ignores or where the network is uncertain.
 
     Args:
-        loss_weight (float): Weight in the total; 0.01 in the AFA paper.
+        loss_weight (float): Weight of the loss; 0.01 in the AFA paper.
         weight (float): Scale of the energy, a sum over all pairs of pixels.
         sigma_rgb (float): Kernel width in grey levels.
         sigma_xy (float): Kernel width in pixels of the full-size crop.
-        scale_factor (float): Size at which the energy is computed.
+        scale_factor (float): Size of the energy's grid relative to the crop.
         loss_name (str): Name in the log.
     """
 
@@ -114,10 +114,10 @@ class DenseEnergyLoss(nn.Module):
         self.sigma_rgb = sigma_rgb
         self.sigma_xy = sigma_xy
         self.scale_factor = scale_factor
-        self._loss_name = loss_name
+        self.loss_name = loss_name
 
     def features(self, image: Tensor) -> Tensor:
-        """Kernel features (B, H x W, 5) of images (B, 3, H, W) in [0, 1]."""
+        """Compute kernel features (B, H * W, 5) of images (B, 3, H, W)."""
         batch, _, height, width = image.shape
         sigma_xy = self.sigma_xy * self.scale_factor
         rows, cols = torch.meshgrid(
@@ -138,9 +138,9 @@ class DenseEnergyLoss(nn.Module):
 
         Args:
             cls_score (Tensor): (B, C + 1, H, W) logits.
-            label (Tensor): (B, H, W) int64, the segmentation label in force.
+            label (Tensor): (B, H, W) int64, the current segmentation label.
             image (Tensor): (B, 3, H, W), RGB in [0, 1].
-            region (Tensor, optional): (B, H, W) bool, pixels that count.
+            region (Tensor, optional): (B, H, W) bool, pixels to include.
             ignore_index (int): Label of pixels without supervision.
 
         Returns:
@@ -173,11 +173,7 @@ class DenseEnergyLoss(nn.Module):
                     for v, f in zip(values, self.features(image))
                 ])
                 filtered = filtered.transpose(1, 2).view_as(prob) * gate
-            # W is symmetric: the gradient of S^T W S is 2 W S, the value
-            # takes half of it back
+            # W is symmetric, so the gradient of S^T W S is 2 W S. The value
+            # of the first factor is S: only its gradient is doubled.
             energy = (2 * prob - prob.detach()) * filtered
             return -self.loss_weight * self.weight * energy.sum() / len(image)
-
-    @property
-    def loss_name(self) -> str:
-        return self._loss_name

@@ -6,8 +6,7 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class MultiLabelSoftMarginLoss(nn.Module):
-    """Multi-label classification loss: binary cross-entropy of each class,
-    averaged over classes and images.
+    """Average the binary cross-entropy over classes and images.
 
     Args:
         loss_weight (float): Weight of the loss.
@@ -19,13 +18,9 @@ class MultiLabelSoftMarginLoss(nn.Module):
                  loss_name: str = 'loss_cls') -> None:
         super().__init__()
         self.loss_weight = loss_weight
-        self._loss_name = loss_name
+        self.loss_name = loss_name
 
     def forward(self, cls_score: Tensor, label: Tensor) -> Tensor:
         """Compute the loss from logits (B, C) and multi-hot labels (B, C)."""
         return self.loss_weight * F.multilabel_soft_margin_loss(
             cls_score.float(), label)
-
-    @property
-    def loss_name(self) -> str:
-        return self._loss_name

@@ -1,38 +1,37 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import os
-import weakref
 from typing import Callable, List, Optional, Sequence
 
+import numpy as np
 import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from .crf_workers import Workers
+MIN_PROBABILITY = 1e-5  # the energy of probability 0 is infinite
 
 
 @MODELS.register_module()
 class DenseCRF(nn.Module):
-    """Fully connected CRF on what a segmentor predicts, with the constants of
-    AFA's published evaluation, computed on the CPU by pydensecrf2.
+    """Refine predictions by a fully connected CRF on the CPU.
 
-    Has no parameters and passes no gradient. For predictions: labels of
-    training are made by :class:`PAR`.
+    The defaults are the constants of AFA's published evaluation. The library
+    is pydensecrf2. The module has no parameters and passes no gradient. Use
+    :class:`PAR` for the labels of training.
 
     Args:
         num_iter (int): Mean-field iterations.
-        gaussian (dict): Kernel of positions: `sxy` its width in pixels,
+        gaussian (dict): Kernel of positions: `sxy` is the width in pixels,
             `compat` the weight.
-        bilateral (dict): Kernel of positions and colours: `srgb` its width
+        bilateral (dict): Kernel of positions and colours: `srgb` is the width
             in grey levels.
         num_workers (int, optional): Processes that share the images of a
-            batch, started at first use and ended with the program; 0 for
-            none. A lone image takes none either. Each takes about 70 bytes
-            for a pixel and class while it works: 0.3 GB for 500 x 375 pixels
-            and 21 classes, 1.5 GB for 640 x 480 and 81. Default: as many as
-            the machine has processors, 4 at most.
+            batch. With 0 or 1, and for a single image, everything runs in
+            this process. A process takes about 70 bytes per pixel and class:
+            0.3 GB for 500 x 375 pixels and 21 classes, 1.5 GB for 640 x 480
+            and 81. Default: the number of processors, at most 4.
 
     Raises:
-        ImportError: Without pydensecrf2.
+        ImportError: If pydensecrf2 or joblib is not installed.
     """
 
     def __init__(self,
@@ -42,18 +41,17 @@ class DenseCRF(nn.Module):
                  num_workers: Optional[int] = None) -> None:
         super().__init__()
         try:
-            from .crf_worker import dense_crf
+            import joblib  # noqa: F401
+            load_infer()
         except ImportError as error:
             raise ImportError(
-                f'DenseCRF needs pydensecrf2 ({error}): run `pip install '
-                '".[crf]"`, which takes a C++ compiler, or take PAR, which '
-                'needs nothing.') from error
-        self.compute = dense_crf
+                f'DenseCRF needs pydensecrf2 and joblib ({error}). Run `pip '
+                'install ".[crf]"`, which needs a C++ compiler, or use PAR.'
+            ) from error
         self.settings = (num_iter, dict(gaussian), dict(bilateral))
         if num_workers is None:
             num_workers = min(4, os.cpu_count())
         self.num_workers = num_workers
-        self._workers = None
 
     def forward(self, image: Tensor, masks: Tensor) -> Tensor:
         """Refine a batch of masks.
@@ -76,30 +74,56 @@ class DenseCRF(nn.Module):
             masks (Sequence[Tensor]): (C, H, W) each, probabilities.
 
         Returns:
-            list[Tensor]: (C, H, W) float32 each, probabilities, the same for
-            any number of workers.
-
-        Raises:
-            RuntimeError: If a worker is killed.
+            list[Tensor]: (C, H, W) float32 each, probabilities. They do not
+            depend on the number of workers.
         """
-        if self.num_workers == 0 or len(images) < 2:
-            return [
-                self._refine(self.compute, *pair)
-                for pair in zip(images, masks)
-            ]
-        if self._workers is None:
-            self._workers = Workers(self.num_workers)
-            weakref.finalize(self, self._workers.close)
-        return self._workers.map(self._refine, images, masks)
-
-    def _refine(self, compute: Callable, image: Tensor,
-                masks: Tensor) -> Tensor:
-        levels = (image.detach() * 255).round().byte().cpu().numpy()
-        probabilities = masks.detach().float().cpu().numpy()
-        refined = compute(levels, probabilities, *self.settings)
-        return torch.from_numpy(refined).to(masks.device)
+        from joblib import Parallel, delayed
+        infer = delayed(load_infer())
+        calls = (infer(
+            grey_levels(image), probabilities(mask), *self.settings)
+                 for image, mask in zip(images, masks))
+        num_jobs = max(self.num_workers, 1) if len(images) > 1 else 1
+        # max_nbytes: send arrays through pipes, not through temporary files
+        parallel = Parallel(num_jobs, batch_size=1, max_nbytes=None)
+        return [
+            torch.from_numpy(refined).to(mask.device)
+            for refined, mask in zip(parallel(calls), masks)
+        ]
 
     def extra_repr(self) -> str:
         num_iter, gaussian, bilateral = self.settings
         return (f'num_iter={num_iter}, gaussian={gaussian}, '
                 f'bilateral={bilateral}, num_workers={self.num_workers}')
+
+
+def grey_levels(image: Tensor) -> np.ndarray:
+    """Convert RGB (3, H, W) in [0, 1] to (H, W, 3) uint8."""
+    levels = (image.detach() * 255).round().byte()
+    return levels.permute(1, 2, 0).cpu().numpy()
+
+
+def probabilities(masks: Tensor) -> np.ndarray:
+    """Convert masks (C, H, W) to float32 in [MIN_PROBABILITY, 1]."""
+    return masks.detach().float().nan_to_num().clamp(MIN_PROBABILITY,
+                                                     1).cpu().numpy()
+
+
+def load_infer() -> Callable:
+    """Import pydensecrf2 and return the function that refines one image.
+
+    The function is a local one, so that joblib pickles its code: a worker
+    process imports NumPy and pydensecrf2 only, neither torch nor mmseg.
+    """
+    from pydensecrf.densecrf import DenseCRF2D
+
+    def infer(image: np.ndarray, masks: np.ndarray, num_iter: int,
+              gaussian: dict, bilateral: dict) -> np.ndarray:
+        classes, height, width = masks.shape
+        crf = DenseCRF2D(width, height, classes)
+        crf.setUnaryEnergy(-np.log(masks).reshape(classes, -1))
+        crf.addPairwiseGaussian(**gaussian)
+        crf.addPairwiseBilateral(
+            rgbim=np.ascontiguousarray(image), **bilateral)
+        return np.asarray(crf.inference(num_iter)).reshape(masks.shape)
+
+    return infer

@@ -1,10 +1,11 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Pixel-adaptive refinement (AFA, section 3.4): a local, colour-aware blur.
+"""Blur masks locally along image edges (pixel-adaptive refinement, PAR).
 
-Each pixel repeatedly becomes a weighted mean of 48 neighbours; the weights
-come from the image alone, so they are computed once and shared by every mask
-and every iteration.
+AFA, section 3.4: each pixel repeatedly becomes a weighted mean of its 48
+neighbours. The weights depend on the image only. They are computed once and
+shared by all masks and iterations.
 """
+import warnings
 from functools import lru_cache
 from typing import List, Optional, Sequence, Tuple
 
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-try:  # the fused kernels, where Triton is there
+try:  # the fused kernels; torch for a CPU has no Triton
     from .par_triton import fused_par
 except ImportError:
     fused_par = None
@@ -21,11 +22,11 @@ except ImportError:
 DIRECTIONS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0),
               (1, 1))
 
-MOST_VALUES = 2**23  # of masks that are refined at once: 32 MB
+MAX_VALUES = 2**23  # of the masks in one pass: 32 MB
 
 
 def neighbour_offsets(dilations: Sequence[int]) -> Tuple[Tuple[int, int], ...]:
-    """The (dy, dx) of all neighbours: 8 directions for each dilation."""
+    """List (dy, dx) of all neighbours: 8 directions for each dilation."""
     return tuple((d * dy, d * dx) for d in dilations for dy, dx in DIRECTIONS)
 
 
@@ -35,9 +36,9 @@ def replicate_pad(x: Tensor, pad: int, sizes: Optional[Tensor]) -> Tensor:
     Args:
         x (Tensor): (B, C, H, W).
         pad (int): Pixels added on each side.
-        sizes (Tensor, optional): (B, 2), the height and width of the part of
-            each x that counts (from the top left corner): its border is the
-            one repeated. None: all of x counts.
+        sizes (Tensor, optional): (B, 2), height and width of the valid part
+            of each map, from the top left corner. The border of the valid
+            part is repeated. Default: the whole map is valid.
 
     Returns:
         Tensor: (B, C, H + 2 pad, W + 2 pad).
@@ -59,7 +60,7 @@ def replicate_pad(x: Tensor, pad: int, sizes: Optional[Tensor]) -> Tensor:
 def neighbour_views(x: Tensor,
                     dilations: Sequence[int],
                     sizes: Optional[Tensor] = None) -> List[Tensor]:
-    """What each pixel sees in the direction of each of its neighbours.
+    """Shift a map so that each pixel holds the value of its n-th neighbour.
 
     Args:
         x (Tensor): (B, C, H, W).
@@ -67,7 +68,7 @@ def neighbour_views(x: Tensor,
         sizes (Tensor, optional): See :func:`replicate_pad`.
 
     Returns:
-        list[Tensor]: (B, C, H, W) for each neighbour, views of one tensor.
+        list[Tensor]: (B, C, H, W) per neighbour, views of one tensor.
     """
     pad = max(dilations)
     height, width = x.shape[-2:]
@@ -80,7 +81,7 @@ def neighbour_views(x: Tensor,
 
 @lru_cache(maxsize=32)
 def offset_tensor(dilations: Tuple[int, ...], device: torch.device) -> Tensor:
-    """:func:`neighbour_offsets` as (8 * len(dilations), 2) int32."""
+    """Store the neighbours' (dy, dx) as (8 * len(dilations), 2) int32."""
     return torch.tensor(
         neighbour_offsets(dilations), dtype=torch.int32, device=device)
 
@@ -88,7 +89,7 @@ def offset_tensor(dilations: Tuple[int, ...], device: torch.device) -> Tensor:
 @lru_cache(maxsize=32)
 def position_weights(dilations: Tuple[int, ...], w1: float,
                      device: torch.device) -> Tensor:
-    """The position kernel: (8 * len(dilations), ) float32, sums to 1."""
+    """Compute the position kernel, (8 * len(dilations), ) of sum 1."""
     distance = torch.tensor(neighbour_offsets(dilations)).float().norm(dim=1)
     kernel = -(distance / (distance.std() + 1e-8) / w1)**2
     return kernel.softmax(0).to(device)
@@ -99,7 +100,7 @@ def par_weights(image: Tensor,
                 w1: float = 0.3,
                 w2: float = 0.01,
                 sizes: Optional[Tensor] = None) -> Tensor:
-    """The weights with which a pixel takes over its neighbours' values.
+    """Compute the weight of each neighbour of each pixel.
 
     Args:
         image (Tensor): (B, 3, H, W), RGB in [0, 1].
@@ -112,8 +113,8 @@ def par_weights(image: Tensor,
         Tensor: (B, 8 * len(dilations), H, W); sums to 1 + w2 over dim 1.
     """
     neighbours = neighbour_views(image, dilations, sizes)
-    # One neighbour at a time: all 48 of a colour image at once would be the
-    # largest tensor of the whole training step.
+    # One neighbour at a time: all 48 neighbours of a colour image would be
+    # the largest tensor of the training step.
     mean = sum(neighbours) / len(neighbours)
     variance = torch.zeros_like(image)
     for neighbour in neighbours:
@@ -156,7 +157,7 @@ def par_propagate(masks: Tensor,
 
 def fused_arguments(par: 'PAR', image: Tensor, masks: Tensor,
                     sizes: Optional[Tensor]) -> tuple:
-    """What :func:`par_triton.fused_par` takes for a refinement."""
+    """Return the arguments of :func:`par_triton.fused_par`."""
     if sizes is None:
         size = torch.tensor(image.shape[-2:])
         sizes = size.expand(len(image), 2).to(image.device, non_blocking=True)
@@ -165,12 +166,35 @@ def fused_arguments(par: 'PAR', image: Tensor, masks: Tensor,
                              image.device), par.num_iter, par.w1, par.w2)
 
 
+def try_fused(par: 'PAR', image: Tensor, masks: Tensor,
+              sizes: Optional[Tensor]) -> Optional[Tensor]:
+    """Refine by the fused kernels, or return None where they do not work.
+
+    The first failure disables the kernels for the rest of the process.
+    """
+    global fused_par
+    if fused_par is None or not image.is_cuda:
+        return None
+    try:
+        # Triton launches on the current device, not on the tensors' device
+        with torch.cuda.device_of(image):
+            return fused_par(*fused_arguments(par, image, masks, sizes))
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # of Triton, its compiler or the driver
+        fused_par = None
+        warnings.warn('PAR: the Triton kernels do not run here '
+                      f'({type(error).__name__}: {error}). PAR uses PyTorch '
+                      'operations instead, which are slower.')
+        return None
+
+
 @MODELS.register_module()
 class PAR(nn.Module):
     """Pixel-adaptive refinement of soft masks along image edges.
 
-    Has no parameters, computes in float32 whatever the autocast state
-    (float16 overflows in flat regions) and passes no gradient.
+    The module has no parameters and passes no gradient. It computes in
+    float32 under any autocast: float16 overflows in flat regions.
 
     Args:
         num_iter (int): Iterations; 10 on VOC, 15 on COCO.
@@ -187,8 +211,8 @@ class PAR(nn.Module):
                  w2: float = 0.01) -> None:
         super().__init__()
         if not dilations or min(dilations) < 1:
-            raise ValueError('PAR: `dilations` must be one or more positive '
-                             f'distances in pixels, got {tuple(dilations)}')
+            raise ValueError('PAR: `dilations` are positive distances in '
+                             f'pixels, at least one. Got {tuple(dilations)}')
         self.num_iter = num_iter
         self.dilations = tuple(dilations)
         self.w1 = w1
@@ -203,12 +227,12 @@ class PAR(nn.Module):
 
         Args:
             image (Tensor): (B, 3, H, W), RGB in [0, 1].
-            masks (Tensor): (B, C, h, w), resized to (H, W) with
-                align_corners=True where they differ.
-            sizes (Tensor, optional): (B, 2) int64, the valid height and
-                width of each image where a batch holds images of several
-                sizes in their top left corners. What comes out beyond is
-                finite but means nothing.
+            masks (Tensor): (B, C, h, w). Masks of another size are resized
+                to (H, W) with align_corners=True.
+            sizes (Tensor, optional): (B, 2) int64, valid height and width
+                of each image, from the top left corner, where the images of
+                a batch differ in size. Output outside of the valid part is
+                finite and has no meaning.
 
         Returns:
             Tensor: (B, C, H, W) float32.
@@ -221,17 +245,16 @@ class PAR(nn.Module):
                     image.shape[-2:],
                     mode='bilinear',
                     align_corners=True)
-            if image.is_cuda and fused_par is not None:
-                # Triton launches on the current device, not the tensors'
-                with torch.cuda.device_of(image):
-                    return fused_par(
-                        *fused_arguments(self, image, masks, sizes))
+            refined = try_fused(self, image, masks, sizes)
+            if refined is not None:
+                return refined
             weights = par_weights(image, self.dilations, self.w1, self.w2,
                                   sizes)
-            # some channels after the others: each takes several maps of memory
-            some = max(MOST_VALUES // masks[:, :1].numel(), 1)
+            # a few channels at a time: each takes several maps of memory
+            count = max(MAX_VALUES // masks[:, :1].numel(), 1)
             refined = torch.empty_like(masks)
-            for part, out in zip(masks.split(some, 1), refined.split(some, 1)):
+            for part, out in zip(
+                    masks.split(count, 1), refined.split(count, 1)):
                 out.copy_(
                     par_propagate(part, weights, self.dilations, self.num_iter,
                                   sizes))

@@ -1,9 +1,8 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""PAR as two fused Triton kernels; see par.py for what they compute.
+"""Compute PAR in two fused Triton kernels (par.py has the definition).
 
-A program handles a line of pixels. The neighbours of a pixel are read through
-the caches, where neighbouring programs find most of them, so that besides the
-weights nothing with 48 entries a pixel is ever written.
+A program handles a line of pixels and reads their neighbours through the
+caches. Only the weights, 48 per pixel, are written to memory.
 """
 import torch
 import triton
@@ -11,12 +10,12 @@ import triton.language as tl
 from torch import Tensor
 
 BLOCK = 128  # pixels of a program
-MAX_CHANNELS = 16  # maps of a program
+MAX_CHANNELS = 16  # mask channels of a program
 
 
 @triton.jit
 def _neighbour(y, x, offsets, n, last_row, last_col, width):
-    """Index of the n-th neighbour of pixels, borders repeated."""
+    """Compute the index of each pixel's n-th neighbour, borders repeated."""
     row = tl.maximum(tl.minimum(y + tl.load(offsets + 2 * n), last_row), 0)
     col = tl.maximum(tl.minimum(x + tl.load(offsets + 2 * n + 1), last_col), 0)
     return row * width + col
@@ -63,8 +62,8 @@ def _weights_kernel(image, sizes, offsets, position, weights, height, width,
     width_g = (tl.sqrt(var_g / (count - 1)) + 1e-8) * w1
     width_b = (tl.sqrt(var_b / (count - 1)) + 1e-8) * w1
 
-    # Softmax over the neighbours: a running maximum and sum, then a pass
-    # over the logits just written.
+    # Softmax over the neighbours: a running maximum and sum, then a second
+    # pass over the stored logits.
     centre_r = tl.load(red + p, mask=inside, other=0.)
     centre_g = tl.load(green + p, mask=inside, other=0.)
     centre_b = tl.load(blue + p, mask=inside, other=0.)
@@ -83,7 +82,7 @@ def _weights_kernel(image, sizes, offsets, position, weights, height, width,
         larger = tl.maximum(largest, logit)
         total = total * tl.exp(largest - larger) + tl.exp(logit - larger)
         largest = larger
-    tl.debug_barrier()  # a thread may read what another has written
+    tl.debug_barrier()  # a thread may read logits that another one stored
     for n in range(count):
         logit = tl.load(out + n * pixels, mask=inside, other=0.)
         weight = tl.exp(logit - largest) / total

@@ -10,14 +10,14 @@ from mmseg.utils import (ConfigType, OptConfigType, OptSampleList, SampleList,
 from torch import Tensor
 
 from ... import compat
-from ..decode_heads.wsss_head import stack_image_labels
 from ..pseudo_labels import PresentClasses, merge_cams
-from ..utils import (AttentionLogits, evaluating, first_images, resize,
-                     zero_gradients)
-from .maps import ScoreMaps, predict, predict_step, with_background
-from .regularized import RegularizedEncoderDecoder, stack_boxes
+from ..utils import (AttentionLogits, evaluating, first_images, most_classes,
+                     resize, stack_boxes, stack_image_labels, zero_gradients)
+from .maps import predict, predict_step
+from .regularized import RegularizedEncoderDecoder
 from .schedule import (CAM_LABELS, CLASSIFY, REFINED_LABELS,
                        complete_train_cfg, current_iteration, phase_of)
+from .score_maps import ScoreMaps, with_background
 
 Cams = List[Tuple[Tensor, Tensor]]
 
@@ -388,13 +388,3 @@ class AFA(RegularizedEncoderDecoder):
 def select(cams: Cams, classes: PresentClasses) -> Cams:
     """Select the channels of the present classes from raw CAMs."""
     return [tuple(map(classes.select_channels, pair)) for pair in cams]
-
-
-def most_classes(data_samples: SampleList) -> Optional[int]:
-    """Return the largest number of classes that a sample shows.
-
-    `PackWeakSegInputs` counts them for each sample, so that nobody has to ask
-    a GPU. None where a sample has no count.
-    """
-    counts = [sample.get('num_tags') for sample in data_samples]
-    return None if None in counts else max(counts)

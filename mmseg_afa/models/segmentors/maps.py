@@ -9,19 +9,16 @@ from typing import (Any, Callable, Dict, List, NamedTuple, Optional, Sequence,
                     Tuple)
 
 import torch
-import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor, nn
 
-from ...utils import IGNORE_INDEX
-from ..pseudo_labels import PresentClasses
-from ..pseudo_labels.labeler import disagreement
+from ...utils import UserError
 from ..utils import by_size, resize, unpad
+from .score_maps import ScoreMaps, Tags, restrict_to_tags
 
 LONG_SIDE = 1024  # pixels: refiners work at most at this size
-MOST_SCORES = 2**24  # that are resized at once: 64 MB
 
 
 class Source(NamedTuple):
@@ -67,8 +64,8 @@ FIELDS = {
     'pred_sem_seg': Field(SOURCES['seg'], 'none'),
     **{
         f'{source.name}_{tags}_tags': Field(source, tags)
-        for tags in ('predicted', 'given') for source in SOURCES.values()
-        if source.name != 'seg' and (tags == 'given' or not source.needs_tags)
+        for tags in ('predicted', 'given')
+        for source in SOURCES.values() if source.name != 'seg' and (tags == 'given' or not source.needs_tags)
     }
 }
 
@@ -79,133 +76,8 @@ class TTA(NamedTuple):
     flip: bool = True  # add the horizontal flip at each scale
 
 
-Tags = Sequence[Optional[Tensor]]  # (C, ) of each image; None: not known
 Request = Tuple[Sequence[str], Tags]  # sources, and the tags that they know
-
-
-class ScoreMaps(NamedTuple):
-    """Hold scores of the classes at each cell of a grid.
-
-    `scores` are (B, K + 1, h, w): logits, or non-negative with 0 for the
-    filling of `classes`; or (B, 2 (K + 1), h, w) non-negative, those under a
-    high and a low background score, which a pseudo label combines.
-    """
-    scores: Tensor
-    classes: PresentClasses
-    logits: bool = False
-
-    def single(self, index: int) -> 'ScoreMaps':
-        """Select one image of the batch."""
-        one = slice(index, index + 1)
-        classes = PresentClasses(*(x[one] for x in self.classes))
-        return self._replace(scores=self.scores[one], classes=classes)
-
-    def argmax_with_confidence(self) -> Tuple[Tensor, Tensor]:
-        """Find the class of each cell and its confidence.
-
-        The confidence is the share of that class in all scores, a softmax if
-        the scores are logits. Where high and low background score disagree,
-        the class is 255 and the confidence 0.
-
-        Returns:
-            tuple[Tensor, Tensor]: (B, h, w) int64 in 0..C or 255, and
-            (B, h, w) float32 in [0, 1].
-        """
-        if self.scores.shape[1] == self.classes.index.shape[1]:
-            return self.classes.argmax(self.scores), self._share(self.scores)
-        high, low = self.scores.chunk(2, 1)
-        label = self.classes.argmax(high)
-        ignored = disagreement(label, low)
-        share = torch.where(label == 0, self._share(low), self._share(high))
-        return (label.masked_fill_(ignored, IGNORE_INDEX),
-                share.masked_fill_(ignored, 0))
-
-    def _share(self, scores: Tensor) -> Tensor:
-        largest = scores.amax(1)
-        if self.logits:
-            return (scores - largest[:, None]).exp_().sum(1).reciprocal_()
-        return largest / scores.sum(1).clamp_(min=1e-12)
-
-    def normalized(self) -> 'ScoreMaps':
-        """Divide the scores by their sum; logits become probabilities."""
-        if self.logits:
-            scores = self.scores.softmax(1)
-        else:
-            total = self.scores.sum(1, keepdim=True).clamp_(min=1e-12)
-            scores = self.scores / total
-        return self._replace(scores=scores, logits=False)
-
-    def resize_and_argmax(self, size: Sequence[int]) -> Tuple[Tensor, Tensor]:
-        """Resize the scores, then find classes and confidence.
-
-        Large maps are resized in strips: 20 or 80 scores for each pixel of a
-        large photo would take gigabytes.
-
-        Args:
-            size (Sequence[int]): Height and width.
-
-        Returns:
-            tuple[Tensor, Tensor]: (B, *size) uint8 and (B, *size) float32.
-        """
-        height, width = size
-        channels = self.scores.shape[0] * self.scores.shape[1]
-        rows = max(MOST_SCORES // (channels * width), 1)
-        if rows >= height:
-            whole = self._replace(scores=resize(self.scores, size))
-            label, share = whole.argmax_with_confidence()
-            return label.byte(), share
-        label = self.scores.new_empty(
-            len(self.scores), *size, dtype=torch.uint8)
-        share = self.scores.new_empty(len(self.scores), *size)
-        for top in range(0, height, rows):
-            strip = slice(top, min(top + rows, height))
-            part = self._replace(
-                scores=resize_strip(self.scores, size, strip))
-            label[:, strip], share[:, strip] = part.argmax_with_confidence()
-        return label, share
-
-
-def resize_strip(x: Tensor, size: Sequence[int], strip: slice) -> Tensor:
-    """Compute some rows of ``resize(x, size)``.
-
-    Args:
-        x (Tensor): (B, C, h, w).
-        size (Sequence[int]): Height and width of the whole.
-        strip (slice): Which of the rows.
-
-    Returns:
-        Tensor: (B, C, rows of the strip, width).
-    """
-    rows = torch.arange(strip.start, strip.stop, device=x.device)
-    at = ((rows + 0.5) * (x.shape[2] / size[0]) - 0.5).clamp(0, x.shape[2] - 1)
-    above = at.long()
-    below = (above + 1).clamp(max=x.shape[2] - 1)
-    x = torch.lerp(x[:, :, above], x[:, :, below], (at - above).to(x)[:, None])
-    return resize(x, (len(rows), size[1]))
-
-
-def with_background(cam: Tensor, classes: PresentClasses,
-                    bkg_score: float) -> ScoreMaps:
-    """Add a constant background to a CAM (B, K, H, W)."""
-    cam = cam * classes.valid[:, 1:, None, None]
-    return ScoreMaps(F.pad(cam, (0, 0, 0, 0, 1, 0), value=bkg_score), classes)
-
-
-def restrict_to_classes(logits: Tensor, classes: PresentClasses) -> ScoreMaps:
-    """Restrict segmentation logits (B, C + 1, h, w) to the present classes."""
-    index = classes.index[:, :, None, None]
-    scores = logits.gather(1, index.expand(-1, -1, *logits.shape[-2:]))
-    # not infinite: resizing would make that NaN
-    scores.masked_fill_(~classes.valid[:, :, None, None], -1e4)
-    return ScoreMaps(scores, classes, logits=True)
-
-
-def restrict_to_tags(logits: Tensor, tags: Tags) -> ScoreMaps:
-    """Restrict logits to the tags of each image, or to nothing without."""
-    every = torch.ones_like(logits[0, 1:, 0, 0])
-    labels = [every if label is None else label for label in tags]
-    return restrict_to_classes(
-        logits, PresentClasses.from_image_label(torch.stack(labels)))
+PhotoMaps = List[Dict[str, ScoreMaps]]  # of each photo, scores by source
 
 
 def multi_scale_logits(forward: Callable[[Tensor], Tensor], inputs: Tensor,
@@ -257,11 +129,11 @@ def tiled_logits(forward: Callable[[Tensor], Tensor],
         Tensor: (1, C + 1, H / 4, W / 4), rounded up.
 
     Raises:
-        ValueError: If a tile is not larger than the overlap.
+        UserError: If a tile is not larger than the overlap.
     """
     if tile <= overlap:
-        raise ValueError(f'a tile of {tile} pixels must be larger than the '
-                         f'overlap of {overlap}')
+        raise UserError(f'A tile of {tile} pixels is not larger than the '
+                        f'overlap of {overlap}: take a larger tile.')
     stride = (tile - overlap) // 4 * 4  # tiles begin at cells of the grid
     height, width = inputs.shape[-2:]
     total = count = None
@@ -313,7 +185,7 @@ def seg_logits(model: nn.Module,
     def forward(images: Tensor) -> Tensor:
         whole = model.test_cfg.get('mode', 'whole') == 'whole'
         if whole and hasattr(model, 'score_maps'):
-            reuse = features is not None and images is inputs
+            reuse = features is not None and images is inputs and not tile
             maps = features.maps if reuse else model.extract_feat(images)
             return model.decode_head(maps)
         size = tuple(images.shape[-2:])
@@ -329,13 +201,14 @@ def seg_logits(model: nn.Module,
     return tiled_logits(run, inputs, tile) if tile else run(inputs)
 
 
-def network_scores(
+def photo_maps(
     model: nn.Module,
     inputs: Tensor,
+    samples: SampleList,
     requests: Sequence[Request],
     tta: Optional[TTA] = None,
     tile: Optional[int] = None
-) -> Tuple[Optional[Tensor], Optional[Tensor], List[Dict[str, ScoreMaps]]]:
+) -> Tuple[Optional[Tensor], Optional[Tensor], List[PhotoMaps]]:
     """Run the network, and compute the scores of the requested sources.
 
     Without tags every class may win the segmentation, and the predicted
@@ -346,6 +219,7 @@ def network_scores(
             'seg' has the methods of :class:`AFA`: `features`, `image_scores`
             and `score_maps`.
         inputs (Tensor): (B, 3, H, W), normalised.
+        samples (list[SegDataSample]): Their samples.
         requests (Sequence[tuple]): Sources, and the tags of each image.
         tta (TTA, optional): Test-time augmentation of the segmentation.
         tile (int, optional): Side of the tiles of the segmentation.
@@ -353,7 +227,7 @@ def network_scores(
     Returns:
         tuple: Probabilities (B, C) of the classes, None for a model without a
         classifier; segmentation logits (B, C + 1, h, w), None if they are
-        not requested; and for each request the scores by source.
+        not requested; and for each request and photo the scores by source.
     """
     wanted = {source for sources, _ in requests for source in sources}
     features = scores = logits = None
@@ -364,39 +238,37 @@ def network_scores(
             whole = resize(inputs, limit(inputs.shape[-2:], LONG_SIDE))
         features = model.features(whole, 'affinity_cam' in wanted)
         scores = model.image_scores(features)
-    found = [{} for _ in requests]
+    batch = [{} for _ in requests]
     if 'seg' in wanted:
-        logits = seg_logits(model, inputs, None if tile else features, tta,
-                            tile)
-        for maps, (sources, tags) in zip(found, requests):
+        logits = seg_logits(model, inputs, features, tta, tile)
+        for maps, (sources, tags) in zip(batch, requests):
             if 'seg' in sources:
                 maps['seg'] = restrict_to_tags(logits, tags)
     if wanted - {'seg'}:
         predicted = (scores > 0.5).float()
-        others = model.score_maps(inputs, features, [
-            ([s for s in sources if s != 'seg'],
-             torch.stack([
-                 one if label is None else label
-                 for one, label in zip(predicted, tags)
-             ])) for sources, tags in requests
-        ])
-        for maps, other in zip(found, others):
+        others = model.score_maps(inputs, features,
+                                  [([s for s in sources if s != 'seg'],
+                                    torch.stack([
+                                        one if label is None else label
+                                        for one, label in zip(predicted, tags)
+                                    ])) for sources, tags in requests])
+        for maps, other in zip(batch, others):
             maps.update(other)
-    return scores, logits, found
+
+    def on_photo(maps: ScoreMaps, meta: dict) -> ScoreMaps:
+        """Cut the scores to the part of the input that shows the photo."""
+        if tile:  # stay on their grid: a map of the input's size is too large
+            return maps
+        shown = unpad(resize(maps.scores, inputs.shape[-2:]), meta)
+        return maps._replace(scores=shown)
+
+    return scores, logits, [[{
+        source: on_photo(maps.single(i), sample.metainfo)
+        for source, maps in one.items()
+    } for i, sample in enumerate(samples)] for one in batch]
 
 
-def on_photo(maps: ScoreMaps, size: Sequence[int], meta: dict) -> ScoreMaps:
-    """Cut the scores of an image to the part that shows the photo.
-
-    Args:
-        maps (ScoreMaps): Of one image.
-        size (Sequence[int]): Height and width of the network's input.
-        meta (dict): Meta information of the sample.
-    """
-    return maps._replace(scores=unpad(resize(maps.scores, size), meta))
-
-
-def refine(maps: Sequence[Dict[str, ScoreMaps]],
+def refine(maps: PhotoMaps,
            photos: Sequence[Tensor],
            metas: Sequence[dict],
            refiner: nn.Module,
@@ -413,7 +285,7 @@ def refine(maps: Sequence[Dict[str, ScoreMaps]],
             at a long side of `long_side` if that is less.
         long_side (int): In pixels.
     """
-    for source in maps[0] if maps else ():
+    for source in list(maps[0]):
         if SOURCES[source].needs_tags:
             continue
         images, shares = [], []
@@ -449,35 +321,6 @@ def refine_all(refiner: nn.Module, images: Sequence[Tensor],
         refiner(image[None], mask[None])[0]
         for image, mask in zip(images, masks)
     ]
-
-
-def photo_maps(
-    model: nn.Module,
-    inputs: Tensor,
-    samples: SampleList,
-    requests: Sequence[Request],
-    tta: Optional[TTA] = None,
-    tile: Optional[int] = None
-) -> Tuple[Optional[Tensor], Optional[Tensor], List[List[Dict[str,
-                                                              ScoreMaps]]]]:
-    """Compute the scores of photos; see :func:`network_scores`.
-
-    Args:
-        model, inputs, requests, tta, tile: As of :func:`network_scores`.
-        samples (list[SegDataSample]): Samples from the data preprocessor.
-
-    Returns:
-        tuple: The first two values of :func:`network_scores`; and for each
-        request and photo the scores by source.
-    """
-    scores, logits, batch = network_scores(model, inputs, requests, tta, tile)
-    found = [[{
-        # tiles stay on their grid: a map of the photo's size is too large
-        source: maps.single(i) if tile else on_photo(
-            maps.single(i), inputs.shape[-2:], sample.metainfo)
-        for source, maps in one.items()
-    } for i, sample in enumerate(samples)] for one in batch]
-    return scores, logits, found
 
 
 def predict(model: nn.Module,
@@ -520,8 +363,8 @@ def predict(model: nn.Module,
         requests['given'] = others, [s.image_label for s in data_samples]
     if 'cam' in free:
         num_classes = model.decode_head.num_classes - 1
-        requests['every'] = ['cam'], list(inputs.new_ones(
-            len(inputs), num_classes))
+        requests['every'] = ['cam'], list(
+            inputs.new_ones(len(inputs), num_classes))
     scores, logits, found = photo_maps(model, inputs, data_samples,
                                        list(requests.values()), tta)
     found = dict(zip(requests, found))

@@ -6,7 +6,7 @@ from mmseg.utils import OptConfigType, SampleList, add_prefix
 from torch import Tensor
 
 from ..pseudo_labels.boxes import box_mask
-from ..utils import denormalize, resize
+from ..utils import denormalize, resize, stack_boxes
 
 
 @MODELS.register_module()
@@ -80,17 +80,3 @@ class RegularizedEncoderDecoder(EncoderDecoder):
             losses.update(
                 self._auxiliary_head_forward_train(feats, data_samples))
         return losses
-
-
-def stack_boxes(data_samples: SampleList, inputs: Tensor) -> Tensor:
-    """Stack the boxes (top, bottom, left, right) that show image: (B, 4).
-
-    A sample without `img_box` shows image where the data preprocessor did not
-    pad.
-    """
-    boxes = []
-    for sample in data_samples:
-        height, width = sample.get('img_shape', inputs.shape[-2:])[:2]
-        boxes.append(sample.get('img_box', (0, height, 0, width)))
-    # the host need not wait until a GPU has them
-    return torch.tensor(boxes).to(inputs.device, non_blocking=True)

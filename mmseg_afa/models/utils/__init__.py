@@ -1,10 +1,11 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 from .attention_logits import AttentionLogits, first_images, mix_heads
 from .images import by_size, denormalize, resize, unpad
-from .modes import evaluating, zero_gradients
-from .wrappers import unwrap
+from .modules import evaluating, unwrap, zero_gradients
+from .samples import most_classes, stack_boxes, stack_image_labels
 
 __all__ = [
     'AttentionLogits', 'by_size', 'denormalize', 'evaluating', 'first_images',
-    'mix_heads', 'resize', 'unpad', 'unwrap', 'zero_gradients'
+    'mix_heads', 'most_classes', 'resize', 'stack_boxes', 'stack_image_labels',
+    'unpad', 'unwrap', 'zero_gradients'
 ]

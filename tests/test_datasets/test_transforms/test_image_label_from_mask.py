@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from mmseg_afa.datasets.transforms import ImageLabelFromMask
+from mmseg_afa.utils import UserError
 
 
 @given(
@@ -20,11 +21,11 @@ def test_one_for_each_class_in_the_mask(mask, num_classes):
 
 
 def test_what_is_missing_is_named():
-    with pytest.raises(KeyError, match='put LoadMask before it'):
+    with pytest.raises(UserError, match='Put LoadMask before it'):
         ImageLabelFromMask()(dict(num_classes=3, seg_fields=[]))
-    with pytest.raises(KeyError, match='set its num_classes'):
+    with pytest.raises(UserError, match='Set num_classes'):
         ImageLabelFromMask()(dict(gt_seg_map=np.zeros((1, 1), np.uint8)))
 
 
-def test_photo_to_be_segmented_passes():
+def test_a_single_photo_passes():
     assert ImageLabelFromMask()(dict(img_path='a')) == dict(img_path='a')

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from mmseg_afa.datasets.transforms import LoadMask
+from mmseg_afa.utils import UserError
 from ..voc_folder import write_mask
 
 MASK = np.array([[0, 1, 2], [255, 2, 0]], np.uint8)
@@ -37,7 +38,7 @@ def test_label_map(results):
         LoadMask()(results)
 
 
-def test_values_that_are_no_class(results):
+def test_values_that_are_not_a_class(results):
     results['num_classes'] = 2
     with pytest.raises(ValueError, match=r'm.png: found the values \[2\]'):
         LoadMask()(results)
@@ -58,7 +59,7 @@ def test_no_mask(results):
     with pytest.raises(FileNotFoundError, match='m.pngx: no such mask'):
         LoadMask()(results)
     del results['seg_map_path']
-    with pytest.raises(KeyError, match='i.jpg has no mask'):
+    with pytest.raises(UserError, match='i.jpg has no mask'):
         LoadMask()(results)
 
 
@@ -66,5 +67,6 @@ def test_settings_that_do_not_fit(results):
     with pytest.raises(ValueError, match='reduce_zero_label=True would drop'):
         LoadMask()({**results, 'reduce_zero_label': True})
     del results['num_classes']
-    with pytest.raises(KeyError, match='LoadMask does not know the number'):
+    with pytest.raises(
+            UserError, match='LoadMask: the data set does not say the num'):
         LoadMask()(results)

@@ -16,7 +16,7 @@ directions = st.sampled_from(['horizontal', 'vertical', 'diagonal'])
 
 
 def sample(height, width, seed):
-    """A random image without black, with the mask and label of it."""
+    """Make a random image without black, its mask and its label."""
     rng = np.random.default_rng(seed)
     return dict(
         img=rng.integers(1, 256, (height, width, 3), np.uint8),
@@ -36,7 +36,7 @@ def shipped(results, flip, crop_size):
 
 
 def straightforward(results, flip, crop_size):
-    """The same with a copy at each step and no tricks."""
+    """Do the same with a copy at each step and no tricks."""
     ratio = np.random.uniform(0.5, 2.0)
     image, mask = results['img'], results['gt_seg_map']
     height, width = image.shape[:2]

@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from typing import Iterable, Iterator
 
+from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
 
@@ -38,3 +39,8 @@ def zero_gradients(parameters: Iterable[nn.Parameter]) -> Tensor:
         Tensor: Scalar, 0.
     """
     return 0. * sum(parameter.sum() for parameter in parameters)
+
+
+def unwrap(module: nn.Module) -> nn.Module:
+    """Return the module inside a distributed wrapper, or the module itself."""
+    return module.module if is_model_wrapper(module) else module

@@ -1,0 +1,210 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""A resumable output folder: masks, a table of statistics, a review sheet."""
+import csv
+import heapq
+import json
+from pathlib import Path
+from typing import Iterator, List, Optional, Sequence
+
+import mmcv
+import numpy as np
+import torch
+from mmseg.structures import SegDataSample
+from PIL import Image
+
+from ..datasets.transforms.load_image import LoadWeakImage
+from ..utils import UserError, replacing
+from .photo_mask import (MaskRecord, PhotoMask, class_statistics,
+                         inconsistencies, uncertainty)
+from .photos import Photo
+
+SETTINGS = 'settings.json'
+COLUMNS = ('photo', 'source', 'class', 'area', 'confidence', 'score', 'tag',
+           'remark')
+SIDE = 320  # pixels of a photo on the review sheet
+
+
+class OutputFolder:
+    """Write masks to ``SOURCE/NAME.png`` and resume an interrupted run.
+
+    The confidence goes to ``SOURCE_confidence/NAME.png``.
+
+    Args:
+        path (Path): The folder. It is created where it is missing.
+        settings (dict): All that the masks depend on, as JSON can store it.
+            Its 'sources' name the sources.
+        classes (Sequence[str]): Names of 0..C.
+        palette (Sequence): Their colours, [R, G, B].
+        with_confidence (bool): Whether to write the confidence.
+
+    Raises:
+        UserError: If the folder holds other files, or masks of other settings.
+    """
+
+    def __init__(self,
+                 path: Path,
+                 settings: dict,
+                 classes: Sequence[str],
+                 palette: Sequence[Sequence[int]],
+                 with_confidence: bool = False) -> None:
+        self.path, self.classes, self.palette = path, classes, palette
+        self.with_confidence = with_confidence
+        self.sources = settings['sources']
+        self._check_settings(dict(settings, classes=list(classes)))
+
+    def _check_settings(self, settings: dict) -> None:
+        """Compare the settings with those in the folder, or write them."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        file = self.path / SETTINGS
+        if file.exists():
+            there = json.loads(file.read_text(encoding='utf-8'))
+            differing = [
+                f'{key} was {there.get(key)!r} and is {value!r}'
+                for key, value in settings.items() if there.get(key) != value
+            ]
+            if differing:
+                raise UserError(
+                    f'{self.path}: holds masks of another run. '
+                    f'{"; ".join(differing)}. Choose another folder, or '
+                    'remove this one.')
+        elif any(self.path.iterdir()):
+            raise UserError(
+                f'{self.path}: holds files, but no {SETTINGS} of a run to '
+                'resume. Choose another folder, or remove the files.')
+        else:
+            with replacing(file) as unfinished:
+                unfinished.write_text(
+                    json.dumps(settings, indent=2) + '\n', encoding='utf-8')
+
+    def mask(self, source: str, photo: Photo) -> PhotoMask:
+        """Locate the mask of a photo, whether it exists or not."""
+        path = self.path / source / f'{photo.name}.png'
+        return PhotoMask(photo, path, self.classes)
+
+    def masks(self, source: str, photos: Sequence[Photo]) -> List[PhotoMask]:
+        """List the masks of a source that exist."""
+        masks = (self.mask(source, photo) for photo in photos)
+        return [mask for mask in masks if mask.path.exists()]
+
+    def has(self, photo: Photo) -> bool:
+        """Tell whether the masks of a photo exist."""
+        return all(
+            self.mask(source, photo).path.exists() for source in self.sources)
+
+    def remaining(self, photos: Sequence[Photo],
+                  batch_size: int) -> List[Photo]:
+        """List the photos of all batches that are not complete.
+
+        Each run forms the same batches. So the masks do not depend on where
+        a run was interrupted.
+        """
+        batches = (
+            photos[i:i + batch_size]
+            for i in range(0, len(photos), batch_size))
+        return [
+            photo for batch in batches if not all(map(self.has, batch))
+            for photo in batch
+        ]
+
+    def add(self,
+            photo: Photo,
+            sample: SegDataSample,
+            tags: Optional[Sequence[str]] = None) -> None:
+        """Write the masks of a photo.
+
+        Args:
+            photo (Photo): The photo.
+            sample (SegDataSample): Of :meth:`AFAInferencer.stream`.
+            tags (Sequence[str], optional): Tags of the photo.
+        """
+        scores = sample.get('pred_image_scores')
+        scores = [] if scores is None else scores.tolist()
+        scores = {n: round(s, 4) for n, s in zip(self.classes[1:], scores)}
+        tags = None if tags is None else list(tags)
+        for source in self.sources:
+            mask = sample.get(f'{source}_mask').data[0].numpy()
+            confidence = sample.get(f'{source}_confidence').data[0].numpy()
+            confidence = np.rint(confidence * 255).astype(np.uint8)
+            if self.with_confidence:
+                path = self.mask(f'{source}_confidence', photo).path
+                with replacing(path) as unfinished:
+                    mmcv.imwrite(confidence, str(unfinished))
+            record = MaskRecord(
+                class_statistics(mask, confidence, self.classes), scores, tags)
+            self.mask(source, photo).write(mask, self.palette, record)
+
+    def write_table(self, photos: Sequence[Photo]) -> Path:
+        """Write images.csv, completely or not at all."""
+        path = self.path / 'images.csv'
+        with replacing(path) as unfinished:
+            with open(unfinished, 'w', encoding='utf-8', newline='') as file:
+                writer = csv.writer(file)
+                writer.writerow(COLUMNS)
+                for photo in filter(self.has, photos):
+                    for source in self.sources:
+                        record = self.mask(source, photo).record()
+                        for row in table_rows(record):
+                            writer.writerow([photo.name, source, *row])
+        return path
+
+    def write_review(self, photos: Sequence[Photo], number: int) -> Path:
+        """Draw review.png of the most uncertain masks of the first source."""
+        from ..visualization import save_picture
+        masks = most_uncertain(self.masks(self.sources[0], photos), number)
+        path = self.path / 'review.png'
+        save_picture(path, self._draw_review(masks))
+        return path
+
+    def _draw_review(self, masks: Sequence[PhotoMask]) -> np.ndarray:
+        """Draw photos, masks and captions, RGB uint8 (H, W, 3)."""
+        from ..visualization import WeakSegLocalVisualizer
+        visualizer = WeakSegLocalVisualizer(alpha=0.65)
+        visualizer.dataset_meta = dict(
+            classes=self.classes, palette=self.palette)
+        load, rows = LoadWeakImage(), []
+        for mask in masks:
+            photo = load(dict(img_path=mask.photo.path))['img']
+            photo = mmcv.imrescale(
+                mmcv.bgr2rgb(photo), (SIDE, SIDE), interpolation='area')
+            label = torch.from_numpy(mask.read())
+            row = {'photo': photo, 'mask': visualizer.draw_label(photo, label)}
+            share = self.mask(f'{self.sources[0]}_confidence', mask.photo).path
+            if share.exists():
+                share = np.array(Image.open(share))
+                row['confidence'] = visualizer.draw_heatmap(
+                    photo, torch.from_numpy(share))
+            rows.append(row)
+        return visualizer.draw_sheet(rows, [caption(mask) for mask in masks])
+
+
+def table_rows(record: MaskRecord) -> Iterator[list]:
+    """Make the rows of a mask in images.csv, without photo and source."""
+    statistics, scores, tags = record
+    remarks = inconsistencies(record)
+    for name in dict.fromkeys([*statistics, *(tags or ()), *remarks]):
+        one = statistics.get(name, dict(area=0, confidence=''))
+        tag = ''
+        if tags is not None and (name in scores or name in tags):
+            tag = 'yes' if name in tags else 'no'
+        yield [
+            name, one['area'], one['confidence'],
+            scores.get(name, ''), tag,
+            remarks.get(name, '')
+        ]
+
+
+def most_uncertain(masks: Sequence[PhotoMask], number: int) -> List[PhotoMask]:
+    """Find the masks with the highest uncertainty, the highest first."""
+    return heapq.nlargest(
+        number, masks, key=lambda mask: uncertainty(mask.record()))
+
+
+def caption(mask: PhotoMask) -> str:
+    """Describe a mask in one line: name, tags, uncertainty, disagreements."""
+    record = mask.record()
+    text = Path(mask.photo.path).stem
+    if record.tags is not None:
+        text += f' [{", ".join(record.tags) or "no tags"}]'
+    remarks = '; '.join(f'{name}: {remark}'
+                        for name, remark in inconsistencies(record).items())
+    return f'{text} {uncertainty(record):.2f} {remarks}'

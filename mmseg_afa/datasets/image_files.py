@@ -1,0 +1,122 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""Files of images and text: find them, read them, or say what is wrong."""
+import os.path as osp
+import re
+import unicodedata
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+
+from mmengine import fileio
+
+from ..utils import UserError
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp',
+                  '.ppm', '.pgm')
+MAX_PROBLEMS = 10  # that an error spells out
+
+
+class MissingFileError(UserError, FileNotFoundError):
+    """A file that the user names does not exist."""
+
+
+class DataError(UserError):
+    """All problems of a file; `rest` is what can be used without them."""
+
+    def __init__(self, problems: List[str], rest: Any = None) -> None:
+        lines = problems[:MAX_PROBLEMS]
+        if len(problems) > MAX_PROBLEMS:
+            lines.append(f'... ({len(problems)} problems in all)')
+        super().__init__('\n'.join(lines))
+        self.problems, self.rest = problems, rest
+
+
+def read_bytes(path: str,
+               fix: str,
+               backend_args: Optional[dict] = None) -> bytes:
+    """Read a file, or raise a MissingFileError that names the fix."""
+    try:
+        return fileio.get(path, backend_args=backend_args)
+    except FileNotFoundError as error:
+        raise MissingFileError(f'{path}: {fix}') from error
+
+
+def read_text(path: str, fix: str, backend_args: Optional[dict] = None) -> str:
+    """Read a text file in UTF-8; line ends become '\\n', accents NFC."""
+    try:
+        text = read_bytes(path, fix, backend_args).decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise UserError(f'{path}: not a text file in UTF-8 ({error}). Save '
+                        'the file as UTF-8.') from error
+    return normalize_nfc(re.sub('\r\n?', '\n', text))
+
+
+def find_images(
+        folder: str,
+        suffixes: Sequence[str],
+        names: Optional[Iterable[str]] = None,
+        backend_args: Optional[dict] = None
+) -> Tuple[Dict[str, str], List[str]]:
+    """Find images in a folder and its subfolders, which are listed once.
+
+    Args:
+        folder (str): The folder.
+        suffixes (Sequence[str]): Suffixes of the files, in any case.
+        names (Iterable[str], optional): Paths in the folder, with or without
+            suffix. Defaults to all images, sorted.
+        backend_args (dict, optional): See :func:`mmengine.fileio.get`.
+
+    Returns:
+        tuple: The path of each image by its name, in NFC and without suffix;
+        and those paths that do not exist, which have the first suffix.
+
+    Raises:
+        DataError: If files differ only in suffix or encoding of accents.
+    """
+    listed, files = (), {}
+    if fileio.isdir(folder or '.', backend_args=backend_args):
+        listed = fileio.list_dir_or_file(
+            folder or '.',
+            list_dir=False,
+            recursive=True,
+            backend_args=backend_args)
+    for file in listed:
+        stem = strip_image_suffix(file, suffixes)
+        if stem != file:
+            files.setdefault(normalize_nfc(stem), []).append(file)
+    paths, missing, problems = {}, [], []
+    for name in sorted(files) if names is None else names:
+        name = name if name in files else strip_image_suffix(name)
+        found = files.get(name, [name + suffixes[0]])
+        if len(found) > 1:
+            differing = ' and '.join(map(repr, sorted(found)))
+            problems.append(
+                f'{folder}: {differing} differ only in their suffix or in '
+                'how accents are encoded. Rename one of them.')
+            continue
+        paths[name] = osp.join(folder, found[0])
+        if name not in files:
+            missing.append(paths[name])
+    if problems:
+        raise DataError(problems, (paths, missing))
+    return paths, missing
+
+
+def normalize_nfc(text: str) -> str:
+    """Join accents with their letters (NFC), which macOS stores separately."""
+    return unicodedata.normalize('NFC', text)
+
+
+def strip_image_suffix(name: str,
+                       suffixes: Sequence[str] = IMAGE_SUFFIXES) -> str:
+    """Remove an image's suffix: 'a.JPEG' is 'a'; 'a.b' and '.jpg' stay."""
+    lower = name.lower()
+    for suffix in suffixes:
+        stem = name[:len(name) - len(suffix)]
+        if lower.endswith(suffix.lower()) and osp.basename(stem):
+            return stem
+    return name
+
+
+def format_names(names: Sequence[str], count: int = 3) -> str:
+    """Write out the first few names: ``'a', 'b', 'c', ... (12 in all)``."""
+    text = ', '.join(map(repr, names[:count]))
+    return text + (f', ... ({len(names)} in all)' * (len(names) > count))

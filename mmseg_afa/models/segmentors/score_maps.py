@@ -1,0 +1,141 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""Decode scores on the network's grid to label maps of any size."""
+from typing import NamedTuple, Optional, Sequence, Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...utils import IGNORE_INDEX
+from ..pseudo_labels import PresentClasses
+from ..pseudo_labels.labeler import disagreement
+from ..utils import resize
+
+MOST_SCORES = 2**24  # that are resized at once: 64 MB
+
+Tags = Sequence[Optional[Tensor]]  # (C, ) of each image; None: not known
+
+
+class ScoreMaps(NamedTuple):
+    """Hold scores of the classes at each cell of a grid.
+
+    `scores` are (B, K + 1, h, w): logits, or non-negative with 0 for the
+    filling of `classes`; or (B, 2 (K + 1), h, w) non-negative, those under a
+    high and a low background score, which a pseudo label combines.
+    """
+    scores: Tensor
+    classes: PresentClasses
+    logits: bool = False
+
+    def single(self, index: int) -> 'ScoreMaps':
+        """Select one image of the batch."""
+        one = slice(index, index + 1)
+        classes = PresentClasses(*(x[one] for x in self.classes))
+        return self._replace(scores=self.scores[one], classes=classes)
+
+    def argmax_with_confidence(self) -> Tuple[Tensor, Tensor]:
+        """Find the class of each cell and its confidence.
+
+        The confidence is the share of that class in all scores, a softmax if
+        the scores are logits. Where high and low background score disagree,
+        the class is 255 and the confidence 0.
+
+        Returns:
+            tuple[Tensor, Tensor]: (B, h, w) int64 in 0..C or 255, and
+            (B, h, w) float32 in [0, 1].
+        """
+        if self.scores.shape[1] == self.classes.index.shape[1]:
+            return self.classes.argmax(self.scores), self._share(self.scores)
+        high, low = self.scores.chunk(2, 1)
+        label = self.classes.argmax(high)
+        ignored = disagreement(label, low)
+        share = torch.where(label == 0, self._share(low), self._share(high))
+        return (label.masked_fill_(ignored, IGNORE_INDEX),
+                share.masked_fill_(ignored, 0))
+
+    def _share(self, scores: Tensor) -> Tensor:
+        largest = scores.amax(1)
+        if self.logits:
+            return (scores - largest[:, None]).exp_().sum(1).reciprocal_()
+        return largest / scores.sum(1).clamp_(min=1e-12)
+
+    def normalized(self) -> 'ScoreMaps':
+        """Divide the scores by their sum; logits become probabilities."""
+        if self.logits:
+            scores = self.scores.softmax(1)
+        else:
+            total = self.scores.sum(1, keepdim=True).clamp_(min=1e-12)
+            scores = self.scores / total
+        return self._replace(scores=scores, logits=False)
+
+    def resize_and_argmax(self, size: Sequence[int]) -> Tuple[Tensor, Tensor]:
+        """Resize the scores, then find classes and confidence.
+
+        Large maps are resized in strips: 20 or 80 scores for each pixel of a
+        large photo would take gigabytes.
+
+        Args:
+            size (Sequence[int]): Height and width.
+
+        Returns:
+            tuple[Tensor, Tensor]: (B, *size) uint8 and (B, *size) float32.
+        """
+        height, width = size
+        channels = self.scores.shape[0] * self.scores.shape[1]
+        rows = max(MOST_SCORES // (channels * width), 1)
+        if rows >= height:
+            whole = self._replace(scores=resize(self.scores, size))
+            label, share = whole.argmax_with_confidence()
+            return label.byte(), share
+        label = self.scores.new_empty(
+            len(self.scores), *size, dtype=torch.uint8)
+        share = self.scores.new_empty(len(self.scores), *size)
+        for top in range(0, height, rows):
+            strip = slice(top, min(top + rows, height))
+            part = self._replace(scores=resize_strip(self.scores, size, strip))
+            label[:, strip], share[:, strip] = part.argmax_with_confidence()
+        return label, share
+
+
+def resize_strip(x: Tensor, size: Sequence[int], strip: slice) -> Tensor:
+    """Compute some rows of ``resize(x, size)``.
+
+    Args:
+        x (Tensor): (B, C, h, w).
+        size (Sequence[int]): Height and width of the whole.
+        strip (slice): Which of the rows.
+
+    Returns:
+        Tensor: (B, C, rows of the strip, width).
+    """
+    rows = torch.arange(strip.start, strip.stop, device=x.device)
+    at = ((rows + 0.5) * (x.shape[2] / size[0]) - 0.5).clamp(0, x.shape[2] - 1)
+    above = at.long()
+    below = (above + 1).clamp(max=x.shape[2] - 1)
+    x = torch.lerp(x[:, :, above], x[:, :, below], (at - above).to(x)[:, None])
+    return resize(x, (len(rows), size[1]))
+
+
+def with_background(cam: Tensor, classes: PresentClasses,
+                    bkg_score: float) -> ScoreMaps:
+    """Add a constant background to a CAM (B, K, H, W)."""
+    cam = cam * classes.valid[:, 1:, None, None]
+    return ScoreMaps(F.pad(cam, (0, 0, 0, 0, 1, 0), value=bkg_score), classes)
+
+
+def restrict_to_tags(logits: Tensor, tags: Tags) -> ScoreMaps:
+    """Restrict segmentation logits to the tags of each image.
+
+    Args:
+        logits (Tensor): (B, C + 1, h, w).
+        tags (Sequence[Tensor or None]): (C, ) of each image. None restricts
+            nothing.
+    """
+    every = torch.ones_like(logits[0, 1:, 0, 0])
+    classes = PresentClasses.from_image_label(
+        torch.stack([every if label is None else label for label in tags]))
+    index = classes.index[:, :, None, None]
+    scores = logits.gather(1, index.expand(-1, -1, *logits.shape[-2:]))
+    # not infinite: resizing would make that NaN
+    scores.masked_fill_(~classes.valid[:, :, None, None], -1e4)
+    return ScoreMaps(scores, classes, logits=True)

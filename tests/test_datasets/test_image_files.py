@@ -1,0 +1,84 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+import pytest
+
+from mmseg_afa.datasets.image_files import (IMAGE_SUFFIXES, DataError,
+                                            MissingFileError, find_images,
+                                            format_names, read_text,
+                                            strip_image_suffix)
+
+NFC, NFD = 'caf\xe9/\xfc', 'cafe\u0301/u\u0308'  # the same to a reader
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return str(folder)
+
+
+def test_read_text(tmp_path):
+    path = tmp_path / 'a.txt'
+    path.write_bytes(f'\ufeff{NFD}\r\nb\rc'.encode())
+    assert read_text(str(path), '') == f'{NFC}\nb\nc'
+    path.write_bytes('m\xe9\n'.encode('latin-1'))
+    with pytest.raises(ValueError, match='a.txt: not a text file in UTF-8'):
+        read_text(str(path), '')
+    with pytest.raises(MissingFileError, match='a.txtx: write one'):
+        read_text(f'{path}x', 'write one')
+
+
+@pytest.mark.parametrize('name, stem', [
+    ('a.jpg', 'a'),
+    ('train/a b.JPEG', 'train/a b'),
+    ('a.b', 'a.b'),
+    ('v1.jpg/a', 'v1.jpg/a'),
+    ('a.jpg.png', 'a.jpg'),
+    ('.jpg', '.jpg'),
+    ('a/.jpg', 'a/.jpg'),
+])
+def test_strip_image_suffix(name, stem):
+    assert strip_image_suffix(name) == stem
+
+
+def test_all_images_of_a_folder(tmp_path):
+    root = touch(tmp_path, 'b.JPG', 'a.c.jpeg', f'{NFD}.png', 'd.txt', '.jpg')
+    assert find_images(root, IMAGE_SUFFIXES) == ({
+        'a.c': f'{root}/a.c.jpeg',
+        'b': f'{root}/b.JPG',
+        NFC: f'{root}/{NFD}.png'
+    }, [])
+    assert list(find_images(root, ('.jpg', ))[0]) == ['b']
+    assert find_images(f'{root}/none', ('.jpg', )) == ({}, [])
+
+
+def test_images_of_a_list(tmp_path):
+    root = touch(tmp_path, 'b.JPG', 'a.png.jpeg', 'sub/c_image.png', 'c.tif')
+    names = ['b', 'a.png', 'c.tif', 'none']
+    paths, missing = find_images(root, IMAGE_SUFFIXES, names)
+    assert list(paths.items()) == [('b', f'{root}/b.JPG'),
+                                   ('a.png', f'{root}/a.png.jpeg'),
+                                   ('c', f'{root}/c.tif'),
+                                   ('none', f'{root}/none.jpg')]
+    assert missing == [f'{root}/none.jpg']
+    assert find_images(root, ('_image.png', ), ['sub/c']) == ({
+        'sub/c':
+        f'{root}/sub/c_image.png'
+    }, [])
+
+
+def test_files_that_differ_only_in_suffix_or_accents(tmp_path):
+    root = touch(tmp_path, 'a.jpg', 'a.png', 'b.jpg', 'c.bmp', 'c.BMP',
+                 'd.webp', '\xe9.jpg', 'e\u0301.jpg')
+    with pytest.raises(DataError, match='how accents are encoded') as error:
+        find_images(root, IMAGE_SUFFIXES,
+                    ['a', 'b', 'c', 'b.jpg', 'd', '\xe9', 'none'])
+    assert list(error.value.rest[0]) == ['b', 'd', 'none']
+    assert error.value.rest[1] == [f'{root}/none.jpg']
+    assert [
+        text.split(': ')[1].split(' ')[0] for text in error.value.problems
+    ] == ["'a.jpg'", "'c.BMP'", "'e\u0301.jpg'"]
+
+
+def test_format_names():
+    assert format_names('abc') == "'a', 'b', 'c'"
+    assert format_names('abcd', 2) == "'a', 'b', ... (4 in all)"
