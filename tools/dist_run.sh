@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# What dist_train.sh and dist_test.sh share: run a tool in several processes,
-# one for each GPU, or on the CPU if there is none.
-# More machines: set NNODES, NODE_RANK, MASTER_ADDR and PORT on each.
+# Run a tool in several processes: one for each GPU, or on the CPU without GPUs.
+# On several machines, set NNODES, NODE_RANK, MASTER_ADDR and PORT on each.
 # Usage: dist_run.sh TOOL GPUS ARGUMENTS
 
 set -euo pipefail
@@ -13,11 +12,11 @@ if [ "${NNODES:-1}" -gt 1 ] || [ -n "${PORT:-}" ]; then
                 --master-addr="${MASTER_ADDR:-127.0.0.1}"
                 --master-port="${PORT:-29500}")
 else
-    # One machine: torchrun takes a port that is free.
+    # On one machine, torchrun chooses a free port.
     RENDEZVOUS=(--standalone --local-addr=127.0.0.1)
 fi
 
-# More threads than this in each process slow one another down.
+# More threads in each process would slow the others down.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 export PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}"
 exec "${PYTHON:-python}" -m torch.distributed.run "${RENDEZVOUS[@]}" \

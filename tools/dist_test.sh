@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Test with several processes: see dist_run.sh.
+# Test in several processes; see dist_run.sh.
 
 if [ $# -lt 3 ]; then
     echo "Usage: $0 CONFIG CHECKPOINT GPUS [options of tools/test.py]" >&2

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train with several processes: see dist_run.sh.
+# Train in several processes; see dist_run.sh.
 
 if [ $# -lt 2 ]; then
     echo "Usage: $0 CONFIG GPUS [options of tools/train.py]" >&2

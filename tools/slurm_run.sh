@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What slurm_train.sh and slurm_test.sh share: run a tool on a slurm cluster.
+# Run a tool on a slurm cluster.
 # Environment: GPUS, GPUS_PER_NODE, CPUS_PER_TASK, SRUN_ARGS, PORT.
 # Usage: slurm_run.sh TOOL PARTITION JOB_NAME ARGUMENTS
 
@@ -8,10 +8,10 @@ set -euo pipefail
 TOOLS=$(cd "$(dirname "$0")" && pwd)
 GPUS_PER_NODE=${GPUS_PER_NODE:-8}
 
-# mmengine reads the port from MASTER_PORT. Two jobs on a node must not meet.
+# mmengine reads MASTER_PORT. Two jobs on a node need different ports.
 export MASTER_PORT=${PORT:-$((20000 + RANDOM % 10000))}
 export PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}"
-# SRUN_ARGS holds several options: it is split on purpose.
+# SRUN_ARGS is split on purpose: it holds several options.
 # shellcheck disable=SC2086
 exec srun -p "$2" \
     --job-name="$3" \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Test on a slurm cluster: see slurm_run.sh.
+# Test on a slurm cluster; see slurm_run.sh.
 
 if [ $# -lt 4 ]; then
     echo "Usage: $0 PARTITION JOB_NAME CONFIG CHECKPOINT [options of tools/test.py]" >&2

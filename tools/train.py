@@ -1,48 +1,55 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Train a segmentor."""
-
 import argparse
 from typing import List, Optional
-
-from mmengine.dist import get_world_size
-
-from mmseg_afa.compat import CheckpointError
-from mmseg_afa.engine import launch, preflight
-from mmseg_afa.engine.auto_scale import auto_scale
-from mmseg_afa.engine.hooks.non_finite_loss_hook import NonFiniteLossError
-from mmseg_afa.engine.run_summary import run_summary
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='the config file')
+    parser.add_argument('--work-dir', help='the folder for logs and results')
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from this checkpoint; with no value, from the latest one '
-        'in the work folder')
+        help='resume from this checkpoint; without a value, from the latest '
+        'one in the work folder')
     parser.add_argument(
         '--amp',
         nargs='?',
         const='bfloat16',
         choices=['bfloat16', 'float16'],
-        help='train with automatic mixed precision; with no value in '
-        'bfloat16, which a CPU that has instructions for it can, too')
+        help='train with automatic mixed precision; without a value in '
+        'bfloat16, also on a CPU with instructions for it')
     parser.add_argument(
         '--no-auto-scale',
         action='store_true',
-        help='do not fit iterations and learning rate to the number of images '
-        'that all processes take in an iteration')
-    launch.add_arguments(parser)
+        help='do not rescale iterations and learning rate to the number of '
+        'images of all processes in an iteration')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help='override settings of the config; a list is KEY="[a,b]" or '
+        'KEY=a,b, without white space')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher')
+    # torch.distributed.launch, which mim uses, passes the rank as an option.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser.parse_args(argv)
 
 
-def main(argv: Optional[List[str]] = None) -> None:
-    """Train what the command line names."""
-    args = parse_args(argv)
+def train(args: argparse.Namespace) -> None:
+    """Build the Runner of the config, log what it will do, and train."""
+    from mmengine.dist import get_world_size
+
+    from mmseg_afa.engine import launch, plan
+
     cfg = launch.load_config(args)
     if args.amp:
         launch.enable_amp(cfg, args.amp)
@@ -52,16 +59,26 @@ def main(argv: Optional[List[str]] = None) -> None:
     if args.no_auto_scale:
         cfg.auto_scale_lr = None
     launch.start_processes(cfg)
-    scaled = auto_scale(cfg, get_world_size())
+    rescaled = plan.auto_scale(cfg, get_world_size())
+    warnings = plan.check_plan(cfg)
+    runner = launch.build_runner(cfg)
+    runner.logger.info(plan.summarize(cfg, get_world_size(), rescaled))
+    for warning in warnings:
+        runner.logger.warning(warning)
+    if cfg.get('load_from'):
+        launch.check_weights(
+            runner, cfg.load_from, strict=bool(cfg.get('resume')))
+    runner.train()
+
+
+def main(argv: Optional[List[str]] = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    from mmseg_afa.utils import UserError
     try:
-        preflight.check_config(cfg)
-        runner = launch.build_runner(cfg)
-        runner.logger.info(run_summary(cfg, get_world_size(), scaled))
-        preflight.check_runner(runner)
-        runner.train()
-    except (CheckpointError, NonFiniteLossError,
-            preflight.ConfigError) as error:
-        raise SystemExit(str(error))
+        train(args)
+    except UserError as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == '__main__':

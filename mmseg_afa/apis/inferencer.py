@@ -3,7 +3,7 @@
 from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path
-from typing import (Any, Callable, Dict, Iterable, Iterator, List, Optional,
+from typing import (Callable, Dict, Iterable, Iterator, List, Optional,
                     Sequence, Tuple, Union)
 
 import mmcv
@@ -12,21 +12,23 @@ import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from mmengine.structures import PixelData
 from mmseg.apis import MMSegInferencer
-from mmseg.registry import DATASETS, MODELS, TRANSFORMS
+from mmseg.registry import MODELS, TRANSFORMS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from .. import compat
 from ..datasets.mask_file import voc_palette
 from ..datasets.transforms.load_image import BrokenImageError
+from ..engine.classes import (check_checkpoint_classes, checkpoint_classes,
+                              settle_classes)
 from ..models.segmentors.maps import (LONG_SIDE, TTA, limit, photo_maps,
                                       refine)
 from ..models.segmentors.score_maps import ScoreMaps
 from ..models.utils import by_size
-from ..utils import IGNORE_INDEX, UserError, ordered_map
+from ..utils import IGNORE_INDEX, UserError, checkpoints, ordered_map
 
 PhotoType = Union[str, PathLike, np.ndarray]
 
@@ -108,15 +110,21 @@ class AFAInferencer(MMSegInferencer):
         return named_config(model), None  # there are no weights to download
 
     def _init_model(self, cfg, weights, device='cpu') -> nn.Module:
-        self._weights = weights
-        return super()._init_model(cfg, weights, device)
-
-    def _load_weights_to_model(self, model: nn.Module, checkpoint: dict,
-                               cfg: Config) -> None:
-        compat.check_weights(model, checkpoint, self._weights)
+        checkpoint = CheckpointLoader.load_checkpoint(weights, 'cpu')
+        classes = settle_classes(cfg, checkpoint_classes(checkpoint))
+        check_checkpoint_classes(classes, checkpoint, weights)
+        model = MODELS.build(cfg.model)
+        checkpoints.check_weights(model, checkpoint, weights)
         _load_checkpoint_to_model(model, checkpoint)
         meta = (checkpoint.get('meta') or {}).get('dataset_meta')
-        model.dataset_meta = meta or dataset_meta(cfg)
+        if not (meta or classes):
+            raise UserError(
+                f'Neither {weights} nor the config names the classes: add '
+                "metainfo=dict(classes=('background', ...)) to "
+                'test_dataloader.dataset.')
+        model.cfg, model.dataset_meta = cfg, meta or dict(
+            classes=classes, palette=voc_palette(len(classes)))
+        return model.to(device).eval()
 
     def _init_pipeline(self, cfg: Config) -> Callable[[PhotoType], dict]:
         """Build the test pipeline without annotations, for paths and arrays."""
@@ -279,14 +287,6 @@ def named_config(name: str) -> Config:
     return Config.fromfile(found[0])
 
 
-def datasets_of(cfg: Config) -> Iterator[dict]:
-    """Yield the data sets that a config names: test, validation, training."""
-    for part in ('test', 'val', 'train'):
-        loader = cfg.get(f'{part}_dataloader') or {}
-        if loader.get('dataset'):
-            yield loader['dataset']
-
-
 def test_pipeline(cfg: Config) -> List[dict]:
     """Find the transforms of prediction in a config.
 
@@ -319,22 +319,3 @@ def tta_of(cfg: Config) -> TTA:
             "dict(type='MultiScaleMaxTTA', scales=..., flip=...).")
     settings = {k: tta_model[k] for k in ('scales', 'flip') if k in tta_model}
     return TTA(**settings)
-
-
-def dataset_meta(cfg: Config) -> Dict[str, Any]:
-    """Read classes and palette from a config's data sets.
-
-    Raises:
-        UserError: If none of them names the classes.
-    """
-    for dataset in datasets_of(cfg):
-        meta = dict(
-            getattr(DATASETS.get(dataset.get('type')), 'METAINFO', {}),
-            **(dataset.get('metainfo') or {}))
-        if 'classes' in meta:
-            meta.setdefault('palette', voc_palette(len(meta['classes'])))
-            return meta
-    raise UserError(
-        'Neither the checkpoint nor the config names the classes: add '
-        "metainfo=dict(classes=('background', ...)) to "
-        'test_dataloader.dataset.')

@@ -90,6 +90,20 @@ def write_image_list(path: str, names: Iterable[str]) -> None:
         unfinished.write_bytes(''.join(f'{name}\n' for name in names).encode())
 
 
+def read_classes(path: str,
+                 backend_args: Optional[dict] = None) -> Optional[Tags]:
+    """Read the classes on the first line of a label file, None without.
+
+    Raises:
+        UserError: If the file is missing, or a class cannot be used.
+    """
+    first = read_text(path, 'no such label file.', backend_args)
+    first = first.partition('\n')[0]
+    if not first.startswith('#'):
+        return None
+    return check_classes(f'{path}:1', first[1:].split(','))
+
+
 def read_label_file(
     path: str,
     known_classes: Optional[Sequence[str]] = None,

@@ -10,7 +10,7 @@ from mmengine.utils import is_abs
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from ..utils import UserError, own_randomness
+from ..utils import UserError, isolated_rng
 from .image_files import (IMAGE_SUFFIXES, DataError, MissingFileError,
                           find_images, format_names, strip_image_suffix)
 from .label_file import (MAKE_LABEL_FILE, Tags, index_by_stem, read_image_list,
@@ -104,7 +104,7 @@ class WeakLabelDataset(BaseSegDataset):
         """Load a sample; a `SeededIndex` also determines its augmentation."""
         if not isinstance(idx, SeededIndex):
             return super().__getitem__(idx)
-        with own_randomness(idx.seed):
+        with isolated_rng(idx.seed):
             return super().__getitem__(int(idx))
 
     def prepare_data(self, idx: int) -> Optional[dict]:

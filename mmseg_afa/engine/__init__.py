@@ -1,4 +1,3 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-from .bfloat16 import BFloat16OptimWrapper
-from .cpu_distributed import CPUDistributedDataParallel
+from .cpu import BFloat16OptimWrapper, CPUDistributedDataParallel
 from .hooks import *  # noqa: F401, F403

@@ -1,77 +1,67 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""What the tools that run a config share: options, the config, the Runner."""
-
+"""Read the config of a tool, and build its Runner."""
 import logging
 import os
 import os.path as osp
 import re
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Sequence
 
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.dist import init_dist, is_distributed
 from mmengine.logging import print_log
-from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.model import BaseTTAModel
 from mmengine.registry import RUNNERS
 from mmengine.runner import CheckpointLoader, Runner
 from mmengine.utils.dl_utils import set_multi_processing
 
-from .. import compat
-from .bfloat16 import BFloat16OptimWrapper, cpu_has_bfloat16
-from .cpu_distributed import prepare_for_cpu
+from ..models.utils import unwrap
+from ..utils import UserError, checkpoints
+from .classes import check_checkpoint_classes, settle_classes
+from .cpu import BFloat16OptimWrapper, cpu_has_bfloat16, prepare_for_cpu
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add the options of a tool that runs a config."""
-    parser.add_argument('--work-dir', help='the folder for logs and results')
-    add_cfg_options(parser)
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher')
-    # torch.distributed.launch, which mim uses, passes the rank as an option.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+def read_config(path: str, options: Optional[Sequence[str]] = None) -> Config:
+    """Read a config file, and override some of its settings.
 
+    Args:
+        path (str): The config file.
+        options (Sequence[str], optional): KEY=VALUE pairs, such as
+            ``model.labeler.radius=4``; see :class:`mmengine.DictAction`.
 
-def add_cfg_options(parser: ArgumentParser) -> None:
-    """Add the option that overrides settings of the config."""
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override settings of the config, as KEY=VALUE pairs; a list is '
-        'written KEY="[a,b]" or KEY=a,b, without white space')
-
-
-def read_config(path: str, cfg_options: Optional[dict] = None) -> Config:
-    """Read a config file, with settings that override its own."""
+    Raises:
+        UserError: If there is no such file, or an option is not a pair.
+    """
     if not osp.isfile(path):
-        raise SystemExit(f'{path}: no such config file. The configs '
-                         'that ship are in configs/afa and configs/mix.')
+        raise UserError(f'{path}: no such config file. The configs of this '
+                        'project are in configs/afa and configs/mix.')
+    for option in options or ():
+        if '=' not in option:
+            raise UserError(f'--cfg-options: found {option!r}, expected '
+                            'KEY=VALUE without white space.')
+    parser = ArgumentParser()
+    parser.add_argument('--options', nargs='*', action=DictAction)
+    parsed = parser.parse_args(['--options', *(options or ())]).options
     cfg = Config.fromfile(path)
-    if isinstance(cfg_options, list):
-        parser = ArgumentParser()
-        parser.add_argument('--cfg-options', nargs='+', action=DictAction)
-        cfg_options = parser.parse_args(['--cfg-options', *cfg_options]).cfg_options
-    cfg.merge_from_dict(cfg_options or {})
+    cfg.merge_from_dict(parsed)
     return cfg
 
 
 def load_config(args: Namespace) -> Config:
-    """Read the config that the options name, with their overrides.
+    """Read the config that the command line names.
 
-    The work folder is, in this order, the option, the config's ``work_dir``,
-    or ``work_dirs/NAME_OF_THE_CONFIG``.
+    The work folder is the option, or the config's ``work_dir``, or
+    ``work_dirs/NAME_OF_THE_CONFIG``.
 
     Args:
-        args (Namespace): The parsed options, and ``config``.
+        args (Namespace): With ``config``, ``cfg_options``, ``work_dir``,
+            ``launcher`` and ``local_rank``.
 
     Returns:
-        Config: The config, with ``launcher`` and ``work_dir`` set.
+        Config: The config, with ``launcher`` and ``work_dir``.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config, args.cfg_options)
@@ -82,11 +72,14 @@ def load_config(args: Namespace) -> Config:
     return cfg
 
 
-def latest_checkpoint(folder: str) -> Optional[str]:
-    """The newest checkpoint of a work folder, by its number.
+# -- checkpoints --------------------------------------------------------------
 
-    mmengine's ``last_checkpoint``, which names it, may be behind or empty
-    where training was killed.
+
+def latest_checkpoint(folder: str) -> Optional[str]:
+    """Return the newest checkpoint of a work folder, by its number.
+
+    mmengine's file ``last_checkpoint`` may be old or empty if the training
+    was killed.
     """
     numbers = {}
     for path in Path(folder).glob('*.pth'):
@@ -97,12 +90,12 @@ def latest_checkpoint(folder: str) -> Optional[str]:
 
 
 def resume(cfg: Config, checkpoint: str) -> None:
-    """Make a run go on from a checkpoint, in place.
+    """Let a run resume from a checkpoint, in place.
 
     Args:
-        cfg (Config): With the work folder.
-        checkpoint (str): A file, an address, or 'auto': the newest of the
-            work folder or, if it has none, from the start.
+        cfg (Config): The config, with the work folder.
+        checkpoint (str): A file, a URL, or 'auto' for the newest checkpoint
+            of the work folder. Without one, training starts anew.
     """
     cfg.resume = True
     if checkpoint != 'auto':
@@ -115,46 +108,62 @@ def resume(cfg: Config, checkpoint: str) -> None:
         cfg.resume = newest is not None
         if not newest:
             print_log(
-                f'{cfg.work_dir} has no checkpoint to resume: training '
+                f'{cfg.work_dir} has no checkpoint to resume from. Training '
                 'starts from the beginning.',
                 logger='current',
                 level=logging.WARNING)
 
 
 def check_checkpoint(path: str) -> None:
-    """Stop if a checkpoint is neither a file nor an address."""
+    """Check that a checkpoint is a file or a URL."""
     if '://' not in path and not osp.isfile(path):
-        raise SystemExit(f'{path}: no such checkpoint file. Training writes '
-                         'its checkpoints to work_dirs/NAME_OF_THE_CONFIG.')
+        raise UserError(f'{path}: no such checkpoint file. Training writes '
+                        'its checkpoints to work_dirs/NAME_OF_THE_CONFIG.')
 
 
-def check_weights(runner: Runner, path: str) -> None:
-    """Refuse a checkpoint that is not of the Runner's model; see
-    :func:`mmseg_afa.compat.check_weights`."""
-    model = runner.model
-    if is_model_wrapper(model):
-        model = model.module
-    if isinstance(model, BaseTTAModel):
-        model = model.module
-    compat.check_weights(model, CheckpointLoader.load_checkpoint(path, 'cpu'),
-                         path)
+def check_weights(runner: Runner, path: str, strict: bool = True) -> None:
+    """Check that a checkpoint fits the Runner's config and model.
+
+    Args:
+        runner (Runner): The Runner, before it loads the checkpoint.
+        path (str): A file or a URL.
+        strict (bool): Whether every weight must be there. A new training may
+            start from a part of the weights.
+
+    Raises:
+        UserError: If the file is missing, or other classes or weights are
+            found.
+    """
+    check_checkpoint(path)
+    checkpoint = CheckpointLoader.load_checkpoint(path, 'cpu')
+    check_checkpoint_classes(settle_classes(runner.cfg), checkpoint, path)
+    if strict:
+        model = unwrap(runner.model)
+        if isinstance(model, BaseTTAModel):
+            model = model.module
+        checkpoints.check_weights(model, checkpoint, path)
 
 
 def refiner_config(cfg: Config, name: str) -> Optional[dict]:
-    """The refiner that ``--refine none|par|crf`` names; PAR as the config's
-    labeler has it, if it does."""
+    """Return the config of ``--refine none|par|crf``.
+
+    PAR has the settings of the config's labeler, if the labeler has a PAR.
+    """
     par = cfg.model.get('labeler', {}).get('refiner') or dict(type='PAR')
     return dict(none=None, par=par, crf=dict(type='DenseCRF'))[name]
+
+
+# -- mixed precision ----------------------------------------------------------
 
 
 def enable_amp(cfg: Config, dtype: str = 'bfloat16') -> None:
     """Turn on automatic mixed precision, in place.
 
     Args:
-        cfg (Config): A config whose optimizer wrapper is OptimWrapper, or one
-            for mixed precision already, which keeps its settings.
-        dtype (str): 'bfloat16' or 'float16'. Only the latter needs its loss
-            scaled, which waits for the GPU in each step.
+        cfg (Config): The config. Its optimizer wrapper is OptimWrapper, or
+            one for mixed precision, which keeps its settings.
+        dtype (str): 'bfloat16' or 'float16'. Only float16 needs a scaled
+            loss, which waits for the GPU in each step.
     """
     wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if wrapper == 'OptimWrapper':
@@ -164,24 +173,23 @@ def enable_amp(cfg: Config, dtype: str = 'bfloat16') -> None:
             loss_scale='dynamic' if dtype == 'float16' else dict(
                 enabled=False))
     elif wrapper not in ('AmpOptimWrapper', BFloat16OptimWrapper.__name__):
-        raise SystemExit('--amp goes with optim_wrapper.type OptimWrapper, '
-                         f'not {wrapper}: leave it out.')
+        raise UserError('--amp needs optim_wrapper.type OptimWrapper, found '
+                        f'{wrapper}. Leave out --amp.')
     check_amp(cfg)
 
 
 def check_amp(cfg: Config) -> None:
-    """Make mixed precision, if it is asked for, that of the CPU, in place.
+    """Replace mmengine's mixed precision on a CPU, in place.
 
-    Nothing is done where there is a GPU. A CPU without instructions for
-    bfloat16 gets float32.
+    A CPU without instructions for bfloat16 gets float32.
     """
     wrapper = cfg.get('optim_wrapper') or {}
     if get_device() != 'cpu':
         return
     if wrapper.get('type') == 'AmpOptimWrapper':
         if wrapper.get('dtype') not in ('bfloat16', torch.bfloat16):
-            raise SystemExit(
-                'float16 needs a GPU, and this machine has none: train with '
+            raise UserError(
+                'float16 needs a GPU, and this machine has none. Train with '
                 "--amp bfloat16, or optim_wrapper.dtype='bfloat16'.")
         for setting in ('dtype', 'loss_scale', 'use_fsdp'):
             wrapper.pop(setting, None)
@@ -189,16 +197,18 @@ def check_amp(cfg: Config) -> None:
     if (wrapper.get('type') == BFloat16OptimWrapper.__name__
             and not cpu_has_bfloat16()):
         print_log(
-            'This CPU has no instructions for bfloat16 (AVX512_BF16), with '
-            'which alone mixed precision is faster: training in float32.',
+            'This CPU has no bfloat16 instructions (AVX512_BF16), so mixed '
+            'precision would be slower. Training in float32.',
             logger='current',
             level=logging.WARNING)
         wrapper.type = 'OptimWrapper'
 
 
+# -- the Runner ---------------------------------------------------------------
+
+
 def start_processes(cfg: Config) -> None:
-    """Let the processes of a launcher find each other, on GPUs or without,
-    as the Runner would do later."""
+    """Connect the processes of a launcher, before the Runner would."""
     prepare_for_cpu(cfg)
     if cfg.launcher != 'none' and not is_distributed():
         env_cfg = cfg.get('env_cfg') or {}
@@ -207,6 +217,7 @@ def start_processes(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the Runner of a config, also where there is no GPU."""
+    """Build the Runner of a config, with or without a GPU."""
     start_processes(cfg)
+    settle_classes(cfg)
     return RUNNERS.get(cfg.get('runner_type', 'Runner')).from_cfg(cfg)

@@ -1,14 +1,14 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""What all rooms share; it knows none of them."""
-from .errors import UserError
-from .files import replacing
+"""Helpers that all rooms share; they import none of the rooms."""
+from .errors import CheckpointError, UserError
+from .files import put_atomically, replacing
 from .parallel import DEFAULT_WORKERS, ordered_map, parallel_map, progress
-from .random_state import own_randomness, random_state, set_random_state
+from .rng import get_rng_state, isolated_rng, set_rng_state
 
-IGNORE_INDEX = 255  # the label of pixels that supervise and score nothing
+IGNORE_INDEX = 255  # pixels of this label neither train nor count in scores
 
 __all__ = [
-    'DEFAULT_WORKERS', 'IGNORE_INDEX', 'UserError', 'ordered_map',
-    'own_randomness', 'parallel_map', 'progress', 'random_state', 'replacing',
-    'set_random_state'
+    'CheckpointError', 'DEFAULT_WORKERS', 'IGNORE_INDEX', 'UserError',
+    'get_rng_state', 'isolated_rng', 'ordered_map', 'parallel_map', 'progress',
+    'put_atomically', 'replacing', 'set_rng_state'
 ]

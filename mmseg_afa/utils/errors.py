@@ -7,3 +7,7 @@ class UserError(ValueError):
     Its message names the file or the config key, what was found, and the fix.
     The tools print that message and exit; other errors keep their traceback.
     """
+
+
+class CheckpointError(UserError):
+    """A checkpoint cannot be written, cannot be read, or does not fit."""

@@ -1,28 +1,52 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Files that are there whole, or not at all."""
+"""Write files as a whole, or not at all."""
+import os
+import secrets
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Union
+from typing import Any, Iterator, Union
 
 
 @contextmanager
 def replacing(path: Union[str, Path]) -> Iterator[Path]:
-    """Write a file under another name first, and move it in place at the end.
+    """Write a file under a temporary name, and rename it at the end.
 
-    A process that is killed leaves the old file, or none; at most a hidden
-    ``.STEM.tmp.SUFFIX`` stays beside it, which the next attempt overwrites.
+    If the process is killed, the old file stays as it is. At most a hidden
+    ``.STEM.RANDOM.tmp.SUFFIX`` stays beside it. Several processes may write
+    the same file: the last one wins.
 
     Args:
-        path (str or Path): The file; one that exists is replaced.
+        path (str or Path): The file. An existing file is replaced.
 
     Yields:
-        Path: What to write instead, in the same folder. It ends with the
-        suffix of ``path``, for writers that look at it.
+        Path: The temporary file, in the same folder. It has the suffix of
+        ``path``, for writers that choose a format by the suffix.
     """
     path = Path(path)
-    unfinished = path.with_name(f'.{path.stem}.tmp{path.suffix}')
+    unfinished = path.with_name(
+        f'.{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}')
     try:
         yield unfinished
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def put_atomically(self: Any, obj: bytes, filepath: Union[str, Path]) -> None:
+    """Write bytes to a file as a whole.
+
+    The function replaces mmengine's ``LocalBackend.put``, which would leave
+    half a checkpoint if the process is killed.
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/fileio/backends/local_backend.py
+
+    Args:
+        self (LocalBackend): The backend; not used.
+        obj (bytes): The content.
+        filepath (str or Path): The file. Its folder is made if necessary.
+    """
+    Path(filepath).parent.mkdir(parents=True, exist_ok=True)
+    with replacing(filepath) as unfinished, open(unfinished, 'wb') as file:
+        file.write(obj)
+        file.flush()
+        # Without it, a power failure may keep the new name but no content.
+        os.fsync(file.fileno())

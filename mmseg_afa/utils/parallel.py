@@ -1,51 +1,39 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+"""Apply functions in threads, and show progress.
+
+Threads suffice: images are decoded and encoded outside of Python's lock.
+"""
 import os
 import sys
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
-from typing import Any, Callable, Iterable, Iterator, Optional, Sequence
+from typing import Any, Callable, Iterable, Iterator, Sequence
 
 from tqdm import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 DEFAULT_WORKERS = min(8, os.cpu_count() or 1)
 
-
-def progress(items: Iterable,
-             description: str = '',
-             total: Optional[int] = None) -> tqdm:
-    """Show on stderr how far a loop is; in a log, every ten seconds.
-
-    Args:
-        items (Iterable): What to loop over.
-        description (str): Stands before the bar.
-        total (int, optional): Number of items, if they have no length.
-    """
-    return tqdm(
-        items,
-        description,
-        total,
-        mininterval=0.1 if sys.stderr.isatty() else 10,
-        dynamic_ncols=True)
+# In a log file, one line in ten seconds suffices.
+BAR = dict(mininterval=0.1 if sys.stderr.isatty() else 10, dynamic_ncols=True)
+progress = partial(tqdm, **BAR)
 
 
 def ordered_map(function: Callable,
                 tasks: Iterable,
                 workers: int = DEFAULT_WORKERS) -> Iterator[Any]:
-    """Apply a function to each task in several threads.
-
-    Threads, because decoding and encoding images, which is what takes the
-    time, runs outside of Python's global lock. A few tasks ahead are taken
-    only as results are: memory does not grow with their number.
+    """Apply a function to each task in threads, only a few tasks ahead.
 
     Args:
-        function (Callable): What to do with a task.
-        tasks (Iterable): Its arguments; there may be no end of them.
-        workers (int): Number of threads.
+        function (Callable): The function of one task.
+        tasks (Iterable): The tasks; they may be endless.
+        workers (int): The number of threads.
 
     Yields:
-        The results, in the order of the tasks. What a task raises comes out
-        here, and tasks that have not begun by then are dropped.
+        The results, in the order of the tasks. An error of a task is raised
+        here. Tasks that have not begun are then dropped.
     """
     tasks = iter(tasks)
     with ThreadPoolExecutor(workers) as pool:
@@ -65,7 +53,7 @@ def ordered_map(function: Callable,
 def parallel_map(function: Callable,
                  tasks: Sequence,
                  workers: int = DEFAULT_WORKERS,
-                 description: str = '') -> Iterator[Any]:
-    """:func:`ordered_map` with progress shown."""
-    results = ordered_map(function, tasks, workers)
-    yield from progress(results, description, len(tasks))
+                 description: str = '') -> list:
+    """Apply a function to each task in threads, and show the progress."""
+    return thread_map(
+        function, tasks, max_workers=workers, desc=description, **BAR)

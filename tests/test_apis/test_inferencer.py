@@ -12,10 +12,10 @@ from mmseg.apis import MMSegInferencer, inference_model, init_model
 from mmseg.registry import MODELS
 
 from mmseg_afa.apis import AFAInferencer
-from mmseg_afa.compat import CheckpointError
 from mmseg_afa.datasets.transforms.load_image import BrokenImageError
 from mmseg_afa.models import PAR, SOURCES
 from mmseg_afa.models.segmentors.maps import limit
+from mmseg_afa.utils import CheckpointError
 from tests.conftest import CLASSES, DEMO, PALETTE
 
 
@@ -207,8 +207,7 @@ def test_checkpoints_that_do_not_fit(checkpoint, tmp_path):
     cfg.model.decode_head.num_classes = 21
     with pytest.raises(
             CheckpointError,
-            match='iter_1.pth: is of another '
-            'number of classes, 6 in place of 21'):
+            match='iter_1.pth: .* has 6 classes in place of 21'):
         AFAInferencer(cfg, checkpoint, device='cpu')
     state = weights['state_dict']
     del state['decode_head.fusion_conv.conv.weight']

@@ -1,17 +1,13 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-import os.path as osp
-
-import torch
 from mmengine.hooks import Hook
 from mmseg.registry import HOOKS
 
-from mmseg_afa.engine.hooks.par_refinement_hook import unwrap
+from mmseg_afa.models.utils import unwrap
 
 
 @HOOKS.register_module()
 class SpoilHook(Hook):
-    """Fills a parameter with NaN before a step, in one process, and keeps the
-    weights that the step starts with."""
+    """Fill a parameter with NaN before a step, in one process."""
 
     priority = 'VERY_HIGH'
 
@@ -23,6 +19,3 @@ class SpoilHook(Hook):
         if (runner.iter, runner.rank) == (self.iteration, self.rank):
             model = unwrap(runner.model)
             model.get_parameter(self.parameter).data.fill_(float('nan'))
-            torch.save(
-                dict(meta=dict(), state_dict=model.state_dict()),
-                osp.join(runner.work_dir, 'before.pth'))

@@ -4,7 +4,30 @@ import torch
 from mmengine.config import Config
 
 from mmseg_afa.engine import launch
+from mmseg_afa.utils import UserError
 from tests.conftest import DEMO
+
+
+def test_read_config():
+    cfg = launch.read_config(DEMO, [
+        'model.labeler.radius=2', 'train_dataloader.dataset.data_root=a',
+        'model.train_cfg.cam_scales=1,0.5', 'load_from=None',
+        'custom_hooks="[dict(type=1)]"'
+    ])
+    assert cfg.model.labeler.radius == 2
+    assert cfg.train_dataloader.dataset.data_root == 'a'
+    assert cfg.model.train_cfg.cam_scales == [1, 0.5]
+    assert cfg.load_from is None
+    assert launch.read_config(DEMO).model.labeler.get('radius', 8) == 8
+
+
+@pytest.mark.parametrize('path, options, expected', [
+    ('none.py', None, 'none.py: no such config file'),
+    (DEMO, ['a=1', 'model.x'], "found 'model.x', expected KEY=VALUE"),
+])
+def test_wrong_config(path, options, expected):
+    with pytest.raises(UserError, match=expected):
+        launch.read_config(path, options)
 
 
 def config(wrapper='OptimWrapper'):
@@ -18,14 +41,14 @@ def test_enable_amp(monkeypatch, dtype, loss_scale):
     monkeypatch.setattr(launch, 'get_device', lambda: 'cuda')
     cfg = config()
     launch.enable_amp(cfg, dtype)
-    launch.enable_amp(cfg)  # asked for twice: by config and option
+    launch.enable_amp(cfg)  # twice: by config and by option
     launch.check_amp(cfg)
     assert cfg.optim_wrapper == dict(
         type='AmpOptimWrapper', dtype=dtype, loss_scale=loss_scale)
 
 
 def test_enable_amp_with_another_wrapper():
-    with pytest.raises(SystemExit, match='MyWrapper'):
+    with pytest.raises(UserError, match='MyWrapper'):
         launch.enable_amp(config('MyWrapper'))
 
 
@@ -33,7 +56,7 @@ def test_enable_amp_with_another_wrapper():
 @pytest.mark.parametrize('has, wrapper', [(True, 'BFloat16OptimWrapper'),
                                           (False, 'OptimWrapper')])
 def test_amp_on_the_cpu(monkeypatch, dtype, has, wrapper):
-    """Other settings stay; without units for it, it is float32's wrapper."""
+    """Keep other settings; use float32 without instructions for bfloat16."""
     monkeypatch.setattr(launch, 'get_device', lambda: 'cpu')
     monkeypatch.setattr(launch, 'cpu_has_bfloat16', lambda: has)
     warnings = []
@@ -59,7 +82,7 @@ def test_float16_on_the_cpu(monkeypatch, settings):
     monkeypatch.setattr(launch, 'get_device', lambda: 'cpu')
     cfg = config('AmpOptimWrapper')
     cfg.optim_wrapper.update(settings)
-    with pytest.raises(SystemExit, match='float16 needs a GPU'):
+    with pytest.raises(UserError, match='float16 needs a GPU'):
         launch.check_amp(cfg)
 
 
@@ -78,7 +101,7 @@ def test_latest_checkpoint(tmp_path):
 
 def test_resume_from_a_file(tmp_path):
     cfg = Config(dict(work_dir=str(tmp_path)))
-    with pytest.raises(SystemExit, match='no.pth: no such checkpoint file'):
+    with pytest.raises(UserError, match='no.pth: no such checkpoint file'):
         launch.resume(cfg, str(tmp_path / 'no.pth'))
     (tmp_path / 'iter_5.pth').touch()
     launch.resume(cfg, str(tmp_path / 'iter_5.pth'))
@@ -86,7 +109,7 @@ def test_resume_from_a_file(tmp_path):
 
 
 def test_resume_from_nothing(tmp_path, monkeypatch):
-    """It starts from the weights that the config names, if any."""
+    """Start from the weights that the config names, if any."""
     said = []
     monkeypatch.setattr(launch, 'print_log',
                         lambda text, **_: said.append(text))
@@ -97,7 +120,7 @@ def test_resume_from_nothing(tmp_path, monkeypatch):
 
 
 def test_start_processes_on_gpus(monkeypatch):
-    """As mmengine's Runner does it, only before the config is scaled."""
+    """Call what mmengine's Runner would call later."""
     calls = []
     monkeypatch.setattr(launch, 'prepare_for_cpu', lambda cfg: None)
     monkeypatch.setattr(launch, 'set_multi_processing',

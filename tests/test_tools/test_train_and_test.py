@@ -14,7 +14,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmseg_afa.engine import cpu_distributed, launch
+from mmseg_afa.engine import cpu, launch
 from tests.test_tools.run_tool import ROOT, run, run_here, scalars
 from tools import test, train
 
@@ -159,7 +159,7 @@ class TestMistakes:
                                                      '--amp', 'float16')
 
     def test_slurm_without_a_gpu(self, monkeypatch):
-        monkeypatch.setattr(cpu_distributed, 'get_device', lambda: 'cpu')
+        monkeypatch.setattr(cpu, 'get_device', lambda: 'cpu')
         assert 'slurm needs a GPU' in self.message(train.main, CONFIG,
                                                    '--launcher', 'slurm')
 

@@ -19,7 +19,7 @@ def test_results_are_in_order(workers, capsys):
     assert 'Squares: 100%' in capsys.readouterr().err
 
 
-def test_an_error_arrives_and_what_has_not_begun_is_dropped():
+def test_an_error_drops_the_waiting_tasks():
     begun = []
 
     def fail(number):
@@ -33,7 +33,7 @@ def test_an_error_arrives_and_what_has_not_begun_is_dropped():
 
 
 def test_few_tasks_ahead():
-    """Of tasks without end only those are begun that are soon wanted."""
+    """Begin few of endless tasks before their results are wanted."""
     begun = []
     results = ordered_map(begun.append, itertools.count(), 2)
     for _ in range(10):

@@ -1,5 +1,4 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-import math
 import signal
 from contextlib import contextmanager
 from itertools import chain, repeat
@@ -12,93 +11,79 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
-from mmseg_afa.compat import CheckpointError
-from mmseg_afa.utils import random_state, set_random_state
+from ...utils import CheckpointError, get_rng_state, set_rng_state
+from ..schedulers import restart_schedulers
 
-STOPPED = 128 + signal.SIGTERM  # the exit code that shells give to it
+STOPPED = 128 + signal.SIGTERM  # the exit code of shells after a SIGTERM
 
 
 @HOOKS.register_module()
 class ResumableCheckpointHook(CheckpointHook):
-    """mmengine's CheckpointHook, from whose checkpoints a run goes on as if it
-    had never stopped, for iteration-based training.
+    """Save checkpoints that allow an exact resume of iteration-based training.
 
-    They hold besides the random generators of every process and the place in
-    the order of the images. With a :class:`ResumableSampler` a run that goes
-    on takes the images from there and decodes none of those before, and a run
-    on the CPU ends with the same weights, to the last bit.
+    Checkpoints also hold the random states of every process and the position
+    in the order of the images. With a :class:`ResumableSampler`, a resumed
+    run loads no image again. On the CPU it ends with the same weights, to the
+    last bit.
 
-    - A checkpoint is removed when the one that replaces it is written.
+    - The schedulers are built from the config and advanced to the iteration
+      of the checkpoint. Their state in the checkpoint is not used: a longer
+      schedule or another learning rate takes effect. Exceptions: schedulers
+      that count epochs or follow the scores, and several optimizers.
+    - Another number of images an iteration is refused.
+    - An old checkpoint is deleted after the new one is written.
     - SIGTERM, with which clusters announce the end of a job, saves a
       checkpoint after the running iteration, and ends with the code 143.
-    - Validation leaves the random generators as they were, and one that was
-      cut off is made up for.
-    - With another number of images an iteration, which is what another number
-      of processes makes, a config with ``auto_scale_lr`` goes on at the
-      iteration of its own schedule that has as many images behind it.
+    - Validation does not change the random states. A validation that was
+      interrupted is run after the resume.
 
     Args:
-        *args, **kwargs: Of :class:`mmengine.hooks.CheckpointHook`.
+        *args, **kwargs: See :class:`mmengine.hooks.CheckpointHook`.
     """
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.resumed: Optional[dict] = None  # what the checkpoint said
+        self.resumed: Optional[dict] = None  # 'run' of the checkpoint
         self.first_iter = self.first_image = 0  # where this process began
-        self.before_validation: Optional[dict] = None
+        self.state_before_val: Optional[dict] = None
         self.states: List[dict] = []  # of all processes, while saving
-        self.group = None  # in which processes tell of a SIGTERM
+        self.group = None  # tells all processes about a SIGTERM
         self.terminated = False
-        self.saved: Optional[int] = None  # the iteration of the newest
+        self.saved: Optional[int] = None  # iteration of the newest checkpoint
 
-    # -- the start -----------------------------------------------------------
+    # -- resume --------------------------------------------------------------
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keep what a checkpoint says of its run, and fit it to this one."""
-        if not runner.cfg.get('resume') or 'run' not in checkpoint:
-            return
-        self.resumed = checkpoint['run']
-        then, now = self.resumed['images_per_iter'], images_per_iter(runner)
-        if then != now:
-            self.fit_schedule(runner, checkpoint, then, now)
+        """Check a checkpoint to resume from, and set its learning rates.
 
-    def fit_schedule(self, runner: Runner, checkpoint: dict, then: int,
-                     now: int) -> None:
-        """Bring a checkpoint to the schedule of another number of images."""
-        iteration = checkpoint['meta']['iter']
-        found = (f'The checkpoint is of a run with {then} images an '
-                 f'iteration, this one has {now}')
-        if not runner.cfg.get('auto_scale_lr'):
-            runner.logger.warning(
-                f'{found}. The schedule goes on at iteration {iteration} with '
-                'the rates of the checkpoint, and ends after another number '
-                'of images.')
+        Raises:
+            CheckpointError: If the checkpoint has no optimizer, or is from a
+                run with another number of images an iteration.
+        """
+        if not runner.cfg.get('resume'):
             return
-        reached = math.ceil(iteration * then / now)
-        runner.logger.warning(
-            f'{found}. Its iteration {iteration} is number {reached} here: '
-            'the schedule goes on there at the rate of this run, with the '
-            'images that are next. The result will not be, to the last '
-            'digit, that of a run with one number of images throughout.')
-        checkpoint['meta']['iter'] = reached
-        checkpoint.pop('param_schedulers', None)
-        schedulers = runner.param_schedulers = runner.build_param_scheduler(
-            runner.param_schedulers)
-        for _ in range(reached):
-            for scheduler in schedulers:
-                scheduler.step()
-        groups = [
-            *checkpoint['optimizer']['param_groups'],
-            checkpoint['optimizer'].get('base_param_settings')
-        ]  # the latter is mmengine's, for what it logs
-        for mine, loaded in zip(runner.optim_wrapper.param_groups, groups):
-            loaded.update(lr=mine['lr'], initial_lr=mine['initial_lr'])
+        where = runner._load_from or 'the latest checkpoint'
+        if 'optimizer' not in checkpoint:
+            raise CheckpointError(
+                f'{where}: has no state of the optimizer, as the '
+                'best checkpoints. Resume from a file iter_N.pth.')
+        self.resumed = checkpoint.get('run')
+        if self.resumed:
+            check_images_per_iter(runner, self.resumed['images_per_iter'],
+                                  where)
+        done, last = checkpoint['meta']['iter'], runner.max_iters
+        if done >= last:
+            runner.logger.warning(
+                f'{where}: the run is complete. It has {done} iterations, and '
+                f'train_cfg.max_iters is {last}. To train longer, raise '
+                'max_iters and the end of the last scheduler.')
+        restart_schedulers(runner, checkpoint)
 
     def before_train(self, runner: Runner) -> None:
-        """Go on where the checkpoint was written."""
+        """Continue with the image and the random states of the checkpoint."""
         super().before_train(runner)
-        self.former_handler = signal.signal(signal.SIGTERM, self.remember)
+        self.former_handler = signal.signal(signal.SIGTERM, self.request_stop)
         if is_distributed():
-            # on the CPU: nobody waits for the GPU in each iteration
+            # On the CPU: no iteration waits for the GPU.
             self.group = torch.distributed.new_group(backend='gloo')
         if not self.resumed:
             return
@@ -109,18 +94,18 @@ class ResumableCheckpointHook(CheckpointHook):
         if hasattr(sampler, 'start'):
             sampler.start = self.first_image
             sampler.seed = self.resumed['sampler_seed']
-            # the loop drops as many batches as there were iterations
+            # The loop drops one batch for each iteration of the checkpoint.
             loop.dataloader_iterator = chain(
                 repeat(None, runner.iter), iter(loop.dataloader))
         states = self.resumed['random_states']
-        if runner.rank < len(states):  # others keep what they began with
-            set_random_state(states[runner.rank])
-        if self.missed_validation(runner):
+        if runner.rank < len(states):  # an additional process has none
+            set_rng_state(states[runner.rank])
+        if self.validation_is_due(runner):
             runner.val_loop.run()
 
     @staticmethod
-    def missed_validation(runner: Runner) -> bool:
-        """Whether a run was cut off after a checkpoint, before its scores."""
+    def validation_is_due(runner: Runner) -> bool:
+        """Return whether a run was stopped between checkpoint and scores."""
         loop, done = runner.train_loop, runner.iter
         due = done >= loop.val_begin and (done % loop.val_interval == 0
                                           or done == loop.max_iters)
@@ -129,16 +114,19 @@ class ResumableCheckpointHook(CheckpointHook):
 
     # -- validation ----------------------------------------------------------
     def before_val(self, runner: Runner) -> None:
-        """Keep the random generators."""
-        self.before_validation = random_state()
+        """Remember the random states."""
+        self.state_before_val = get_rng_state()
 
     def after_val_iter(self, runner: Runner, *args, **kwargs) -> None:
-        """After SIGTERM, stop at once if all is saved."""
+        """Stop after a SIGTERM, if the last iteration is saved."""
         if self.terminated and self.saved == runner.iter:
             raise SystemExit(STOPPED)
 
     def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
-        """Save the best checkpoint, and in the newest that it is known."""
+        """Save the best checkpoint, then the latest one again.
+
+        The latest checkpoint records the new best one.
+        """
         runner.message_hub.update_info('validated', runner.iter)
         outdated = self.saved == runner.iter
         self.saved = None
@@ -148,20 +136,20 @@ class ResumableCheckpointHook(CheckpointHook):
                                             dict(epoch=0, iter=runner.iter))
 
     def after_val(self, runner: Runner) -> None:
-        """Give the random generators back."""
-        set_random_state(self.before_validation)
-        self.before_validation = None
+        """Restore the random states."""
+        set_rng_state(self.state_before_val)
+        self.state_before_val = None
 
     # -- saving --------------------------------------------------------------
-    def remember(self, *args) -> None:
+    def request_stop(self, *args) -> None:
         """Handle SIGTERM."""
         self.terminated = True
 
     def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
-        """Save a checkpoint where it is due, or if the job is to end."""
+        """Save a checkpoint if it is due, or if the job must end."""
         super().after_train_iter(runner, *args, **kwargs)
         terminated = torch.tensor(int(self.terminated))
-        # all stop after the same iteration
+        # All processes stop after the same iteration.
         all_reduce(terminated, op='max', group=self.group)
         if not terminated:
             return
@@ -169,64 +157,80 @@ class ResumableCheckpointHook(CheckpointHook):
             self._save_checkpoint(runner)
         runner.logger.warning(
             f'SIGTERM: stopped after iteration {runner.iter + 1}. '
-            f'{self.last_ckpt} is saved; --resume goes on from there.')
+            f'{self.last_ckpt} is saved. Resume with --resume.')
         raise SystemExit(STOPPED)
 
     def after_train(self, runner: Runner) -> None:
-        """SIGTERM means again what it did before."""
+        """Restore the handler of SIGTERM."""
         super().after_train(runner)
         signal.signal(signal.SIGTERM, self.former_handler)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Say in a checkpoint where its run stands."""
+        """Add the position of the run to a checkpoint."""
         done = checkpoint['meta']['iter'] - self.first_iter
         sampler = runner.train_dataloader.sampler
+        images = images_per_iter(runner)
         checkpoint['run'] = dict(
-            images_per_iter=images_per_iter(runner),
-            images=self.first_image + done * images_per_iter(runner),
+            images_per_iter=images,
+            images=self.first_image + done * images,
             sampler_seed=getattr(sampler, 'seed', None),
             random_states=self.states)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int,
                                    meta: dict) -> None:
-        self.states = all_gather_object(self.before_validation
-                                        or random_state())
-        with self.removing_last(), self.explaining(step):
+        self.states = all_gather_object(self.state_before_val
+                                        or get_rng_state())
+        with self.safely_writing(step):
             super()._save_checkpoint_with_step(runner, step, meta)
         self.saved = step
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        with self.removing_last(), self.explaining(f'best of {runner.iter}'):
+        with self.safely_writing(runner.iter):
             super()._save_best_checkpoint(runner, metrics)
 
     @contextmanager
-    def removing_last(self) -> Iterator[None]:
-        """mmengine removes the outdated checkpoint before it writes the new
-        one; in this block it does so at the end."""
+    def safely_writing(self, step: int) -> Iterator[None]:
+        """Delete outdated checkpoints only after the block.
+
+        mmengine deletes them before it writes the new one.
+
+        Raises:
+            CheckpointError: If the disk raises an error.
+        """
         outdated = []
         remove = self.file_backend.remove
         self.file_backend.remove = outdated.append
         try:
             yield
+        except OSError as error:
+            raise CheckpointError(
+                f'{self.out_dir}: the checkpoint of iteration {step} cannot '
+                f'be written ({error.strerror}). Training stops. The older '
+                'checkpoints there are whole. Make room, and resume with '
+                '--resume.') from error
         finally:
             self.file_backend.remove = remove
         for path in outdated:
             remove(path)
 
-    @contextmanager
-    def explaining(self, step) -> Iterator[None]:
-        """Tell what an error of the disk means for the run."""
-        try:
-            yield
-        except OSError as error:
-            raise CheckpointError(
-                f'{self.out_dir}: the checkpoint of iteration {step} cannot '
-                f'be written ({error.strerror}). Training stops; the older '
-                'ones there are whole. Make room, and go on with --resume.'
-            ) from error
-
 
 def images_per_iter(runner: Runner) -> int:
-    """How many images all processes take in an iteration."""
+    """Return the number of images of all processes in an iteration."""
     loader = runner.train_dataloader
     return loader.batch_sampler.batch_size * get_world_size()
+
+
+def check_images_per_iter(runner: Runner, expected: int, where: str) -> None:
+    """Refuse to resume with another number of images an iteration."""
+    found, processes = images_per_iter(runner), get_world_size()
+    if found == expected:
+        return
+    batch_size, rest = divmod(expected, processes)
+    fix = f'Set train_dataloader.batch_size={batch_size}.'
+    if rest:
+        fix = f'Use a number of processes that divides {expected}.'
+    raise CheckpointError(
+        f'{where}: from a run with {expected} images an '
+        f'iteration, but this run has {found} ({processes} x '
+        f'{found // processes}). {fix} To train on with {found}, start a new '
+        f'run from the weights: load_from={where} without --resume.')

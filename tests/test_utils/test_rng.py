@@ -5,11 +5,11 @@ import random
 import numpy as np
 import torch
 
-from mmseg_afa.utils import own_randomness, random_state, set_random_state
+from mmseg_afa.utils import get_rng_state, isolated_rng, set_rng_state
 
 
 def draw() -> list:
-    """From each generator, two kinds of numbers."""
+    """Draw two kinds of numbers from each generator."""
     return [
         random.random(),
         random.gauss(0, 1),
@@ -20,23 +20,23 @@ def draw() -> list:
     ]
 
 
-def test_state_goes_through_a_file():
-    """A checkpoint's loader, which runs no code, admits it."""
+def test_a_checkpoint_holds_the_state():
+    """Load the state with weights_only, which executes nothing."""
     draw()
     file = io.BytesIO()
-    torch.save(random_state(), file)
+    torch.save(get_rng_state(), file)
     expected = [draw(), draw()]
     file.seek(0)
-    set_random_state(torch.load(file, weights_only=True))
+    set_rng_state(torch.load(file, weights_only=True))
     assert [draw(), draw()] == expected
 
 
-def test_own_randomness():
-    state = random_state()
+def test_isolated_rng():
+    state = get_rng_state()
     expected = draw()
-    set_random_state(state)
-    with own_randomness(7):
+    set_rng_state(state)
+    with isolated_rng(7):
         first = draw()
-    with own_randomness(7):
+    with isolated_rng(7):
         assert draw() == first != expected
     assert draw() == expected

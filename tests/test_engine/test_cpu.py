@@ -5,11 +5,13 @@ from unittest import mock
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from torch import nn
 
-from mmseg_afa.engine import BFloat16OptimWrapper, bfloat16
+from mmseg_afa.engine import (BFloat16OptimWrapper, CPUDistributedDataParallel,
+                              cpu)
 from mmseg_afa.models.segmentors import afa as module
 from mmseg_afa.models.utils import AttentionLogits
 from tests.test_models.test_afa import batch, build
@@ -29,8 +31,7 @@ class Net(BaseModel):
 
 @pytest.mark.parametrize('counts', [1, 2])
 def test_step(counts):
-    """Products are bfloat16, weights and gradients float32, and the
-    settings of OptimWrapper work."""
+    """Multiply in bfloat16; keep weights and gradients in float32."""
     net = Net()
     before = net.layer.weight.detach().clone()
     wrapper = BFloat16OptimWrapper(
@@ -45,10 +46,9 @@ def test_step(counts):
     assert not torch.is_autocast_enabled('cpu')
 
 
-def test_resumes_what_began_on_a_gpu():
-    """There mmengine's AmpOptimWrapper keeps the scale of the loss."""
-    net = Net()
-    wrapper = BFloat16OptimWrapper(torch.optim.Adam(net.parameters()))
+def test_resume_of_a_run_on_a_gpu():
+    """Accept the scale of the loss that AmpOptimWrapper saves."""
+    wrapper = BFloat16OptimWrapper(torch.optim.Adam(Net().parameters()))
     wrapper.load_state_dict(dict(wrapper.state_dict(), loss_scaler={}))
 
 
@@ -61,6 +61,7 @@ def test_resumes_what_began_on_a_gpu():
         ('aarch64', True, False, True),
     ])
 def test_cpu_has_bfloat16(monkeypatch, machine, mkldnn, avx512_bf16, expected):
+    assert cpu.cpu_has_bfloat16() in (True, False)  # torch's functions exist
     monkeypatch.setattr(platform, 'machine', lambda: machine)
     monkeypatch.setattr(torch.backends.mkldnn, 'is_available', lambda: mkldnn)
     monkeypatch.setattr(
@@ -68,17 +69,14 @@ def test_cpu_has_bfloat16(monkeypatch, machine, mkldnn, avx512_bf16, expected):
         SimpleNamespace(_is_mkldnn_bf16_supported=lambda: mkldnn))
     monkeypatch.setattr(torch.cpu, '_is_avx512_bf16_supported',
                         lambda: avx512_bf16)
-    assert bfloat16.cpu_has_bfloat16() == expected
-
-
-def test_torch_tells_what_the_cpu_has():
-    """The functions are torch's private ones: are they there?"""
-    assert bfloat16.cpu_has_bfloat16() in (True, False)
+    assert cpu.cpu_has_bfloat16() == expected
 
 
 def gradients(wrapper, iteration):
-    """Those of a training step, all in one vector. It draws no random
-    numbers: those of bfloat16 are others."""
+    """Compute the gradients of a step as one vector.
+
+    The step draws no random numbers: bfloat16 would draw others.
+    """
     net = build(
         backbone=dict(drop_path_rate=0.), decode_head=dict(dropout_ratio=0.))
     wrapper = wrapper(torch.optim.SGD(net.parameters(), 0.))
@@ -87,12 +85,11 @@ def gradients(wrapper, iteration):
             wrapper.optim_context(net):
         loss, _ = net.parse_losses(net.loss(*samples))
     loss.backward()
-    # no weight lacks one, though the label passes run without, before
     return torch.cat([p.grad.flatten() for p in net.parameters()])
 
 
 @pytest.mark.parametrize('iteration', [0, 500, 900])
-def test_gradients_are_about_those_of_float32(iteration):
+def test_gradients_are_near_those_of_float32(iteration):
     whole = gradients(OptimWrapper, iteration)
     half = gradients(BFloat16OptimWrapper, iteration)
     assert torch.isfinite(half).all()
@@ -109,13 +106,13 @@ def attentions(request):
 
 
 def test_labels_are_made_in_float32(attentions):
-    """All that follows the network's passes: affinity, random walk, PAR."""
+    """Compute affinity, random walk and PAR as without autocast."""
     net = build()
     inputs, samples = batch()
-    net.cam_and_affinity = lambda images, num: (cam, num and net.affinity_head(
-        attentions))
-    net.loss_by_label = lambda *args: args[-1]
     cam = torch.randn(2, 5, 3, 4).bfloat16()
+    net.raw_cams = lambda *args: ([(cam, cam)] * 3,
+                                  net.affinity_head(attentions))
+    net.loss_by_label = lambda *args: args[-1]
     with mock.patch.object(module, 'current_iteration', lambda: 900):
         whole = net.loss(inputs, samples)
         with torch.autocast('cpu', torch.bfloat16):
@@ -125,7 +122,6 @@ def test_labels_are_made_in_float32(attentions):
 
 
 def test_affinity_and_losses_are_computed_in_float32(attentions):
-    """From the same logits the same, bit for bit."""
     net = build()
     logits = torch.randn(2, 6, 12, 16)
     label = torch.randint(6, (2, 48, 64))
@@ -144,3 +140,31 @@ def test_affinity_and_losses_are_computed_in_float32(attentions):
         half = losses()
     assert {v.dtype for v in half.values()} == {torch.float32}
     assert half == whole
+
+
+@pytest.mark.parametrize('device, launcher', [('cuda', 'slurm'),
+                                              ('cpu', 'none')])
+def test_prepare(monkeypatch, device, launcher):
+    """Turn off pinned memory, on the CPU only."""
+    monkeypatch.setattr(cpu, 'get_device', lambda: device)
+    cfg = Config(
+        dict(
+            launcher=launcher,
+            train_dataloader=dict(pin_memory=True),
+            val_dataloader=None))
+    cpu.prepare_for_cpu(cfg)
+    assert ('pin_memory' in cfg.train_dataloader) == (device == 'cuda')
+    assert 'model_wrapper_cfg' not in cfg
+
+
+def test_sync_bn_becomes_bn():
+    net = Net()
+    net.norm = nn.SyncBatchNorm(2)
+    torch.distributed.init_process_group(
+        'gloo', store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        model = CPUDistributedDataParallel(net, device_ids=[0])
+        out = model.module.norm(torch.rand(8, 2, 3, 3))
+        assert out.mean().abs() < 1e-6
+    finally:
+        torch.distributed.destroy_process_group()

@@ -1,0 +1,172 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""Load checkpoints as data, and check that they fit a model.
+
+mmengine loads all checkpoints through CheckpointLoader. Three things in the
+file of a stranger could do harm:
+
+1. The pickle. weights_only refuses to call anything. It is torch's default,
+   but an environment variable can turn it off, and torch.hub, which
+   downloads, turns it off.
+2. The config, which is Python code. Runner.resume executes meta['config'].
+   An inferencer without a config executes the `cfg` of meta or of the
+   message hub. A config of literals is not safer: the registry would build
+   dict(type='os.system').
+3. The path of the best checkpoint. CheckpointHook deletes that file or
+   folder once there is a better checkpoint.
+"""
+import functools
+import os.path as osp
+import pickle
+import re
+from typing import Callable, Union
+
+import mmengine.runner.checkpoint
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+from torch import nn
+
+from .errors import CheckpointError
+
+_load_anything = CheckpointLoader.load_checkpoint
+
+
+def install() -> None:
+    """Make mmengine load every checkpoint as data."""
+    torch.serialization.add_safe_globals(checkpoint_globals())
+    CheckpointLoader.register_scheme(
+        prefixes='', loader=load_from_local, force=True)
+    mmengine.runner.checkpoint.load_url = functools.partial(
+        torch.hub.load_state_dict_from_url, weights_only=True)
+    CheckpointLoader.load_checkpoint = load_checkpoint
+
+
+def history_statistic(owner: type, name: str) -> Callable:
+    """Return a statistic of HistoryBuffer: the only permitted ``getattr``.
+
+    mmengine's message hub holds statistics, which are pickled as
+    ``getattr(HistoryBuffer, 'mean')``. A free ``getattr`` would open every
+    attribute of every permitted object to the file.
+    """
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'mean',
+                                                  'current'):
+        raise pickle.UnpicklingError(
+            f'Trying to load unsupported GLOBAL getattr({owner!r}, {name!r})')
+    return getattr(HistoryBuffer, name)
+
+
+def checkpoint_globals() -> list:
+    """List the types in mmengine's checkpoints that torch does not permit.
+
+    Returns:
+        list: For :func:`torch.serialization.add_safe_globals`. Of NumPy, only
+        numbers and booleans: object arrays are refused.
+    """
+    # NumPy 2 renamed numpy.core to numpy._core: accept files of both.
+    internals = [(value.__reduce__()[0], f'numpy.{core}.multiarray.{name}')
+                 for value, name in [(np.zeros(0),
+                                      '_reconstruct'), (np.float64(),
+                                                        'scalar')]
+                 for core in ('core', '_core')]
+    dtypes = {type(np.dtype(code)) for code in '?bBhHiIlLqQefd'}
+    return [
+        HistoryBuffer, (history_statistic, 'builtins.getattr'), np.ndarray,
+        np.dtype, *dtypes, *internals
+    ]
+
+
+def load_from_local(filename: str, map_location=None) -> dict:
+    """Load a file as mmengine does, but always with ``weights_only``."""
+    return torch.load(
+        osp.expanduser(filename), map_location=map_location, weights_only=True)
+
+
+def load_checkpoint(filename: str,
+                    map_location: Union[str, Callable, None] = None,
+                    logger: str = 'current') -> dict:
+    """Load a checkpoint in place of mmengine's ``CheckpointLoader``.
+
+    Args:
+        filename (str): Path or URL of the checkpoint.
+        map_location: See :func:`torch.load`.
+        logger (str): See :func:`mmengine.logging.print_log`.
+
+    Returns:
+        dict: The checkpoint, without the config of its run.
+
+    Raises:
+        CheckpointError: If the file cannot be read, is not a checkpoint, or
+            would call a function.
+    """
+    try:
+        checkpoint = _load_anything(filename, map_location, logger)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        refused = re.search(r'GLOBAL (\S+(?:\(.*\))?)', str(error))
+        if refused:
+            raise CheckpointError(
+                f'{filename}: refused, because loading it would call '
+                f'{refused[1]}. A checkpoint does not need that call; nothing '
+                'was run. If you trust the source, keep the tensors only: '
+                "torch.save(torch.load(FILE, weights_only=False)['state_dict']"
+                ', NEW_FILE).') from error
+        reason = ' '.join(str(error).split())[:200] or 'it is empty'
+        raise CheckpointError(
+            f'{filename}: not a checkpoint that can be read ({reason}). If the file '
+            'is damaged, copy or download it again.') from error
+    if not isinstance(checkpoint, dict):
+        raise CheckpointError(f'{filename}: not a checkpoint, but a '
+                              f'{type(checkpoint).__name__}.')
+    drop_executable_parts(checkpoint, osp.abspath(osp.dirname(filename)))
+    return checkpoint
+
+
+def drop_executable_parts(checkpoint: dict, folder: str) -> None:
+    """Remove what mmengine would execute or delete, in place.
+
+    Args:
+        checkpoint (dict): The loaded checkpoint.
+        folder (str): The folder of the checkpoint. The path of the best
+            checkpoint is kept only if it lies in the same folder.
+    """
+    info = (checkpoint.get('message_hub') or {}).get('runtime_info', {})
+    for part in (checkpoint.get('meta') or {}, info):
+        part.pop('config', None)
+        part.pop('cfg', None)
+    for key in [key for key in info if key.startswith('best_ckpt')]:
+        parent, name = osp.split(info[key])
+        if parent != folder or not name.startswith('best_'):
+            del info[key]
+
+
+def check_weights(model: nn.Module, checkpoint: dict, where: str) -> None:
+    """Check that a checkpoint has every weight of a model.
+
+    mmengine would log missing weights, and leave them as initialised.
+
+    Args:
+        model (nn.Module): The model, without a distributed wrapper.
+        checkpoint (dict): The loaded checkpoint.
+        where (str): The file, for the message.
+
+    Raises:
+        CheckpointError: If weights are missing or have another shape.
+    """
+    weights = checkpoint.get('state_dict', checkpoint)
+    for name, value in model.state_dict().items():
+        found = weights.get(name, weights.get(f'module.{name}'))
+        if found is None and name.endswith('num_batches_tracked'):
+            continue  # optional for torch, too
+        if found is None:
+            reason = f'it has no {name}'
+        elif found.shape == value.shape:
+            continue
+        elif ('conv_seg' in name or 'classifier'
+              in name) and (found.shape[1:] == value.shape[1:]):
+            reason = (f'{name} has {len(found)} classes in place of '
+                      f'{len(value)}')
+        else:
+            reason = (f'{name} has the shape {tuple(found.shape)} in place of '
+                      f'{tuple(value.shape)}')
+        raise CheckpointError(f'{where}: not a checkpoint of this config: '
+                              f'{reason}. Use the config of its training.')
