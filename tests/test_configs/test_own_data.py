@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""The template for own data trains as it stands, on a small data set."""
+"""Train the template for own data on a small data set."""
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -39,7 +39,7 @@ def test_short_enough_to_read():
 
 
 def test_large_photos_are_seen_whole(pets, tmp_path):
-    """As VOC's are, whatever the camera: crops would miss the objects."""
+    """Photos are scaled to VOC's size: crops would miss the objects."""
     root = tmp_path / 'data/pets'
     Image.new('RGB', (1600, 1200)).save(root / 'JPEGImages/train/a.JPG')
     Image.new('RGB', (1600, 1200)).save(root / 'JPEGImages/val/a.png')
@@ -59,38 +59,17 @@ def test_large_photos_are_seen_whole(pets, tmp_path):
 def test_trains_and_validates(pets, tmp_path):
     cfg = Config.fromfile(TEMPLATE)
     assert cfg.model.decode_head.num_classes == 4
-    cfg.merge_from_dict({
-        'model.backbone.arch':
-        'b0',
-        'model.backbone.init_cfg':
-        None,
-        'model.decode_head.in_channels': [32, 64, 160, 256],
-        'model.decode_head.norm_cfg.type':
-        'BN',
-        'model.train_cfg.cam_iters':
-        0,
-        'model.train_cfg.switch_iter':
-        1,
-        'train_dataloader.dataset.pipeline.1.scale': (64, 64),
-        'train_dataloader.dataset.pipeline.4.crop_size': (64, 64),
-        'val_dataloader.dataset.pipeline.1.scale': (64, 64),
-        'train_dataloader.num_workers':
-        0,
-        'train_dataloader.persistent_workers':
-        False,
-        'train_dataloader.pin_memory':
-        False,
-        'train_dataloader.batch_size':
-        2,
-        'val_dataloader.num_workers':
-        0,
-        'val_dataloader.persistent_workers':
-        False,
-        'train_cfg.max_iters':
-        3,
-        'train_cfg.val_interval':
-        3,
-    })
+    model, train, val = cfg.model, cfg.train_dataloader, cfg.val_dataloader
+    model.backbone.update(arch='b0', init_cfg=None)
+    model.decode_head.update(
+        in_channels=[32, 64, 160, 256], norm_cfg=dict(type='BN'))
+    model.train_cfg.update(cam_iters=0, switch_iter=1)
+    train.update(batch_size=2, pin_memory=False)
+    for loader in (train, val):
+        loader.update(num_workers=0, persistent_workers=False)
+        loader.dataset.pipeline[1].scale = (64, 64)
+    train.dataset.pipeline[4].crop_size = (64, 64)
+    cfg.train_cfg.update(max_iters=3, val_interval=3)
     cfg.work_dir = str(tmp_path / 'work')
     cfg.experiment_name = f'own_data_{tmp_path.name}'
     runner = Runner.from_cfg(cfg)

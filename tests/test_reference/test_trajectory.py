@@ -206,8 +206,8 @@ def test_trajectory(name, tmp_path):
     params = published_norms(dict(runner.model.named_parameters()), name)
     compare_norms(params, data, 'param_norm')
     compare_norms(published_norms(recorder.grads[0], name), data, 'grad0')
-    # Labels may differ in two of 10,000 pixels, which changed these norms by up
-    # to 3e-4 with other weights.
+    # Labels may differ in two of 10,000 pixels, which changed these norms by
+    # up to 3e-4 with other weights.
     compare_norms(
         published_norms(recorder.grads[-1], name),
         data,
