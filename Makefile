@@ -27,11 +27,12 @@ test: setup  ## run the tests; ARGS goes to pytest
 
 lint: setup  ## check style
 	@$(VENV) -m ruff check --quiet
+	@$(VENV) -m isort --check-only --quiet $(CODE) configs
 	@$(VENV) -m yapf --diff --parallel --recursive $(CODE)
 	@.venv/bin/codespell
 
 format: setup  ## sort imports and lay out the code
-	@$(VENV) -m ruff check --quiet --select I --fix
+	@$(VENV) -m isort --quiet $(CODE) configs
 	@$(VENV) -m yapf --in-place --parallel --recursive $(CODE)
 
 clean:  ## remove caches and build products
