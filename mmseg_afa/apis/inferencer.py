@@ -24,8 +24,7 @@ from ..datasets.mask_file import voc_palette
 from ..datasets.transforms.load_image import BrokenImageError
 from ..engine.classes import (check_checkpoint_classes, checkpoint_classes,
                               settle_classes)
-from ..models.segmentors.maps import (LONG_SIDE, TTA, limit, photo_maps,
-                                      refine)
+from ..models.segmentors.maps import LONG_SIDE, TTA, limit, photo_maps, refine
 from ..models.segmentors.score_maps import ScoreMaps
 from ..models.utils import by_size
 from ..utils import IGNORE_INDEX, UserError, checkpoints, ordered_map

@@ -13,7 +13,7 @@ from mmseg.structures import SegDataSample
 from PIL import Image
 
 from ..datasets.transforms.load_image import LoadWeakImage
-from ..utils import UserError, replacing
+from ..utils import UserError, remove_unfinished, replacing
 from .photo_mask import (MaskRecord, PhotoMask, class_statistics,
                          inconsistencies, uncertainty)
 from .photos import Photo
@@ -57,6 +57,7 @@ class OutputFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         file = self.path / SETTINGS
         if file.exists():
+            remove_unfinished(self.path)
             there = json.loads(file.read_text(encoding='utf-8'))
             differing = [
                 f'{key} was {there.get(key)!r} and is {value!r}'

@@ -13,7 +13,8 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from ..datasets import WeakLabelDataset
-from ..datasets.label_file import read_classes
+from ..datasets.image_files import DataError
+from ..datasets.label_file import read_label_file
 from ..utils import CheckpointError, UserError
 
 
@@ -157,9 +158,12 @@ def listed_classes(dataset: dict) -> Optional[tuple]:
     if dataset.get('data_root') and not is_abs(path):
         path = join_path(dataset['data_root'], path)
     try:
-        classes = read_classes(path, dataset.get('backend_args'))
+        classes, _ = read_label_file(
+            path, backend_args=dataset.get('backend_args'))
     except FileNotFoundError:
         return None  # the data set decides whether it needs the file
+    except DataError as error:
+        classes, _ = error.rest  # the data set names the problems
     return classes and ('background', *classes)
 
 

@@ -112,8 +112,8 @@ def load_checkpoint(filename: str,
                 ', NEW_FILE).') from error
         reason = ' '.join(str(error).split())[:200] or 'it is empty'
         raise CheckpointError(
-            f'{filename}: not a checkpoint that can be read ({reason}). If the file '
-            'is damaged, copy or download it again.') from error
+            f'{filename}: not a checkpoint that can be read ({reason}). If '
+            'the file is damaged, copy or download it again.') from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f'{filename}: not a checkpoint, but a '
                               f'{type(checkpoint).__name__}.')

@@ -1,6 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Write files as a whole, or not at all."""
 import os
+import re
 import secrets
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +13,9 @@ def replacing(path: Union[str, Path]) -> Iterator[Path]:
     """Write a file under a temporary name, and rename it at the end.
 
     If the process is killed, the old file stays as it is. At most a hidden
-    ``.STEM.RANDOM.tmp.SUFFIX`` stays beside it. Several processes may write
-    the same file: the last one wins.
+    ``.STEM.RANDOM.tmp.SUFFIX`` stays beside it, which
+    :func:`remove_unfinished` deletes. Several processes may write the same
+    file: the last one wins.
 
     Args:
         path (str or Path): The file. An existing file is replaced.
@@ -30,6 +32,16 @@ def replacing(path: Union[str, Path]) -> Iterator[Path]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Union[str, Path]) -> None:
+    """Delete the files that killed processes left in a folder.
+
+    No other process may write there, also not to the folders inside.
+    """
+    for path in Path(folder).rglob('.*'):
+        if re.fullmatch(r'\..*\.[0-9a-f]{8}\.tmp(\.[^.]*)?', path.name):
+            path.unlink()
 
 
 def put_atomically(self: Any, obj: bytes, filepath: Union[str, Path]) -> None:

@@ -121,9 +121,12 @@ def test_no_image_is_loaded_twice(work_dir, config, monkeypatch):
         LoadWeakImage, 'transform',
         lambda self, results: loaded.append(results['img_path']) or transform(
             self, results))
+    unfinished = work_dir / '.iter_8.0123abcd.tmp.pth'  # of a killed run
+    unfinished.touch()
     run_here(train.main, work_dir, ['train_cfg.max_iters=8'], config,
              '--resume')
     assert len(loaded) == 2 * 4
+    assert not unfinished.exists()
 
 
 def test_nothing_to_resume(tmp_path, config):

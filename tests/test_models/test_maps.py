@@ -14,8 +14,8 @@ from mmseg_afa.models.segmentors.score_maps import (ScoreMaps, resize_strip,
 from mmseg_afa.models.utils import resize
 from tests.test_reference import reference as ref
 
-CLASSES = PresentClasses.from_image_label(
-    torch.tensor([[0., 1, 0, 1], [0, 0, 1, 0]]))
+TAGS = torch.tensor([[0., 1, 0, 1], [0, 0, 1, 0]])
+CLASSES = PresentClasses.from_image_label(TAGS)
 
 
 def test_segmentation_among_tags():

@@ -7,7 +7,7 @@ import threading
 import pytest
 from mmengine import fileio
 
-from mmseg_afa.utils import replacing
+from mmseg_afa.utils import remove_unfinished, replacing
 
 
 @pytest.fixture
@@ -42,7 +42,12 @@ def test_a_killed_process_keeps_the_old_file(path):
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     assert path.read_text() == 'old'
-    assert len(list(path.parent.iterdir())) == 2  # one is hidden
+    others = [path.with_name(name) for name in ('.a.tmp.txt', '.hidden')]
+    for other in others:
+        other.touch()
+    assert len(list(path.parent.iterdir())) == 4
+    remove_unfinished(path.parents[1])
+    assert set(path.parent.iterdir()) == {path, *others}
 
 
 def test_two_writers_of_one_file(path):

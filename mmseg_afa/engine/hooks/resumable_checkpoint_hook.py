@@ -6,12 +6,13 @@ from typing import Iterator, List, Optional
 
 import torch
 from mmengine.dist import (all_gather_object, all_reduce, get_world_size,
-                           is_distributed)
+                           is_distributed, is_main_process)
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
-from ...utils import CheckpointError, get_rng_state, set_rng_state
+from ...utils import (CheckpointError, get_rng_state, remove_unfinished,
+                      set_rng_state)
 from ..schedulers import restart_schedulers
 
 STOPPED = 128 + signal.SIGTERM  # the exit code of shells after a SIGTERM
@@ -81,6 +82,8 @@ class ResumableCheckpointHook(CheckpointHook):
     def before_train(self, runner: Runner) -> None:
         """Continue with the image and the random states of the checkpoint."""
         super().before_train(runner)
+        if is_main_process():
+            remove_unfinished(self.out_dir)
         self.former_handler = signal.signal(signal.SIGTERM, self.request_stop)
         if is_distributed():
             # On the CPU: no iteration waits for the GPU.
