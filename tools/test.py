@@ -89,10 +89,9 @@ def set_output_dir(cfg, output_dir: str, source: str) -> None:
         raise SystemExit(f'--source: unknown {source!r}. Choose one of '
                          f'{", ".join(SOURCES)}.')
     # as tools/predict.py: labels know the tags, nothing else does
-    field = next(
-        name for name, field in FIELDS.items()
-        if field.source.name == source and (
-            field.tags != 'given' or field.source.needs_tags))
+    field = next(name for name, field in FIELDS.items()
+                 if field.source.name == source and (
+                     field.tags != 'given' or field.source.needs_tags))
     metrics = cfg.test_evaluator
     metrics = [metrics] if isinstance(metrics, dict) else metrics
     for metric in metrics:
@@ -111,8 +110,8 @@ def set_output_dir(cfg, output_dir: str, source: str) -> None:
                      "dict(type='WeakIoUMetric') to test_evaluator.")
 
 
-def report(cfg, args: argparse.Namespace, runner,
-           scores: Dict[str, float]) -> None:
+def report(cfg, args: argparse.Namespace, runner, scores: Dict[str,
+                                                               float]) -> None:
     """Write the scores, and all that is needed to compare them."""
     import mmengine
     import mmseg
@@ -121,8 +120,7 @@ def report(cfg, args: argparse.Namespace, runner,
 
     import mmseg_afa
     from mmseg_afa.evaluation import WeakIoUMetric
-    from mmseg_afa.evaluation.report import (checkpoint_rule, rows,
-                                             write_report)
+    from mmseg_afa.evaluation.report import checkpoint_rule, rows, write_report
     metrics = runner.test_evaluator.metrics
     metric = next((m for m in metrics if isinstance(m, WeakIoUMetric)), None)
     if metric is None or metric.format_only or not is_main_process():

@@ -5,15 +5,9 @@ import re
 import pytest
 import torch
 
-from mmseg_afa.models import (
-    PAR,
-    AffinityLoss,
-    BalancedSegLoss,
-    PresentClasses,
-    PseudoLabeler,
-    cam_to_train_label,
-    radius_mask,
-)
+from mmseg_afa.models import (PAR, AffinityLoss, BalancedSegLoss,
+                              PresentClasses, PseudoLabeler,
+                              cam_to_train_label, radius_mask)
 from mmseg_afa.models.pseudo_labels.boxes import box_mask
 from mmseg_afa.models.pseudo_labels.cam import present_cam
 from mmseg_afa.models.segmentors.score_maps import with_background

@@ -66,17 +66,20 @@ def config(root, out):
     return str(path)
 
 
-@pytest.mark.parametrize('options, cfg_options', [
-    ([], ['model.labeler.refiner.num_iter=2']),
-    (['--tta'], []),
-    (['--refine', 'par'], []),
-    ([], SLIDE),
-    (['--tta', '--refine', 'par'], SLIDE),
-], ids=['plain', 'tta', 'par', 'slide', 'all'])
+@pytest.mark.parametrize(
+    'options, cfg_options', [
+        ([], ['model.labeler.refiner.num_iter=2']),
+        (['--tta'], []),
+        (['--refine', 'par'], []),
+        ([], SLIDE),
+        (['--tta', '--refine', 'par'], SLIDE),
+    ],
+    ids=['plain', 'tta', 'par', 'slide', 'all'])
 def test_same_masks(checkpoint, root, tmp_path, options, cfg_options):
     cfg = config(root, tmp_path / 'tested')
-    options = [*options, *(['--cfg-options', *cfg_options] if cfg_options
-                           else [])]
+    options = [
+        *options, *(['--cfg-options', *cfg_options] if cfg_options else [])
+    ]
     evaluate([cfg, checkpoint, '--work-dir', str(tmp_path / 'work'), *options])
     tags = [], ['--tags', str(root / 'tags.txt')]
     for with_tags in (False, True):
@@ -84,8 +87,7 @@ def test_same_masks(checkpoint, root, tmp_path, options, cfg_options):
             cfg, checkpoint,
             str(root / 'photos'), '--device', 'cpu', '--out',
             str(tmp_path / f'predicted{with_tags}'), '--batch-size', '1',
-            *tags[with_tags],
-            '--source', *SOURCES, *options
+            *tags[with_tags], '--source', *SOURCES, *options
         ])
     for source in SOURCES.values():
         seen = set()
@@ -124,9 +126,10 @@ def test_source_of_out(checkpoint, root, tmp_path):
 def test_no_test_dataloader(checkpoint, root, tmp_path):
     """Somebody without masks has no data to test on, and still predicts."""
     path = tmp_path / 'own.py'
-    path.write_text(f"_base_ = ['{DEMO}']\n" + ''.join(
-        f'{part}_{key} = None\n' for part in ('val', 'test')
-        for key in ('dataloader', 'evaluator', 'cfg')))
+    path.write_text(f"_base_ = ['{DEMO}']\n" +
+                    ''.join(f'{part}_{key} = None\n'
+                            for part in ('val', 'test')
+                            for key in ('dataloader', 'evaluator', 'cfg')))
     predict([
         str(path), checkpoint,
         str(root / 'photos'), '--device', 'cpu', '--out',

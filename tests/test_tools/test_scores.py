@@ -8,7 +8,6 @@ import pytest
 
 from tests.conftest import CLASSES, DEMO
 from tools import test
-
 from .run_tool import run, run_here
 
 

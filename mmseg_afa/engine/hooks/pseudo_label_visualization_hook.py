@@ -12,8 +12,8 @@ from mmseg.utils import SampleList
 from torch import Tensor
 
 from ...models import AFA, PresentClasses
-from ...models.segmentors.score_maps import with_background
 from ...models.segmentors.schedule import CAM_LABELS, CLASSIFY, REFINED_LABELS
+from ...models.segmentors.score_maps import with_background
 from ...models.utils import (evaluating, most_classes, resize, stack_boxes,
                              stack_image_labels, unwrap)
 from ...visualization import WeakSegLocalVisualizer
