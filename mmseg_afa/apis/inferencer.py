@@ -126,7 +126,7 @@ class AFAInferencer(MMSegInferencer):
         return model.to(device).eval()
 
     def _init_pipeline(self, cfg: Config) -> Callable[[PhotoType], dict]:
-        """Build the test pipeline without annotations, for paths and arrays."""
+        """Build the test pipeline for photos, without annotations."""
         self._tta = tta_of(cfg) if self.tta else None
         transforms = list(cfg.tta_pipeline if self.tta else test_pipeline(cfg))
         i = self._get_transform_idx(transforms, 'LoadAnnotations')

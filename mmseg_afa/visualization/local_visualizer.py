@@ -139,8 +139,8 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
             image (np.ndarray): The image.
             data_sample (SegDataSample): Maps of any size: `cam` (C, h, w),
                 `affinity_cam` (C + 1, h, w), and those of
-                :data:`LABEL_MAPS`. A CAM needs `image_label` (C, ): the picture
-                shows the highest score among the present classes.
+                :data:`LABEL_MAPS`. A CAM needs `image_label` (C, ): the
+                picture shows the highest score among the present classes.
 
         Returns:
             dict[str, np.ndarray]: Pictures of the image's size by title. Maps

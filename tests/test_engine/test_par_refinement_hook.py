@@ -23,7 +23,7 @@ __all__ = ['data_root']
 
 
 def tiny_runner(data_root, tmp_path, refine, tta=False):
-    """A plain SegFormer on a dozen random images, four in a batch."""
+    """Build a plain SegFormer on a dozen random images, four in a batch."""
     cfg = Config.fromfile(CONFIG)
     for part in ('train', 'val', 'test'):
         cfg[f'{part}_dataloader'].dataset.data_root = str(data_root)
@@ -80,7 +80,7 @@ def test_predictions(data_root, tmp_path, part, refine, tta):
 
 
 def test_photos_as_taken():
-    """The refiner gets the photo without padding and flip, and probabilities."""
+    """The refiner gets photos without padding and flip, and probabilities."""
     init_default_scope('mmseg')
     cfg = Config.fromfile(CONFIG)
     model = MODELS.build(cfg.model).eval()

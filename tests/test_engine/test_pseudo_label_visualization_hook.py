@@ -81,7 +81,7 @@ def weights(runner):
 
 
 def pictures(work_dir):
-    """The iterations of the pictures of a run."""
+    """List the iterations of the pictures of a run."""
     return {
         int(path.stem.rpartition('_')[2])
         for path in work_dir.glob('*/vis_data/vis_image/pseudo_labels_*.png')
@@ -161,7 +161,7 @@ def test_label_is_the_one_of_training(phase):
 
 @pytest.fixture(scope='module')
 def trained(data_root, tmp_path_factory):
-    """A Runner after training, and one more batch."""
+    """Train, and load one more batch."""
     runner = train(data_root, tmp_path_factory.mktemp('run'))
     return runner, next(iter(runner.train_dataloader))
 

@@ -46,7 +46,7 @@ def samples(seed, count=5, size=(6, 7)):
 
 
 def reference(batch, field, mask_ignored=False):
-    """What mmseg's metric says of a field."""
+    """Score a field by mmseg's metric."""
     metric = IoUMetric()
     metric.dataset_meta = dict(classes=CLASSES)
     for sample in batch:

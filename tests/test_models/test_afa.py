@@ -21,7 +21,7 @@ EVERY_CLASS = PresentClasses.from_image_label(torch.ones(2, 5))
 
 
 def build(**model):
-    """The demo's model, with its PAR."""
+    """Build the demo's model, with its PAR."""
     init_default_scope('mmseg')
     cfg = Config.fromfile(ROOT / 'configs/afa/afa_mit-b0_demo.py')
     cfg.merge_from_dict(dict(model=model))
@@ -50,7 +50,7 @@ def batch(size=(48, 64), boxes=None, labels=((1, 0, 1, 0, 0), (0, ) * 5)):
 
 
 def loss_at(net, iteration, *args, **kwargs):
-    """Losses of a step, as if the Runner were at an iteration."""
+    """Compute the losses of a step at an iteration."""
     with mock.patch.object(module, 'current_iteration', lambda: iteration):
         return net.loss(*batch(*args, **kwargs))
 

@@ -59,15 +59,17 @@ class Field(NamedTuple):
         return f'{self.source.title}, tags {self.tags}'
 
 
-# Label maps that evaluation scores where samples carry them.
-FIELDS = {
-    'pred_sem_seg': Field(SOURCES['seg'], 'none'),
-    **{
-        f'{source.name}_{tags}_tags': Field(source, tags)
-        for tags in ('predicted', 'given')
-        for source in SOURCES.values() if source.name != 'seg' and (tags == 'given' or not source.needs_tags)
-    }
-}
+def list_fields() -> Dict[str, Field]:
+    """List the label maps that evaluation scores where samples carry them."""
+    fields = {'pred_sem_seg': Field(SOURCES['seg'], 'none')}
+    for tags in ('predicted', 'given'):
+        for name, source in SOURCES.items():
+            if name != 'seg' and (tags == 'given' or not source.needs_tags):
+                fields[f'{name}_{tags}_tags'] = Field(source, tags)
+    return fields
+
+
+FIELDS = list_fields()
 
 
 class TTA(NamedTuple):
@@ -244,16 +246,17 @@ def photo_maps(
         for maps, (sources, tags) in zip(batch, requests):
             if 'seg' in sources:
                 maps['seg'] = restrict_to_tags(logits, tags)
-    if wanted - {'seg'}:
+    others = [[s for s in sources if s != 'seg'] for sources, _ in requests]
+    if any(others):
         predicted = (scores > 0.5).float()
-        others = model.score_maps(inputs, features,
-                                  [([s for s in sources if s != 'seg'],
-                                    torch.stack([
-                                        one if label is None else label
-                                        for one, label in zip(predicted, tags)
-                                    ])) for sources, tags in requests])
-        for maps, other in zip(batch, others):
-            maps.update(other)
+        asked = [(maps, sources, fill_in(tags, predicted))
+                 for maps, sources, (_, tags) in zip(batch, others, requests)
+                 if sources]
+        found = model.score_maps(inputs, features,
+                                 [(sources, tags)
+                                  for _, sources, tags in asked])
+        for (maps, *_), more in zip(asked, found):
+            maps.update(more)
 
     def on_photo(maps: ScoreMaps, meta: dict) -> ScoreMaps:
         """Cut the scores to the part of the input that shows the photo."""
@@ -266,6 +269,13 @@ def photo_maps(
         source: on_photo(maps.single(i), sample.metainfo)
         for source, maps in one.items()
     } for i, sample in enumerate(samples)] for one in batch]
+
+
+def fill_in(tags: Tags, predicted: Tensor) -> Tensor:
+    """Replace unknown tags by the predicted image labels (B, C)."""
+    return torch.stack([
+        one if label is None else label for one, label in zip(predicted, tags)
+    ])
 
 
 def refine(maps: PhotoMaps,

@@ -38,7 +38,7 @@ class RegularizedEncoderDecoder(EncoderDecoder):
 
     def regularize(self, seg_logits: Tensor, label: Tensor, image: Tensor,
                    boxes: Tensor) -> dict:
-        """Compute the regularised loss; return it by its name, if there is one.
+        """Compute the regularised loss, if there is one, by its name.
 
         Args:
             seg_logits (Tensor): (B, C + 1, h, w).

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class AttentionLogits(NamedTuple):
-    """The logits Q K^T of an attention block, kept as their two factors.
+    """Keep the logits Q K^T of an attention block as their two factors.
 
     Q and K are small where the logits, (B, heads, Nq, Nk), are the largest
     tensor of a training step; what AFA needs of these is linear in them.
@@ -17,11 +17,11 @@ class AttentionLogits(NamedTuple):
     key: Tensor
 
     def full(self) -> Tensor:
-        """The logits of each head, before scaling, (B, heads, Nq, Nk)."""
+        """Compute the logits before scaling, (B, heads, Nq, Nk)."""
         return self.query @ self.key.transpose(-2, -1)
 
     def mix(self, weights: Tensor) -> Tensor:
-        """A weighted sum of the logits over the heads, in float32.
+        """Sum up the logits over the heads with weights, in float32.
 
         The weights go into the query, and the sum over heads becomes part of
         one matrix product: sum_h w_h Q_h K_h^T = [w_1 Q_1 ... ] [K_1 ...]^T.
@@ -43,7 +43,7 @@ class AttentionLogits(NamedTuple):
 
 def mix_heads(attention: Union[AttentionLogits, Tensor],
               weights: Tensor) -> Tensor:
-    """A weighted sum over the heads of logits in either form, float32.
+    """Sum up logits in either form over the heads, in float32.
 
     Args:
         attention (AttentionLogits or Tensor): If a tensor, the logits
@@ -61,7 +61,7 @@ def mix_heads(attention: Union[AttentionLogits, Tensor],
 
 def first_images(attention: Union[AttentionLogits, Tensor],
                  num: int) -> Union[AttentionLogits, Tensor]:
-    """Logits in either form, of the first images of a batch only."""
+    """Select the logits, in either form, of the first images of a batch."""
     if isinstance(attention, AttentionLogits):
         return AttentionLogits(attention.query[:num], attention.key[:num])
     return attention[:num]

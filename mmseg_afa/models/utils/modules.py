@@ -29,8 +29,8 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 def zero_gradients(parameters: Iterable[nn.Parameter]) -> Tensor:
     """Compute a zero to add to the loss of a step without some parameters.
 
-    These parameters get gradients of zero: distributed training waits for a gradient of
-    every parameter.
+    These parameters get gradients of zero: distributed training waits for a
+    gradient of every parameter.
 
     Args:
         parameters (Iterable[nn.Parameter]): At least one.
