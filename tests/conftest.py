@@ -1,4 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -28,6 +30,12 @@ LONG = ('test_training.py', 'test_gpu_ready.py', 'test_configs.py')
 def pytest_collection_modifyitems(items):
     """Start with the longest files: the processes then end together."""
     items.sort(key=lambda item: item.path.name not in LONG)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def empty_folder(tmp_path_factory):
+    """Run elsewhere: the paths of configs, data/demo, may exist in a clone."""
+    os.chdir(tmp_path_factory.mktemp('empty'))
 
 
 @pytest.fixture(scope='session')
