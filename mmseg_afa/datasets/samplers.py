@@ -17,7 +17,6 @@ class SeededIndex(int):
 
     The seed is kept where a wrapper of data sets computes another index.
     """
-    seed: int
 
     def __new__(cls, index: int, seed: int) -> 'SeededIndex':
         self = super().__new__(cls, index)
@@ -72,8 +71,7 @@ def ignore_sigterm_in_worker(worker_id: int, _scope_: str = '') -> None:
 
     Args:
         worker_id (int): Number of the worker.
-        _scope_ (str): Added by mmengine where a config inherits from a
-            package's config.
+        _scope_ (str): mmengine adds it to inherited configs.
     """
     if hasattr(signal, 'sigwaitinfo'):  # which macOS lacks
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

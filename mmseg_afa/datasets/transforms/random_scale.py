@@ -53,6 +53,3 @@ class RandomScale(BaseTransform):
         results['img_shape'] = results['img'].shape[:2]
         results['scale_factor'] = (size[0] / width, size[1] / height)
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(ratio_range={self.ratio_range})'

@@ -13,17 +13,10 @@ from ...utils import IGNORE_INDEX
 
 def crop_or_pad_slices(side: int, crop: int,
                        shift: int) -> Tuple[slice, slice]:
-    """Find which pixels of a line are copied to which place of a crop.
+    """Return the part of a crop, and the part of a line copied there.
 
-    Args:
-        side (int): Length of the line.
-        crop (int): Length of the crop.
-        shift (int): 0 to ``abs(side - crop)``: the start of a short line in
-            the crop, or of the crop in a long line.
-
-    Returns:
-        tuple[slice]: The part of the crop, and the part of the line that is
-        copied there.
+    `shift` is the start of a short line in the crop, or of the crop in a long
+    line.
     """
     if side < crop:
         return slice(shift, shift + side), slice(0, side)
@@ -97,6 +90,3 @@ class WeakRandomCrop(BaseTransform):
         results['img_shape'] = results['pad_shape'] = self.crop_size
         results['img_box'] = (rows.start, rows.stop, cols.start, cols.stop)
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(crop_size={self.crop_size})'
