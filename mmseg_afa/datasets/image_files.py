@@ -57,7 +57,7 @@ def find_images(
     """Find images in a folder and its subfolders, which are listed once.
 
     Args:
-        folder (str): The folder.
+        folder (str): The folder, which may be missing.
         suffixes (Sequence[str]): Suffixes of the files, in any case.
         names (Iterable[str], optional): Paths in the folder, with or without
             suffix. Defaults to all images, sorted.

@@ -16,11 +16,7 @@ COMPRESS_LEVEL = 3  # of zlib: a third of the default's time, 1.5 x the bytes
 
 
 def voc_palette(num_classes: int) -> List[List[int]]:
-    """Return the colours of PASCAL VOC, up to 256 distinct ones: [R, G, B].
-
-    The bits of the class number, three at a time, become the bits of red,
-    green and blue, the highest first.
-    """
+    """Return the colours of PASCAL VOC, up to 256 distinct ones: [R, G, B]."""
     return [[
         sum((number >> 3 * bit + channel & 1) << 7 - bit for bit in range(8))
         for channel in range(3)
@@ -42,11 +38,7 @@ def read_mask(path: str,
 
     Returns:
         np.ndarray: uint8 of shape (H, W), 0 to ``num_classes - 1`` and 255
-        for pixels to ignore.
-
-    Raises:
-        UserError: If the file is missing, cannot be decoded, has several
-            channels, or has a value that is neither a class nor 255.
+        for pixels to ignore. A UserError is raised for other content.
     """
     content = read_bytes(
         path, 'no such mask. Correct data_root, data_prefix or '

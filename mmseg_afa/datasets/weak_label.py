@@ -33,27 +33,25 @@ class WeakLabelDataset(BaseSegDataset):
 
     Args:
         label_file (str, optional): The label file, see
-            :mod:`mmseg_afa.datasets.label_file`; relative to ``data_root``
-            or absolute.
+            :mod:`mmseg_afa.datasets.label_file`.
         metainfo (dict, optional): With 'classes', of which the first must be
             'background'. Defaults to 'background' and the classes that the
             label file lists. The default palette is VOC's.
-        data_root (str, optional): Where the other paths start.
+        data_root (str, optional): Where relative paths start.
         img_suffix (str or Sequence[str]): Suffixes of the image files, in any
             case.
         broken_files (str): What to do in training with an image that is
             missing or cannot be read: 'raise', or 'skip' it, log it once and
             train on another image. With ``test_mode=True`` an error is always
-            raised, as scores over other images do not compare.
+            raised.
         **kwargs: See :class:`mmseg.datasets.BaseSegDataset`. ``ann_file`` is
             a list of names, with or without suffix; without it all images of
             the folder are used. ``data_prefix`` needs 'seg_map_path' only
             where masks are read.
 
     Raises:
-        UserError: If the label file, the image list, an image or, with
-            ``test_mode=True``, a mask is missing, or one of the files or of
-            the arguments is wrong.
+        UserError: If a file is missing or wrong. Masks must exist with
+            ``test_mode=True`` only.
     """
 
     def __init__(self,
@@ -125,12 +123,7 @@ class WeakLabelDataset(BaseSegDataset):
             return None
 
     def load_data_list(self) -> List[dict]:
-        """Read the image list and the label file, and check them.
-
-        Returns:
-            list[dict]: See :meth:`image_info`; and 'image_label' where the
-            label file has a line for the image.
-        """
+        """Read the image list and the label file, and check them."""
         paths, missing = self.find_images(self.list_names())
         labels = index_by_stem(self.read_labels()[1])
         self._listed = None  # else each worker would get a copy
@@ -139,10 +132,10 @@ class WeakLabelDataset(BaseSegDataset):
             raise UserError(
                 f'{self.label_file}: no line for {len(unlabelled)} of '
                 f'{len(paths)} images: {format_names(unlabelled)}. Add "name: '
-                'tag, tag" lines ("name:" for an image without objects), '
-                f'remove the images from {self.ann_file or "the folder"}, or '
-                f'run `{MAKE_LABEL_FILE} {self.data_root or "DATA_ROOT"}` '
-                'with --list naming the image list.')
+                'tag, tag" lines ("name:" for an image without objects), or '
+                f'remove the images from {self.ann_file or "the folder"}. '
+                f'`{MAKE_LABEL_FILE} {self.data_root or "DATA_ROOT"} --list '
+                'LIST` makes the lines of an image list.')
         masks = self.data_prefix.get('seg_map_path')
         if masks is not None and self.test_mode and not missing:
             _, missing = find_images(masks, [self.seg_map_suffix], paths,
@@ -168,9 +161,9 @@ class WeakLabelDataset(BaseSegDataset):
 
     def list_names(self) -> Optional[List[str]]:
         """Read the image list; None stands for all images of the folder."""
-        if self.ann_file and not osp.isdir(self.ann_file):
-            return read_image_list(self.ann_file, self.backend_args)
-        return None
+        if not self.ann_file:
+            return None
+        return read_image_list(self.ann_file, self.backend_args)
 
     def find_images(
         self,
@@ -203,11 +196,10 @@ class WeakLabelDataset(BaseSegDataset):
         return info
 
     def read_labels(self) -> Tuple[Optional[Tags], Dict[str, Tags]]:
-        """Read the label file, unless it was read for its classes.
+        """Read the label file, which may be missing in ``test_mode``.
 
         Returns:
-            tuple: See :func:`read_label_file`. With ``test_mode=True`` the
-            file may be missing; there are no labels then.
+            tuple: See :func:`read_label_file`.
         """
         if self._listed is not None:
             return self._listed

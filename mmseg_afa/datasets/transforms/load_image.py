@@ -44,15 +44,10 @@ class LoadWeakImage(LoadImageFromFile):
     Photos are turned upright as their EXIF orientation says: draw masks in a
     program that does so, too. 16 bits a channel are scaled to 8.
 
-    Required Keys:
-
-    - img_path
-
     Added Keys:
 
     - img (np.ndarray): uint8 of shape (H, W, 3), BGR, without transparency.
-    - img_shape (tuple[int]): (H, W).
-    - ori_shape (tuple[int]): (H, W).
+    - img_shape, ori_shape (tuple[int]): (H, W).
 
     Args:
         **kwargs: color_type, imdecode_backend and backend_args; see

@@ -31,14 +31,13 @@ class LoadMask(BaseTransform):
     - seg_map_path
     - num_classes (unless given as an argument)
     - ori_shape (optional): The shape that the mask must have.
-    - label_map (optional): Maps class numbers in the file to
-      those of the data set.
+    - label_map (optional): Maps class numbers in the file to those of the
+      data set.
 
     Added Keys:
 
     - gt_seg_map (np.ndarray): uint8 of shape (H, W), 0 to
       ``num_classes - 1``, and 255 for pixels to ignore.
-    - seg_fields (list[str]): 'gt_seg_map' is appended.
 
     Args:
         num_classes (int, optional): Number of classes in the file, background
@@ -85,11 +84,6 @@ class ImageLabelFromMask(BaseTransform):
 
     The label shows what earlier transforms, such as a crop, left of the mask.
     An image without a mask is returned unchanged.
-
-    Required Keys:
-
-    - gt_seg_map (optional)
-    - num_classes (unless given as an argument)
 
     Added Keys:
 

@@ -15,18 +15,10 @@ class RandomScale(BaseTransform):
     mmcv's ``RandomResize`` scales relative to one size for all images, this
     transform relative to the size of each image.
 
-    Required Keys:
-
-    - img
-    - seg_fields (optional): The masks named there are scaled, too.
-
     Modified Keys:
 
-    - img, and the masks: at least one pixel high and wide.
+    - img, and the masks that seg_fields names: at least one pixel each way.
     - img_shape (tuple[int]): (H, W).
-
-    Added Keys:
-
     - scale_factor (tuple[float]): Of width and height.
 
     Args:

@@ -41,20 +41,10 @@ class WeakRandomCrop(BaseTransform):
     Transforms that move pixels, like ``RandomFlip``, must be before this one:
     they do not update ``img_box``.
 
-    Required Keys:
-
-    - img
-    - seg_fields (optional): The masks named there are cropped, too, and
-      padded with 255.
-
     Modified Keys:
 
-    - img, and the masks: of the size of the crop.
-    - img_shape (tuple[int]): (H, W).
-
-    Added Keys:
-
-    - pad_shape (tuple[int]): (H, W).
+    - img, and the masks that seg_fields names, padded with 255.
+    - img_shape, pad_shape (tuple[int]): (H, W).
     - img_box (tuple[int]): (top, bottom, left, right) of the image in the
       crop, in pixels; bottom and right are exclusive.
 
