@@ -56,14 +56,6 @@ def test_a_broken_mask_is_named_and_the_old_file_stays(tmp_path, make):
     assert (tmp_path / 'image_labels.txt').read_bytes() == before
 
 
-def test_several_lists_keep_their_order(tmp_path, make):
-    write_voc(tmp_path)
-    (tmp_path / 'a.txt').write_text('2007_000002.jpg\n')
-    (tmp_path / 'b.txt').write_text('2007_000001\n2007_000002\n')
-    assert list(make('--list', 'a.txt',
-                     'b.txt')[1]) == ['2007_000002', '2007_000001']
-
-
 def test_own_classes_and_folder(tmp_path, make):
     write_voc(tmp_path)
     (tmp_path / 'SegmentationClassAug').rename(tmp_path / 'masks')
@@ -91,8 +83,6 @@ def test_missing_files(tmp_path, make):
      "'2007_000002'"),
     ('<annotation><object><name>cat</name>',
      '2007_000002.xml: not an XML file, or a damaged one'),
-    ('<?xml version="1.0" encoding="gb2312"?><a/>',
-     '2007_000002.xml: not an XML file, or a damaged one'),
     ('<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]>'
      '<annotation><object><name>&b;</name></object></annotation>',
      '2007_000002.xml: not an XML file, or a damaged one'),
@@ -104,71 +94,23 @@ def test_bad_xml(tmp_path, make, text, message):
         make('--from', 'xml')
 
 
-def test_difficult_objects(tmp_path, make):
-    write_voc(tmp_path)
-    objects = ''.join(
-        f'<object><name>{name}</name><difficult> {flag} </difficult></object>'
-        for name, flag in (('dog', 0), ('cat', 1), ('cow', 1), ('cow', 0)))
-    (tmp_path / 'Annotations/2007_000002.xml'
-     ).write_text(f'<annotation>{objects}</annotation>')
-
-    def tags(*args):
-        return make('--from', 'xml', *args)[1]['2007_000002']
-
-    assert tags() == tags('--difficult', 'keep') == ('cat', 'cow', 'dog')
-    assert tags('--difficult', 'drop') == ('cow', 'dog')
-
-
-def touch(folder, *names):
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-
-
 def test_folders(tmp_path, make):
-    photos = tmp_path / 'JPEGImages'
-    with pytest.raises(SystemExit, match='JPEGImages: no such folder'):
-        make('--from', 'folders')
-    touch(photos, 'kow/outside/2.v1.PNG', 'cat/1.jpg', 'cat/._1.jpg',
-          'cat/notes.txt', 'readme.md', 'background/1.jpg',
-          'hot dog/e\u0301.jpg')
-    (photos / 'sheep').mkdir()
+    for name in ('kow/outside/2.v1.PNG', 'cat/1.jpg', 'cat/notes.txt',
+                 'background/1.jpg', 'hot dog/e\u0301.jpg'):
+        path = tmp_path / 'JPEGImages' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     with pytest.raises(SystemExit, match="tag 'kow': did you mean 'cow'"):
         make('--from', 'folders', '--classes', 'cat,cow,hot dog')
-    assert make('--from', 'folders') == (('cat', 'hot dog', 'kow', 'sheep'), {
+    assert make('--from', 'folders') == (('cat', 'hot dog', 'kow'), {
         'background/1': (),
         'cat/1': ('cat', ),
         'hot dog/\xe9': ('hot dog', ),
         'kow/outside/2.v1': ('kow', ),
     })
-    touch(photos, '1.jpg')
-    with pytest.raises(
-            SystemExit, match="not in the folder of a class: '1.jpg'"):
+    (tmp_path / 'JPEGImages/1.jpg').touch()
+    with pytest.raises(SystemExit, match="not in the folder of a class: '1'"):
         make('--from', 'folders')
-
-
-def test_text(tmp_path, make):
-
-    def make_text(text):
-        (tmp_path / 'tags.txt').write_text(text)
-        return make('--from', 'text', '--file', 'tags.txt')
-
-    labels = {'b': (), 'train/a: x': ('cat', 'cow')}
-    assert make_text('b.JPG:\n\ntrain/a: x.png: cow, cat\n') == (('cat',
-                                                                  'cow'),
-                                                                 labels)
-    labels['train/a: x'] = ('cow', 'cat')
-    assert make_text('# dog,cow,cat\nb:\ntrain/a: x: cow, cat\n') == (('dog',
-                                                                       'cow',
-                                                                       'cat'),
-                                                                      labels)
-    for text, message in (
-        ('a.jpg: cat\na: cow\n', "'a.jpg' has .*'cat'.*, but 'a', with anot"),
-        ('a: cat\na: cow\n', ":2: 'a' stands in line 1 already"),
-        ('a cat\n', ":1: found 'a cat'"),
-    ):
-        with pytest.raises(SystemExit, match=f'tags.txt.*{message}'):
-            make_text(text)
 
 
 def test_onehot(tmp_path, make):
@@ -178,8 +120,6 @@ def test_onehot(tmp_path, make):
         for name, tags in LABELS.items()
     })
     assert make('--from', 'onehot') == (CLASSES[1:], LABELS)
-    with pytest.raises(SystemExit, match=r'npy: found shape \(20,\) .* of 80'):
-        make('--from', 'onehot', '--classes', 'coco')
 
 
 def test_a_list_selects_images(tmp_path, make_csv):
@@ -192,7 +132,7 @@ def test_a_list_selects_images(tmp_path, make_csv):
     with pytest.raises(
             SystemExit,
             match="tags.csv: has nothing about 1 of 3 images of the list: "
-            "'d'. It has 'a.jpg', 'b.jpg', 'c.jpg', .* Add the images"):
+            "'d'. It has 'a', 'b', 'c', .* Add the images"):
         make_csv(*args)
 
 
@@ -217,12 +157,9 @@ def test_classes_from_a_file(tmp_path, make_csv):
 
 
 @pytest.mark.parametrize('args, message', [
-    (('--classes', 'cat,cat'), "--classes: a class is listed twice: 'cat'"),
-    (('--classes', 'cat,'), "--classes: '' cannot be the name of a class"),
+    (('--classes', 'cat,cat'), "--classes: the class 'cat' is .* listed twi"),
     (('--classes', 'none.txt'), 'none.txt: no such list of classes'),
     (('--from', 'csv'), '--from csv needs to know what to read. Give --file'),
-    (('--from', 'csv', '--file', 'x', '--crowd', 'drop'),
-     '--crowd is not for --from csv. Leave it out'),
 ])
 def test_wrong_options(tmp_path, make, args, message):
     write_voc(tmp_path)
@@ -230,25 +167,12 @@ def test_wrong_options(tmp_path, make, args, message):
         make(*args)
 
 
-def test_no_tags_at_all(make_csv):
-    text = 'image,tags\na,\nb,\n'
-    with pytest.raises(SystemExit, match='tags.csv: no image has a tag'):
-        make_csv(text)
-    assert make_csv(text, '--classes', 'cat') == (('cat', ), dict(a=(), b=()))
-
-
-def test_the_summary(tmp_path, make, make_csv, capsys):
-    write_voc(tmp_path)
-    make()
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1:3] == ['   images  class', '        1  cat']
-    assert lines[7] == '      ...  10 more' and len(lines) == 13
-    make_csv('a,dog,cat\nb,dog\nc,\n')
+def test_the_summary(tmp_path, make_csv, capsys):
+    make_csv('image,tags\na,dog;cat\nb,dog\nc,\n', '--classes', 'cat,cow,dog')
     assert capsys.readouterr().out.splitlines() == [
         f'{tmp_path}/image_labels.txt: 3 images, 3 tags. Images without tags: '
         '1.', '   images  class', '        2  dog', '        1  cat',
-        'The classes are the tags that were found. Give --classes to have the '
-        'tags checked.'
+        '        0  cow'
     ]
 
 

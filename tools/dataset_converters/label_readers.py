@@ -26,12 +26,13 @@ from mmseg_afa.utils import UserError, parallel_map
 NO_CLASS = 'background'  # a folder of images without tags
 
 # Functions that a one-hot file may call, whatever modules it names: those of
-# numpy's own pickles.
+# numpy's own pickles, and the one for bytes in protocol 2.
 FUNCTIONS = dict(
     ndarray=np.ndarray,
     dtype=np.dtype,
     _reconstruct=np.zeros(1).__reduce__()[0],
-    scalar=np.int8().__reduce__()[0])
+    scalar=np.int8().__reduce__()[0],
+    encode=lambda text, _: text.encode('latin-1'))
 
 
 def read_masks(folder: str, options: Namespace) -> Read:

@@ -29,8 +29,9 @@ from mmseg_afa.utils import UserError
 # The classes that a file lists, or None, and the tags of each image.
 Read = Tuple[Optional[Sequence[str]], Dict[str, Sequence[str]]]
 
-IMAGE_FIELDS = ('image', 'image_name', 'image_id', 'file', 'file_name',
-                'filename', 'name', 'path', 'id', '')
+IMAGE_FIELDS = ('image', 'image_name', 'file', 'file_name', 'filename', 'name',
+                'path')
+FIRST_COLUMN = (*IMAGE_FIELDS, 'image_id', 'id', '')
 TAG_FIELDS = ('tags', 'tag', 'labels', 'label', 'classes', 'class',
               'categories', 'category')
 # Cells of the second form of CSV, in lower case.
@@ -40,7 +41,7 @@ ABSENT = ('', '0', '0.0', 'false', '-1', '-1.0')
 
 def read_csv(path: str, options: Namespace) -> Read:
     """Read the tags of a CSV file."""
-    text = read_text(path, 'no such file. Name it with --file.').lstrip()
+    text = read_text(path, 'no such file. Name it with --file.')
     first_line = re.sub('"[^"]*"', '', text.partition('\n')[0])
     delimiter = re.search('[,;\t]', first_line)
     if not delimiter:
@@ -50,7 +51,7 @@ def read_csv(path: str, options: Namespace) -> Read:
     rows = csv.reader(
         text.splitlines(), delimiter=delimiter[0], skipinitialspace=True)
     header = [cell.strip() for cell in next(rows)]
-    if header[0].lower() not in IMAGE_FIELDS:
+    if header[0].lower() not in FIRST_COLUMN:
         raise UserError(f'{path}:1: found {header[0]!r}, expected a header. '
                         'Call its first column "image".')
     tag_field, labels = find_field(header, TAG_FIELDS), {}
