@@ -23,16 +23,6 @@ def crop_or_pad_slices(side: int, crop: int,
     return slice(0, crop), slice(shift, shift + crop)
 
 
-def copy_pixels(source: np.ndarray, target: np.ndarray) -> None:
-    """Copy an image of shape (H, W) or (H, W, channels) into another one."""
-    if source.strides[1] < 0 and source.dtype == np.uint8:
-        # RandomFlip returns a view with a negative stride, which NumPy copies
-        # at a tenth of OpenCV's speed.
-        cv2.flip(source[:, ::-1], 1, dst=target)
-    else:
-        target[...] = source
-
-
 @TRANSFORMS.register_module()
 class WeakRandomCrop(BaseTransform):
     """Crop at random, and record which part of the crop shows the image.
@@ -71,7 +61,13 @@ class WeakRandomCrop(BaseTransform):
         def crop(image, padding):
             canvas = np.full(self.crop_size + image.shape[2:], padding,
                              image.dtype)
-            copy_pixels(image[from_rows, from_cols], canvas[rows, cols])
+            source, target = image[from_rows, from_cols], canvas[rows, cols]
+            if source.strides[1] < 0 and source.dtype == np.uint8:
+                # RandomFlip returns a view with a negative stride, which
+                # NumPy copies at a tenth of OpenCV's speed.
+                cv2.flip(source[:, ::-1], 1, dst=target)
+            else:
+                target[...] = source
             return canvas
 
         results['img'] = crop(results['img'], 0)
