@@ -1,7 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import multiprocessing
 import os
-import pickle
 import signal
 import time
 from itertools import islice
@@ -62,13 +61,6 @@ def test_any_start_and_any_number_of_processes(size, world_size, start,
         spread.append(take(sampler, 8))
     together = [one for images in zip(*spread) for one in images]
     assert together == whole[start:start + 8 * world_size]
-
-
-def test_index_keeps_its_seed():
-    index = SeededIndex(7, 42)
-    for other in (pickle.loads(pickle.dumps(index)), index - 3, index % 4):
-        assert other.seed == 42
-    assert (index - 3, index % 4) == (4, 3)
 
 
 def samples(dataset, num_workers, start=0):
