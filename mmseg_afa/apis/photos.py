@@ -116,7 +116,7 @@ def read_tags(path: str, photos: Sequence[Photo],
     Raises:
         UserError: If a tag is not a class, or a photo has no line.
     """
-    tags = index_by_stem(path, read_label_file(path, classes)[1])
+    tags = index_by_stem(read_label_file(path, classes)[1])
     missing = [p.name for p in photos if normalize_nfc(p.name) not in tags]
     if missing:
         raise UserError(

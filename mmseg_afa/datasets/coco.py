@@ -15,15 +15,8 @@ class COCO2014WeakDataset(WeakLabelDataset):
     """MS COCO 2014 with image-level labels: 80 classes and background.
 
     The classes are numbered 1 to 80 in the order of COCO's category ids
-    (which themselves go to 90).
-
-    Args:
-        ann_file (str): Image list. Defaults to the 82,081 training images.
-        data_prefix (dict): Folders of the images and, to validate, masks.
-        label_file (str, optional): Made by
-            ``tools/dataset_converters/coco2014.py``.
-        img_suffix (str): How the image files end.
-        **kwargs: See :class:`WeakLabelDataset`.
+    (which themselves go to 90). ``tools/dataset_converters/coco2014.py``
+    makes the files. For the arguments see :class:`WeakLabelDataset`.
     """
     METAINFO = dict(
         # COCO-Stuff has the object classes first, in the order of their ids.
@@ -36,11 +29,6 @@ class COCO2014WeakDataset(WeakLabelDataset):
                  ann_file: str = 'ImageSets/Segmentation/train.txt',
                  data_prefix: dict = dict(img_path='train2014'),
                  label_file: Optional[str] = 'image_labels.txt',
-                 img_suffix: str = '.jpg',
                  **kwargs) -> None:
         super().__init__(
-            ann_file=ann_file,
-            data_prefix=data_prefix,
-            label_file=label_file,
-            img_suffix=img_suffix,
-            **kwargs)
+            label_file, ann_file=ann_file, data_prefix=data_prefix, **kwargs)

@@ -1,7 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Files of images and text: find them, read them, or say what is wrong."""
 import os.path as osp
-import re
 import unicodedata
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
@@ -40,13 +39,13 @@ def read_bytes(path: str,
 
 
 def read_text(path: str, fix: str, backend_args: Optional[dict] = None) -> str:
-    """Read a text file in UTF-8; line ends become '\\n', accents NFC."""
+    """Read a text file in UTF-8, and normalise its accents."""
     try:
         text = read_bytes(path, fix, backend_args).decode('utf-8-sig')
     except UnicodeDecodeError as error:
         raise UserError(f'{path}: not a text file in UTF-8 ({error}). Save '
                         'the file as UTF-8.') from error
-    return normalize_nfc(re.sub('\r\n?', '\n', text))
+    return normalize_nfc(text)
 
 
 def find_images(
@@ -58,7 +57,7 @@ def find_images(
     """Find images in a folder and its subfolders, which are listed once.
 
     Args:
-        folder (str): The folder.
+        folder (str): The folder, which may be missing.
         suffixes (Sequence[str]): Suffixes of the files, in any case.
         names (Iterable[str], optional): Paths in the folder, with or without
             suffix. Defaults to all images, sorted.
@@ -71,17 +70,16 @@ def find_images(
     Raises:
         DataError: If files differ only in suffix or encoding of accents.
     """
-    listed, files = (), {}
+    files = {}
     if fileio.isdir(folder or '.', backend_args=backend_args):
-        listed = fileio.list_dir_or_file(
-            folder or '.',
-            list_dir=False,
-            recursive=True,
-            backend_args=backend_args)
-    for file in listed:
-        stem = strip_image_suffix(file, suffixes)
-        if stem != file:
-            files.setdefault(normalize_nfc(stem), []).append(file)
+        for file in fileio.list_dir_or_file(
+                folder or '.',
+                list_dir=False,
+                recursive=True,
+                backend_args=backend_args):
+            stem = strip_image_suffix(file, suffixes)
+            if stem != file:
+                files.setdefault(normalize_nfc(stem), []).append(file)
     paths, missing, problems = {}, [], []
     for name in sorted(files) if names is None else names:
         name = name if name in files else strip_image_suffix(name)
@@ -107,12 +105,10 @@ def normalize_nfc(text: str) -> str:
 
 def strip_image_suffix(name: str,
                        suffixes: Sequence[str] = IMAGE_SUFFIXES) -> str:
-    """Remove an image's suffix: 'a.JPEG' is 'a'; 'a.b' and '.jpg' stay."""
-    lower = name.lower()
+    """Remove an image's suffix, in any case: 'a.JPEG' is 'a', 'a.b' stays."""
     for suffix in suffixes:
-        stem = name[:len(name) - len(suffix)]
-        if lower.endswith(suffix.lower()) and osp.basename(stem):
-            return stem
+        if name.lower().endswith(suffix.lower()):
+            return name[:-len(suffix)]
     return name
 
 

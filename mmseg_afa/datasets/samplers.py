@@ -17,7 +17,6 @@ class SeededIndex(int):
 
     The seed is kept where a wrapper of data sets computes another index.
     """
-    seed: int
 
     def __new__(cls, index: int, seed: int) -> 'SeededIndex':
         self = super().__new__(cls, index)
@@ -69,11 +68,7 @@ def ignore_sigterm_in_worker(worker_id: int, _scope_: str = '') -> None:
     A ``worker_init_fn``. Clusters announce the end of a job by SIGTERM to all
     of its processes, but training still needs images to finish the iteration
     and save. SIGTERM from the training process still ends the worker.
-
-    Args:
-        worker_id (int): Number of the worker.
-        _scope_ (str): Added by mmengine where a config inherits from a
-            package's config.
+    mmengine adds `_scope_` to inherited configs.
     """
     if hasattr(signal, 'sigwaitinfo'):  # which macOS lacks
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

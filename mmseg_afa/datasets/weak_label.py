@@ -1,7 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import logging
 import os.path as osp
-from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 from mmengine import fileio
@@ -11,8 +11,8 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from ..utils import UserError, isolated_rng
-from .image_files import (IMAGE_SUFFIXES, DataError, MissingFileError,
-                          find_images, format_names, strip_image_suffix)
+from .image_files import (IMAGE_SUFFIXES, MissingFileError, find_images,
+                          format_names, strip_image_suffix)
 from .label_file import (MAKE_LABEL_FILE, Tags, index_by_stem, read_image_list,
                          read_label_file)
 from .mask_file import voc_palette
@@ -33,27 +33,25 @@ class WeakLabelDataset(BaseSegDataset):
 
     Args:
         label_file (str, optional): The label file, see
-            :mod:`mmseg_afa.datasets.label_file`; relative to ``data_root``
-            or absolute.
+            :mod:`mmseg_afa.datasets.label_file`.
         metainfo (dict, optional): With 'classes', of which the first must be
             'background'. Defaults to 'background' and the classes that the
             label file lists. The default palette is VOC's.
-        data_root (str, optional): Where the other paths start.
+        data_root (str, optional): Where relative paths start.
         img_suffix (str or Sequence[str]): Suffixes of the image files, in any
             case.
         broken_files (str): What to do in training with an image that is
             missing or cannot be read: 'raise', or 'skip' it, log it once and
             train on another image. With ``test_mode=True`` an error is always
-            raised, as scores over other images do not compare.
+            raised.
         **kwargs: See :class:`mmseg.datasets.BaseSegDataset`. ``ann_file`` is
             a list of names, with or without suffix; without it all images of
             the folder are used. ``data_prefix`` needs 'seg_map_path' only
             where masks are read.
 
     Raises:
-        UserError: If the label file, the image list, an image or, with
-            ``test_mode=True``, a mask is missing, or one of the files or of
-            the arguments is wrong.
+        UserError: If a file is missing or wrong. Masks must exist with
+            ``test_mode=True`` only.
     """
 
     def __init__(self,
@@ -63,10 +61,6 @@ class WeakLabelDataset(BaseSegDataset):
                  img_suffix: Union[str, Sequence[str]] = IMAGE_SUFFIXES,
                  broken_files: str = 'raise',
                  **kwargs) -> None:
-        if broken_files not in ('raise', 'skip'):
-            raise UserError(
-                f"{type(self).__name__}: broken_files must be 'raise' or "
-                f"'skip', got {broken_files!r}.")
         self.broken_files = broken_files
         self._broken: Set[str] = set()
         if label_file and data_root and not is_abs(label_file):
@@ -90,14 +84,13 @@ class WeakLabelDataset(BaseSegDataset):
                 f'{type(self).__name__}: metainfo.classes begins with '
                 f"{first!r}. Put 'background' first: it has id 0 in the "
                 'masks, and the tags are about the classes after it.')
-        # mmseg would draw random colours, the background's too
+        # mmseg would draw random colours.
         metainfo.setdefault('palette', voc_palette(len(metainfo['classes'])))
-        if isinstance(img_suffix, str):
-            img_suffix = (img_suffix, )
         super().__init__(
             metainfo=metainfo,
             data_root=data_root,
-            img_suffix=tuple(img_suffix),
+            img_suffix=tuple(
+                [img_suffix] if isinstance(img_suffix, str) else img_suffix),
             **kwargs)
 
     def __getitem__(self, idx: int) -> dict:
@@ -108,18 +101,11 @@ class WeakLabelDataset(BaseSegDataset):
             return super().__getitem__(int(idx))
 
     def prepare_data(self, idx: int) -> Optional[dict]:
-        """Run the pipeline for an image.
-
-        Returns:
-            dict: The pipeline's results, or None for an image to skip.
-
-        Raises:
-            UserError: If more than half of all images were to be skipped.
-        """
+        """Run the pipeline for an image; return None for one to skip."""
         try:
             return super().prepare_data(idx)
         except (OSError, BrokenImageError) as error:
-            if self.test_mode or self.broken_files == 'raise':
+            if self.test_mode or self.broken_files != 'skip':
                 raise
             path = self.get_data_info(idx)['img_path']
             if path not in self._broken:
@@ -137,26 +123,23 @@ class WeakLabelDataset(BaseSegDataset):
             return None
 
     def load_data_list(self) -> List[dict]:
-        """Read the image list and the label file, and check them.
-
-        Returns:
-            list[dict]: See :meth:`image_info`; and 'image_label' where the
-            label file has a line for the image.
-        """
+        """Read the image list and the label file, and check them."""
         paths, missing = self.find_images(self.list_names())
-        labels = index_by_stem(self.label_file, self.read_labels()[1])
+        labels = index_by_stem(self.read_labels()[1])
         self._listed = None  # else each worker would get a copy
         unlabelled = [name for name in paths if name not in labels]
         if unlabelled and not self.test_mode:
             raise UserError(
                 f'{self.label_file}: no line for {len(unlabelled)} of '
                 f'{len(paths)} images: {format_names(unlabelled)}. Add "name: '
-                'tag, tag" lines ("name:" for an image without objects), '
-                f'remove the images from {self.ann_file or "the folder"}, or '
-                f'run `{MAKE_LABEL_FILE} {self.data_root or "DATA_ROOT"}` '
-                'with --list naming the image list.')
-        if not missing and self.test_mode:
-            missing = self._missing_masks(paths)
+                'tag, tag" lines ("name:" for an image without objects), or '
+                f'remove the images from {self.ann_file or "the folder"}. '
+                f'`{MAKE_LABEL_FILE} {self.data_root or "DATA_ROOT"} --list '
+                'LIST` makes the lines of an image list.')
+        masks = self.data_prefix.get('seg_map_path')
+        if masks is not None and self.test_mode and not missing:
+            _, missing = find_images(masks, [self.seg_map_suffix], paths,
+                                     self.backend_args)
         if missing:
             raise MissingFileError(
                 f'{len(missing)} of {len(paths)} files are missing: '
@@ -178,9 +161,9 @@ class WeakLabelDataset(BaseSegDataset):
 
     def list_names(self) -> Optional[List[str]]:
         """Read the image list; None stands for all images of the folder."""
-        if self.ann_file and not osp.isdir(self.ann_file):
-            return read_image_list(self.ann_file, self.backend_args)
-        return None
+        if not self.ann_file:
+            return None
+        return read_image_list(self.ann_file, self.backend_args)
 
     def find_images(
         self,
@@ -196,13 +179,6 @@ class WeakLabelDataset(BaseSegDataset):
                 f'*{" *".join(self.img_suffix)} in it. Correct data_root, '
                 'data_prefix or img_suffix, or give an ann_file.')
         return found
-
-    def _missing_masks(self, names: Iterable[str]) -> List[str]:
-        folder = self.data_prefix.get('seg_map_path')
-        if folder is None:
-            return []
-        return find_images(folder, [self.seg_map_suffix], names,
-                           self.backend_args)[1]
 
     def image_info(self, path: str) -> dict:
         """Return mmseg's keys for an image file, and 'num_classes'."""
@@ -220,33 +196,19 @@ class WeakLabelDataset(BaseSegDataset):
         return info
 
     def read_labels(self) -> Tuple[Optional[Tags], Dict[str, Tags]]:
-        """Read the label file, unless it was read for its classes.
+        """Read the label file, which may be missing in ``test_mode``.
 
         Returns:
-            tuple: See :func:`read_label_file`. With ``test_mode=True`` the
-            file may be missing; there are no labels then.
+            tuple: See :func:`read_label_file`.
         """
         if self._listed is not None:
             return self._listed
-        if self.test_mode and not (self.label_file and fileio.exists(
-                self.label_file, backend_args=self.backend_args)):
-            return None, {}
-        if not self.label_file:
-            raise UserError(
-                f'{type(self).__name__} has no label_file to train with. Set '
-                f'it. {MAKE_LABEL_FILE} makes one.')
-        # Tags may name any class of the data set. Tags of classes that
-        # `metainfo` leaves out are ignored.
+        # Tags of classes that `metainfo` leaves out are ignored.
         classes = self.METAINFO.get('classes', self._metainfo['classes'])
-        known = tuple(classes[1:])
-        listed, labels = read_label_file(self.label_file, known,
-                                         self.backend_args)
-        # The ids in masks follow METAINFO or, without it, these two lists.
-        own = 'classes' not in self.METAINFO
-        if own and listed and known and listed != known:
-            raise DataError([
-                f'{self.label_file}:1: lists the classes {", ".join(listed)}, '
-                f'but the data set has {", ".join(known)}. List the same '
-                'classes in the same order, or remove the first line.'
-            ], (listed, labels))
-        return listed, labels
+        try:
+            return read_label_file(self.label_file or '', classes[1:],
+                                   self.backend_args)
+        except MissingFileError:
+            if self.test_mode:
+                return None, {}
+            raise

@@ -3,8 +3,7 @@ import pytest
 
 from mmseg_afa.datasets.image_files import (IMAGE_SUFFIXES, DataError,
                                             MissingFileError, find_images,
-                                            format_names, read_text,
-                                            strip_image_suffix)
+                                            read_text)
 
 NFC, NFD = 'caf\xe9/\xfc', 'cafe\u0301/u\u0308'  # the same to a reader
 
@@ -18,26 +17,13 @@ def touch(folder, *names):
 
 def test_read_text(tmp_path):
     path = tmp_path / 'a.txt'
-    path.write_bytes(f'\ufeff{NFD}\r\nb\rc'.encode())
-    assert read_text(str(path), '') == f'{NFC}\nb\nc'
+    path.write_bytes(f'\ufeff{NFD}'.encode())
+    assert read_text(str(path), '') == NFC
     path.write_bytes('m\xe9\n'.encode('latin-1'))
     with pytest.raises(ValueError, match='a.txt: not a text file in UTF-8'):
         read_text(str(path), '')
     with pytest.raises(MissingFileError, match='a.txtx: write one'):
         read_text(f'{path}x', 'write one')
-
-
-@pytest.mark.parametrize('name, stem', [
-    ('a.jpg', 'a'),
-    ('train/a b.JPEG', 'train/a b'),
-    ('a.b', 'a.b'),
-    ('v1.jpg/a', 'v1.jpg/a'),
-    ('a.jpg.png', 'a.jpg'),
-    ('.jpg', '.jpg'),
-    ('a/.jpg', 'a/.jpg'),
-])
-def test_strip_image_suffix(name, stem):
-    assert strip_image_suffix(name) == stem
 
 
 def test_all_images_of_a_folder(tmp_path):
@@ -67,18 +53,12 @@ def test_images_of_a_list(tmp_path):
 
 
 def test_files_that_differ_only_in_suffix_or_accents(tmp_path):
-    root = touch(tmp_path, 'a.jpg', 'a.png', 'b.jpg', 'c.bmp', 'c.BMP',
-                 'd.webp', '\xe9.jpg', 'e\u0301.jpg')
+    root = touch(tmp_path, 'a.jpg', 'a.png', 'b.jpg', '\xe9.jpg',
+                 'e\u0301.jpg')
     with pytest.raises(DataError, match='how accents are encoded') as error:
-        find_images(root, IMAGE_SUFFIXES,
-                    ['a', 'b', 'c', 'b.jpg', 'd', '\xe9', 'none'])
-    assert list(error.value.rest[0]) == ['b', 'd', 'none']
+        find_images(root, IMAGE_SUFFIXES, ['a', 'b', '\xe9', 'none'])
+    assert list(error.value.rest[0]) == ['b', 'none']
     assert error.value.rest[1] == [f'{root}/none.jpg']
     assert [
         text.split(': ')[1].split(' ')[0] for text in error.value.problems
-    ] == ["'a.jpg'", "'c.BMP'", "'e\u0301.jpg'"]
-
-
-def test_format_names():
-    assert format_names('abc') == "'a', 'b', 'c'"
-    assert format_names('abcd', 2) == "'a', 'b', ... (4 in all)"
+    ] == ["'a.jpg'", "'e\u0301.jpg'"]

@@ -17,20 +17,17 @@ def save(path, array):
     return str(path)
 
 
-@pytest.mark.parametrize('write', [write_mask, save])
-def test_palette_and_grayscale(tmp_path, write):
-    write(tmp_path / 'm.png', MASK)
-    mask = read_mask(str(tmp_path / 'm.png'), 3)
-    assert mask.dtype == np.uint8
-    np.testing.assert_array_equal(mask, MASK)
-
-
-def test_one_bit_and_sixteen_bit(tmp_path):
-    mask = read_mask(save(tmp_path / 'a.png', MASK == 1), 3)
-    np.testing.assert_array_equal(mask, MASK == 1)
-    mask = read_mask(save(tmp_path / 'b.png', MASK.astype(np.uint16)), 3)
-    assert mask.dtype == np.uint8
-    np.testing.assert_array_equal(mask, MASK)
+@pytest.mark.parametrize('write, mask', [
+    (write_mask, MASK),
+    (save, MASK),
+    (save, MASK == 1),
+    (save, MASK.astype(np.uint16)),
+])
+def test_palette_grayscale_and_bits(tmp_path, write, mask):
+    write(tmp_path / 'm.png', mask)
+    found = read_mask(str(tmp_path / 'm.png'), 3)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, mask)
 
 
 @pytest.mark.parametrize(
@@ -41,8 +38,7 @@ def test_one_bit_and_sixteen_bit(tmp_path):
         # 256 would be background, and 257 class 1, after a cast to uint8
         (MASK.astype(np.uint16) + 256, 'found the values [256, 257, 258, 511]'
          ),
-        (np.stack([MASK] * 3,
-                  2), 'found shape (2, 3, 3), uint8, expected one'),
+        (np.stack([MASK] * 3, 2), 'found shape (2, 3, 3), expected one'),
     ])
 def test_wrong_content(tmp_path, array, message):
     path = save(tmp_path / 'm.png', array)
@@ -51,7 +47,7 @@ def test_wrong_content(tmp_path, array, message):
     assert str(error.value).startswith(path)
 
 
-@pytest.mark.parametrize('part', [0, 0.1, 0.5, 0.95])
+@pytest.mark.parametrize('part', [0, 0.5, 0.95])
 def test_cut_off(tmp_path, part):
     path = tmp_path / 'm.png'
     noise = np.random.default_rng(0).integers(0, 3, (50, 60), np.uint8)
@@ -60,11 +56,6 @@ def test_cut_off(tmp_path, part):
     path.write_bytes(content[:int(part * len(content))])
     with pytest.raises(ValueError, match='m.png: cannot be decoded'):
         read_mask(str(path), 3)
-
-
-def test_missing(tmp_path):
-    with pytest.raises(FileNotFoundError, match='m.png: no such mask'):
-        read_mask(str(tmp_path / 'm.png'), 3)
 
 
 def test_encoded_masks_have_the_palette_of_voc(tmp_path):
@@ -79,6 +70,6 @@ def test_encoded_masks_have_the_palette_of_voc(tmp_path):
     assert colours[1].tolist() == [[224, 224, 192], palette[2], [0, 0, 0]]
 
 
-def test_the_palette_goes_on_where_that_of_voc_ends():
+def test_the_palette_continues_that_of_voc():
     assert voc_palette(21) == PascalVOCWeakDataset.METAINFO['palette']
     assert len(set(map(tuple, voc_palette(256)))) == 256

@@ -1,14 +1,10 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-import csv
-import io
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mmseg_afa.datasets import (PascalVOCWeakDataset, read_label_file,
-                                write_label_file)
+from mmseg_afa.datasets import PascalVOCWeakDataset, read_label_file
 from ..test_datasets.voc_folder import CLASSES, IMAGES, write_voc
 
 FOLDER = Path(__file__).parents[2] / 'tools/dataset_converters'
@@ -56,14 +52,6 @@ def test_a_broken_mask_is_named_and_the_old_file_stays(tmp_path, make):
     assert (tmp_path / 'image_labels.txt').read_bytes() == before
 
 
-def test_several_lists_keep_their_order(tmp_path, make):
-    write_voc(tmp_path)
-    (tmp_path / 'a.txt').write_text('2007_000002.jpg\n')
-    (tmp_path / 'b.txt').write_text('2007_000001\n2007_000002\n')
-    assert list(make('--list', 'a.txt',
-                     'b.txt')[1]) == ['2007_000002', '2007_000001']
-
-
 def test_own_classes_and_folder(tmp_path, make):
     write_voc(tmp_path)
     (tmp_path / 'SegmentationClassAug').rename(tmp_path / 'masks')
@@ -91,11 +79,6 @@ def test_missing_files(tmp_path, make):
      "'2007_000002'"),
     ('<annotation><object><name>cat</name>',
      '2007_000002.xml: not an XML file, or a damaged one'),
-    ('<?xml version="1.0" encoding="gb2312"?><a/>',
-     '2007_000002.xml: not an XML file, or a damaged one'),
-    ('<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]>'
-     '<annotation><object><name>&b;</name></object></annotation>',
-     '2007_000002.xml: not an XML file, or a damaged one'),
 ])
 def test_bad_xml(tmp_path, make, text, message):
     write_voc(tmp_path)
@@ -104,71 +87,33 @@ def test_bad_xml(tmp_path, make, text, message):
         make('--from', 'xml')
 
 
-def test_difficult_objects(tmp_path, make):
-    write_voc(tmp_path)
-    objects = ''.join(
-        f'<object><name>{name}</name><difficult> {flag} </difficult></object>'
-        for name, flag in (('dog', 0), ('cat', 1), ('cow', 1), ('cow', 0)))
-    (tmp_path / 'Annotations/2007_000002.xml'
-     ).write_text(f'<annotation>{objects}</annotation>')
-
-    def tags(*args):
-        return make('--from', 'xml', *args)[1]['2007_000002']
-
-    assert tags() == tags('--difficult', 'keep') == ('cat', 'cow', 'dog')
-    assert tags('--difficult', 'drop') == ('cow', 'dog')
-
-
-def touch(folder, *names):
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-
-
 def test_folders(tmp_path, make):
-    photos = tmp_path / 'JPEGImages'
-    with pytest.raises(SystemExit, match='JPEGImages: no such folder'):
-        make('--from', 'folders')
-    touch(photos, 'kow/outside/2.v1.PNG', 'cat/1.jpg', 'cat/._1.jpg',
-          'cat/notes.txt', 'readme.md', 'background/1.jpg',
-          'hot dog/e\u0301.jpg')
-    (photos / 'sheep').mkdir()
+    for name in ('kow/outside/2.v1.PNG', 'cat/1.jpg', 'cat/notes.txt',
+                 'background/1.jpg', 'hot dog/e\u0301.jpg'):
+        path = tmp_path / 'JPEGImages' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     with pytest.raises(SystemExit, match="tag 'kow': did you mean 'cow'"):
         make('--from', 'folders', '--classes', 'cat,cow,hot dog')
-    assert make('--from', 'folders') == (('cat', 'hot dog', 'kow', 'sheep'), {
+    assert make('--from', 'folders') == (('cat', 'hot dog', 'kow'), {
         'background/1': (),
         'cat/1': ('cat', ),
         'hot dog/\xe9': ('hot dog', ),
         'kow/outside/2.v1': ('kow', ),
     })
-    touch(photos, '1.jpg')
-    with pytest.raises(
-            SystemExit, match="not in the folder of a class: '1.jpg'"):
+    (tmp_path / 'JPEGImages/1.jpg').touch()
+    with pytest.raises(SystemExit, match="not in the folder of a class: '1'"):
         make('--from', 'folders')
 
 
 def test_text(tmp_path, make):
-
-    def make_text(text):
-        (tmp_path / 'tags.txt').write_text(text)
-        return make('--from', 'text', '--file', 'tags.txt')
-
-    labels = {'b': (), 'train/a: x': ('cat', 'cow')}
-    assert make_text('b.JPG:\n\ntrain/a: x.png: cow, cat\n') == (('cat',
-                                                                  'cow'),
-                                                                 labels)
-    labels['train/a: x'] = ('cow', 'cat')
-    assert make_text('# dog,cow,cat\nb:\ntrain/a: x: cow, cat\n') == (('dog',
-                                                                       'cow',
-                                                                       'cat'),
-                                                                      labels)
-    for text, message in (
-        ('a.jpg: cat\na: cow\n', "'a.jpg' has .*'cat'.*, but 'a', with anot"),
-        ('a: cat\na: cow\n', ":2: 'a' stands in line 1 already"),
-        ('a cat\n', ":1: found 'a cat'"),
-    ):
-        with pytest.raises(SystemExit, match=f'tags.txt.*{message}'):
-            make_text(text)
+    (tmp_path / 'tags.txt'
+     ).write_text('# hot dog,cat\nb.jpg:\n\nx: y.png: cat, hot dog\n')
+    assert make('--from', 'text', '--file',
+                'tags.txt') == (('hot dog', 'cat'), {
+                    'b': (),
+                    'x: y': ('hot dog', 'cat')
+                })
 
 
 def test_onehot(tmp_path, make):
@@ -178,8 +123,6 @@ def test_onehot(tmp_path, make):
         for name, tags in LABELS.items()
     })
     assert make('--from', 'onehot') == (CLASSES[1:], LABELS)
-    with pytest.raises(SystemExit, match=r'npy: found shape \(20,\) .* of 80'):
-        make('--from', 'onehot', '--classes', 'coco')
 
 
 def test_a_list_selects_images(tmp_path, make_csv):
@@ -192,21 +135,8 @@ def test_a_list_selects_images(tmp_path, make_csv):
     with pytest.raises(
             SystemExit,
             match="tags.csv: has nothing about 1 of 3 images of the list: "
-            "'d'. It has 'a.jpg', 'b.jpg', 'c.jpg', .* Add the images"):
+            "'d'. It has 'a', 'b', 'c', .* Add the images"):
         make_csv(*args)
-
-
-def test_unknown_tags_change_nothing(tmp_path, make_csv):
-    (tmp_path / 'image_labels.txt').write_text('what was there')
-    with pytest.raises(SystemExit) as error:
-        make_csv('image,tags\na,kat\nb,dogg;kat\n', '--classes', 'cat,cow,dog')
-    assert str(error.value).splitlines() == [
-        f"{tmp_path}/tags.csv: unknown tag 'kat': did you mean 'cat'? Fix the "
-        "tag, or add it as a class. Images: 'a', 'b'.",
-        f"{tmp_path}/tags.csv: unknown tag 'dogg': did you mean 'dog'? Fix "
-        "the tag, or add it as a class. Images: 'b'.",
-    ]
-    assert (tmp_path / 'image_labels.txt').read_text() == 'what was there'
 
 
 def test_classes_from_a_file(tmp_path, make_csv):
@@ -217,12 +147,9 @@ def test_classes_from_a_file(tmp_path, make_csv):
 
 
 @pytest.mark.parametrize('args, message', [
-    (('--classes', 'cat,cat'), "--classes: a class is listed twice: 'cat'"),
-    (('--classes', 'cat,'), "--classes: '' cannot be the name of a class"),
+    (('--classes', 'cat,cat'), "--classes: the class 'cat' is .* listed twi"),
     (('--classes', 'none.txt'), 'none.txt: no such list of classes'),
     (('--from', 'csv'), '--from csv needs to know what to read. Give --file'),
-    (('--from', 'csv', '--file', 'x', '--crowd', 'drop'),
-     '--crowd is not for --from csv. Leave it out'),
 ])
 def test_wrong_options(tmp_path, make, args, message):
     write_voc(tmp_path)
@@ -230,71 +157,10 @@ def test_wrong_options(tmp_path, make, args, message):
         make(*args)
 
 
-def test_no_tags_at_all(make_csv):
-    text = 'image,tags\na,\nb,\n'
-    with pytest.raises(SystemExit, match='tags.csv: no image has a tag'):
-        make_csv(text)
-    assert make_csv(text, '--classes', 'cat') == (('cat', ), dict(a=(), b=()))
-
-
-def test_the_summary(tmp_path, make, make_csv, capsys):
-    write_voc(tmp_path)
-    make()
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1:3] == ['   images  class', '        1  cat']
-    assert lines[7] == '      ...  10 more' and len(lines) == 13
-    make_csv('a,dog,cat\nb,dog\nc,\n')
+def test_the_summary(tmp_path, make_csv, capsys):
+    make_csv('image,tags\na,dog;cat\nb,dog\nc,\n', '--classes', 'cat,cow,dog')
     assert capsys.readouterr().out.splitlines() == [
         f'{tmp_path}/image_labels.txt: 3 images, 3 tags. Images without tags: '
         '1.', '   images  class', '        2  dog', '        1  cat',
-        'The classes are the tags that were found. Give --classes to have the '
-        'tags checked.'
+        '        0  cow'
     ]
-
-
-def forms(classes, labels):
-    """Yield sources, and the same labels as a file of each."""
-    files = {f'{name}.jpg': tags for name, tags in labels.items()}
-    tables = (
-        [('image', 'tags')] + [(n, '|'.join(tags))
-                               for n, tags in files.items()],
-        [('file_name', 'label')] + [(n, tag) for n, tags in files.items()
-                                    for tag in tags or ['']],
-        [('image', *classes)] + [(n, *(int(tag in tags) for tag in classes))
-                                 for n, tags in files.items()],
-    )
-    for table in tables:
-        file = io.StringIO(newline='')
-        csv.writer(file, delimiter='\t').writerows(table)
-        yield 'csv', file.getvalue()
-    yield 'json', json.dumps(files)
-    yield 'text', '\n'.join(
-        [f'# {",".join(classes)}'] +
-        [f'{name}: {", ".join(tags)}' for name, tags in files.items()])
-    yield 'coco', json.dumps(
-        dict(
-            images=[dict(id=name, file_name=name) for name in files],
-            annotations=[
-                dict(image_id=name, category_id=tag)
-                for name, tags in files.items() for tag in tags
-            ],
-            categories=[dict(id=name, name=name) for name in classes]))
-
-
-def test_every_form_of_the_same_labels_gives_the_same_file(tmp_path, make):
-    classes = ('hot dog', '\xe9t\xe9', '\u732b', "it's \"x\"", '#', '-1')
-    labels = {
-        'x: y, z.v1': ('hot dog', '-1'),
-        '"q"/a b': ('\u732b', "it's \"x\""),
-        '\xe9/\u732b': (),
-        '#1|2;3': ('\xe9t\xe9', '#'),
-        '-1': classes,
-    }
-    (tmp_path / 'classes.txt').write_text('\n'.join(classes), encoding='utf-8')
-    write_label_file(
-        str(tmp_path / 'wanted.txt'), classes, dict(sorted(labels.items())))
-    for source, content in forms(classes, labels):
-        (tmp_path / 'tags').write_bytes(content.encode())
-        make('--from', source, '--file', 'tags', '--classes', 'classes.txt')
-        assert (tmp_path / 'image_labels.txt').read_bytes() == (
-            tmp_path / 'wanted.txt').read_bytes(), content

@@ -23,11 +23,10 @@ def read(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     from label_readers import SOURCES
 
-    def read(source, content, **options):
+    def read(source, content):
         path = tmp_path / 'source'
         path.write_bytes(content)
-        options = Namespace(**{'classes': CLASSES, 'crowd': None, **options})
-        return SOURCES[source].read(str(path), options)
+        return SOURCES[source].read(str(path), Namespace(classes=CLASSES))
 
     return read
 
@@ -39,69 +38,51 @@ def test_the_command_knows_the_sources(monkeypatch):
     assert image_labels.SOURCES == tuple(label_readers.SOURCES)
 
 
-def coco(
-        categories=((18, 'dog '), (1, 'person')),
-        images=((9, 'train/b.jpg'), ('x', 'c.PNG')),
-        annotations=((9, 18), (9, 1), (9, 1)),
-        **more):
-    """Make the content of an annotation file."""
-    return dict(
-        annotations=[
-            dict(image_id=image, category_id=category, **more)
-            for image, category in annotations
-        ],
-        categories=[dict(id=i, name=name) for i, name in categories],
-        images=[dict(id=i, file_name=name) for i, name in images])
-
-
-def encode(content):
-    return json.dumps(content).encode()
+COCO = dict(
+    images=[
+        dict(id=9, file_name='train/b.jpg'),
+        dict(id='x', file_name='c.PNG')
+    ],
+    categories=[dict(id=18, name='dog '),
+                dict(id=1, name='person')],
+    annotations=[
+        dict(image_id=9, category_id=18, iscrowd=0),
+        dict(image_id=9, category_id=1, iscrowd=1)
+    ])
 
 
 def test_coco(read):
-    labels = {'train/b.jpg': ['dog', 'person', 'person'], 'c.PNG': []}
-    for crowd in (None, 'keep', 'drop'):
-        found = read('coco', encode(coco(iscrowd=0)), crowd=crowd)
-        assert found == (['person', 'dog'], labels)
-    crowds = encode(coco(iscrowd=1))
-    assert read('coco', crowds)[1] == labels
-    assert not read('coco', crowds, crowd='drop')[1]['train/b.jpg']
+    labels = {'train/b.jpg': ['dog', 'person'], 'c.PNG': []}
+    content = json.dumps(COCO).encode()
+    assert read('coco', content) == (['person', 'dog'], labels)
 
 
 @pytest.mark.parametrize('content, message', [
-    ([], ': not in the format of COCO: list indices'),
-    ({}, ": not in the format of COCO: no 'images'. Give a file with"),
-    (coco(annotations=[(3, 1)]),
-     ': annotations[0] is of image 3 and category 1. The file does not'),
-    (coco(images=[(1, None)]), ': not in the format of COCO: '),
-    (coco(images=[(1, 'a'), (1, 'b')]),
-     ': several images have the same id. Give'),
+    ([], ': list indices'),
+    ({}, ": no 'images'. Give a file with"),
+    (dict(COCO, images=[]), ': no 9'),
 ])
 def test_coco_errors_say_what_was_found(read, content, message):
-    with pytest.raises(UserError, match=re.escape(f'source{message}')):
-        read('coco', encode(content))
-
-
-HEADER = b"{'descr': '|O', 'fortran_order': False, 'shape': (), }"
+    with pytest.raises(UserError, match=f'source: not in the .*{message}'):
+        read('coco', json.dumps(content).encode())
 
 
 def npy(content):
     """Make a .npy file around a pickle."""
-    header = HEADER.ljust(117) + b'\n'
+    header = b"{'descr': '|O', 'fortran_order': False, 'shape': (), }"
+    header = header.ljust(117) + b'\n'
     return b'\x93NUMPY\x01\0' + struct.pack('<H', len(header)) + header + (
         content)
 
 
 @pytest.mark.parametrize('core', [b'numpy.core', b'numpy._core'])
-@pytest.mark.parametrize('dtype', ['f4', '>f8', 'u1', '>i8', '?'])
 @pytest.mark.parametrize('protocol', [2, 3, 4])
-def test_onehot_of_any_numpy(read, core, dtype, protocol):
+def test_onehot_of_any_numpy(read, core, protocol):
     labels = {
-        'a': np.array([0, 1, 0], dtype),
-        np.str_('é'): np.array([1, 1, 1], dtype),
-        np.bytes_(b'c'): np.array([1, 0, 0], dtype),
-        np.int64(2007): np.zeros(3, dtype),
-        2008: np.ones(3, dtype),
+        'a': np.array([0, 1, 0], 'f4'),
+        np.str_('é'): np.array([1, 1, 1], '>i8'),
+        np.int64(2007): np.zeros(3, '?'),
+        2008: np.ones(3, 'u1'),
     }
     content = pickle.dumps(np.array(labels, object), protocol)
     if protocol < 4:  # where no length stands before the name
@@ -109,24 +90,9 @@ def test_onehot_of_any_numpy(read, core, dtype, protocol):
     assert read('onehot', npy(content))[1] == {
         'a': ['cow'],
         'é': [*CLASSES],
-        'c': ['cat'],
         '2007': [],
         '2008': [*CLASSES],
     }
-
-
-# {'a\xc3\xa9': array([1, 0, 1], 'u1')} with the byte strings of Python 2.
-PYTHON2 = (b'\x80\x02cnumpy.core.multiarray\n_reconstruct\nq\x01cnumpy\n'
-           b'ndarray\nq\x02K\x00\x85U\x01b\x87Rq\x03(K\x01)cnumpy\ndtype\n'
-           b'q\x04U\x02O8K\x00K\x01\x87Rq\x05(K\x03U\x01|NNNJ\xff\xff\xff'
-           b'\xffJ\xff\xff\xff\xffK?tb\x89]q\x06}q\x07U\x03a\xc3\xa9h\x01h'
-           b'\x02K\x00\x85U\x01b\x87Rq\x08(K\x01K\x03\x85h\x04U\x02u1K\x00K'
-           b'\x01\x87Rq\x09(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff'
-           b'K\x00tb\x89U\x03\x01\x00\x01tbsatb.')
-
-
-def test_onehot_of_python2(read):
-    assert read('onehot', npy(PYTHON2))[1] == {'aé': ['cat', 'dog']}
 
 
 def saved(array):
@@ -139,15 +105,16 @@ WHOLE = saved({'a': np.ones(3)})
 
 
 @pytest.mark.parametrize('content, message', [
-    (saved({'a': np.ones(20)}),
-     "found shape (20,) for 'a', expected a number for each of 3 classes. L"),
-    (saved({'a': np.array([0, 2, 1])}), "found 2 for 'a', expected 0 and 1"),
-    (saved({'a': np.array([0, np.nan, 1])}), "found nan for 'a', expected 0"),
+    (saved({'a': np.ones(4)}),
+     "found [1.0, 1.0, 1.0, 1.0] for 'a', expected 0 or 1 for each of 3 "
+     'classes. List'),
+    (saved({'a': np.array([0, 2, 1])}), "found [0.0, 2.0, 1.0] for 'a'"),
     (saved({'a': np.array(['x', 'y', 'z'])
             }), 'not a dictionary with an array'),
     (saved(np.ones((2, 3))), 'not a dictionary with an array of 0 and 1'),
     (b'a,b', 'not a dictionary'),
-    *((WHOLE[:end], 'not a dictionary') for end in range(9, len(WHOLE), 40)),
+    (WHOLE[:100], 'not a dictionary'),
+    (WHOLE[:-10], 'not a dictionary'),
 ])
 def test_other_files_than_onehot(read, content, message):
     with pytest.raises(UserError, match=re.escape(f'source: {message}')):
@@ -179,20 +146,12 @@ def attacks(marker):
     for protocol in range(6):
         yield pickle.dumps(call(eval, python), protocol), 'eval'
         yield pickle.dumps(in_array, protocol), ''
-    yield b'cos\nsystem\n' + shell + b'\x85R.', 'os.system'
     yield b'\x80\x04cposix\nsystem\n' + shell + b'\x85R.', 'posix.system'
     yield b'(' + shell + b'ios\nsystem\n.', 'os.system'
     yield b'(cbuiltins\neval\n' + text + b'o.', 'builtins.eval'
     # a name put together on the stack
     yield (unicode('builtins') + unicode('eval') + b'\x93' + text + b'\x85R.',
            'builtins.eval')
-
-
-# Names that look like those of numpy.
-LOOKALIKES = (b'numpy.core.multiarray\n_reconstruct.__globals__',
-              b'numpy\nndarray.tofile', b'numpy._core\nmultiarray.scalar',
-              b'numpy.testing._private.utils\nrunstring', b'numpy\nload',
-              b'_codecs\nlookup')
 
 
 def test_nothing_in_a_onehot_file_is_run(tmp_path, read):
@@ -210,14 +169,13 @@ def test_nothing_in_a_onehot_file_is_run(tmp_path, read):
 
 
 @pytest.mark.parametrize(
-    'content, message',
-    [
-        *((b'c' + name + b'\n.', re.escape(name.decode().replace('\n', '.')))
-          for name in LOOKALIKES),
-        # extensions and persistent ids
-        *((content, 'Nothing in the file was run')
-          for content in (b'\x82\x01)R.', b'K\x01Q.', b'P1\n.')),
+    'name',
+    [  # they look like those of numpy
+        b'numpy.core.multiarray\n_reconstruct.__globals__',
+        b'numpy\nndarray.tofile', b'numpy._core\nmultiarray.scalar',
+        b'numpy\nload', b'_codecs\nlookup'
     ])
-def test_other_instructions_are_refused(read, content, message):
+def test_other_names_are_refused(read, name):
+    message = re.escape(name.decode().replace('\n', '.'))
     with pytest.raises(UserError, match=message):
-        read('onehot', npy(b'\x80\x04' + content))
+        read('onehot', npy(b'\x80\x04c' + name + b'\n.'))

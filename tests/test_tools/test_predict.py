@@ -96,7 +96,7 @@ def test_broken_photos(checkpoint, photos, tmp_path):
         predict(checkpoint, out, *options)
     assert len((out / 'images.csv').read_text().splitlines()) == 1
     (folder / 'a.jpg').write_bytes(whole)
-    with pytest.raises(SystemExit, match='b.jpg: the JPEG file is cut off'):
+    with pytest.raises(SystemExit, match='b.jpg: cannot be decoded .cut off'):
         predict(checkpoint, out, *options)
     assert [p.name for p in (out / 'seg').iterdir()] == ['a.png']
     (folder / 'b.jpg').write_bytes(whole)

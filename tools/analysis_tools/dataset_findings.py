@@ -94,7 +94,7 @@ def open_split(cfg: dict) -> Split:
         lazy.update(metainfo=dict(classes=('background', *classes)))
         dataset = DATASETS.build(lazy)
     _, labels = attempt(LABEL_FILE, dataset.read_labels) or (None, None)
-    tags = attempt(LABEL_FILE, index_by_stem, dataset.label_file, labels or {})
+    tags = index_by_stem(labels or {})
     names = attempt(IMAGE_LIST, dataset.list_names, rest=[])
     paths, _ = attempt(IMAGE_LIST, dataset.find_images, names, rest=({}, []))
 

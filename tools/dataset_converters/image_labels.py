@@ -16,8 +16,6 @@ import os.path as osp
 from collections import Counter
 from typing import Dict, Iterable, Mapping, Optional, Sequence
 
-VOC_LIST = 'ImageSets/Segmentation/trainaug.txt'
-
 # Of label_readers.SOURCES, whose imports would make --help slow.
 SOURCES = ('masks', 'xml', 'coco', 'csv', 'json', 'text', 'folders', 'onehot')
 
@@ -31,10 +29,6 @@ def make_label_file(args: argparse.Namespace) -> None:
     from mmseg_afa.datasets.label_file import read_image_list
     from mmseg_afa.utils import UserError
     source = label_readers.SOURCES[args.source]
-    for option in ('difficult', 'crowd', 'delimiter'):
-        if getattr(args, option) and option != source.option:
-            raise UserError(f'--{option} is not for --from {args.source}. '
-                            'Leave it out.')
     if not (args.path or source.path):
         raise UserError(f'--from {args.source} needs to know what to read. '
                         'Give --file, relative to DATA_ROOT.')
@@ -47,70 +41,47 @@ def make_label_file(args: argparse.Namespace) -> None:
     ]
     listed, labels = source.read(path, args)
     labels = select_images(path, labels, args.names)
-
-    found = sorted({tag for tags in labels.values() for tag in tags})
-    known = args.classes or listed or found
-    if not known:
-        raise UserError(f'{path}: no image has a tag. If that is right, list '
-                        'the classes with --classes.')
+    known = args.classes or listed or sorted(set().union(*labels.values()))
     out = osp.join(args.data_root, args.out)
     write_label_file(out, known, labels, source=path)
-    print(f'{out}: {summary(known, labels)}')
-    if not (args.classes or listed):
-        print('The classes are the tags that were found. Give --classes to '
-              'have the tags checked.')
+    images = Counter(tag for tags in labels.values() for tag in tags)
+    print(f'{out}: {len(labels)} images, {sum(images.values())} tags. Images '
+          f'without tags: {sum(not tags for tags in labels.values())}.')
+    print('   images  class')
+    for name in sorted(known, key=lambda name: -images[name]):
+        print(f'{images[name]:9,}  {name}')
 
 
 def select_images(where: str, labels: Mapping[str, Iterable[str]],
-                  names: Sequence[str]) -> Dict[str, Sequence[str]]:
+                  names: Sequence[str]) -> Dict[str, Iterable[str]]:
     """Select the labels of the images in a list; without one, sort them all.
 
     Args:
         where (str): The source, for messages.
         labels (Mapping[str, Iterable[str]]): The tags by the name of an image
-            or its file, see `merge_labels`.
+            or its file.
         names (Sequence[str]): The names, without suffix.
 
     Returns:
-        dict[str, Sequence[str]]: The tags by the names without suffix.
+        dict[str, Iterable[str]]: The tags by the names without suffix.
     """
     from mmseg_afa.datasets.image_files import format_names, strip_image_suffix
-    from mmseg_afa.datasets.label_file import index_by_stem, merge_labels
+    from mmseg_afa.datasets.label_file import normalize_name
     from mmseg_afa.utils import UserError
-
-    tags = {
-        name: sorted(set(found))
-        for name, found in merge_labels(where, labels).items()
-    }
+    tags = {}
+    for name, found in labels.items():
+        stem = strip_image_suffix(normalize_name(name))
+        tags.setdefault(stem, set()).update(found)
     if not tags:
         raise UserError(f'{where}: names no image.')
-    index = index_by_stem(where, tags)
-    names = names or sorted(map(strip_image_suffix, tags))
-    missing = [name for name in names if name not in index]
+    missing = [name for name in names if name not in tags]
     if missing:
         raise UserError(
             f'{where}: has nothing about {len(missing)} of {len(names)} '
             f'images of the list: {format_names(missing)}. It has '
             f'{format_names(sorted(tags))}. Add the images, without tags if '
             'they show no object, or correct the names in the list.')
-    return {name: index[name] for name in names}
-
-
-def summary(classes: Sequence[str], labels: Mapping[str,
-                                                    Sequence[str]]) -> str:
-    """Count images and tags, of the most and the least frequent classes."""
-    images = Counter(tag for tags in labels.values() for tag in tags)
-    empty = sum(not tags for tags in labels.values())
-    rows = [
-        f'{images[name]:9,}  {name}'
-        for name in sorted(classes, key=lambda name: -images[name])
-    ]
-    if len(rows) > 10:
-        rows[5:-5] = [f'      ...  {len(rows) - 10} more']
-    return '\n'.join([
-        f'{len(labels)} images, {sum(images.values())} tags. Images without '
-        f'tags: {empty}.', '   images  class', *rows
-    ])
+    return {name: tags[name] for name in names or sorted(tags)}
 
 
 def class_list(text: str, folder: str) -> Sequence[str]:
@@ -154,7 +125,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         dest='lists',
         nargs='+',
         help='image lists: which images to write (default: for masks and xml '
-        f'{VOC_LIST}, else all)')
+        'ImageSets/Segmentation/trainaug.txt, else all)')
     parser.add_argument(
         '--out',
         default='image_labels.txt',
@@ -165,17 +136,6 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         'cat,cow,dog, or a file *.txt with one on each line (default: for '
         'masks, xml and onehot voc, else those that the source lists, or its '
         'tags)')
-    for option, what in (('difficult', 'xml: objects marked as difficult'),
-                         ('crowd', 'coco: annotations of crowds')):
-        parser.add_argument(
-            f'--{option}',
-            choices=('keep', 'drop'),
-            help=f'{what} (default: keep)')
-    parser.add_argument(
-        '--delimiter',
-        choices=(',', ';', '|', ' ', 'tab'),
-        help='csv: separator of the columns (default: the comma, semicolon or '
-        'tab in the first line)')
     return parser.parse_args(argv)
 
 

@@ -10,24 +10,23 @@ import os.path as osp
 import pickle
 from argparse import Namespace
 from io import BytesIO
-from typing import BinaryIO, Callable, Dict, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, NamedTuple, Optional, Sequence
 from xml.etree import ElementTree
 
 import numpy as np
 from label_tables import Read, load_json, read_csv, read_json
-from mmengine import fileio
 
 from mmseg_afa.datasets import read_label_file
-from mmseg_afa.datasets.image_files import (MissingFileError, format_names,
-                                            normalize_nfc, read_bytes,
-                                            strip_image_suffix)
+from mmseg_afa.datasets.image_files import (IMAGE_SUFFIXES, MissingFileError,
+                                            find_images, format_names,
+                                            read_bytes)
 from mmseg_afa.datasets.mask_file import read_mask, tags_in_mask
 from mmseg_afa.utils import UserError, parallel_map
 
 NO_CLASS = 'background'  # a folder of images without tags
 
 # Functions that a one-hot file may call, whatever modules it names: those of
-# numpy's own pickles, and the one for bytes that Python 3 wrote for Python 2.
+# numpy's own pickles, and the one for bytes in protocol 2.
 FUNCTIONS = dict(
     ndarray=np.ndarray,
     dtype=np.dtype,
@@ -43,7 +42,7 @@ def read_masks(folder: str, options: Namespace) -> Read:
     def read(path):
         return tags_in_mask(read_mask(path, len(classes) + 1), classes)
 
-    return classes, _read_each(read, folder, options.names, '.png')
+    return classes, read_each(read, folder, options.names, '.png')
 
 
 def read_xml(folder: str, options: Namespace) -> Read:
@@ -52,21 +51,16 @@ def read_xml(folder: str, options: Namespace) -> Read:
     def read(path):
         try:
             objects = ElementTree.parse(path).findall('object')
-        # The last two are raised for encodings that Python does not know.
-        except (ElementTree.ParseError, LookupError, ValueError) as error:
+        except ElementTree.ParseError as error:
             raise UserError(f'{path}: not an XML file, or a damaged one '
                             f'({error}). Copy the file again.') from error
-        return [
-            item.findtext('name', '').strip() for item in objects
-            if options.difficult != 'drop'
-            or item.findtext('difficult', '').strip() != '1'
-        ]
+        return [item.findtext('name', '').strip() for item in objects]
 
-    return None, _read_each(read, folder, options.names, '.xml')
+    return None, read_each(read, folder, options.names, '.xml')
 
 
-def _read_each(read: Callable, folder: str, names: Sequence[str],
-               suffix: str) -> Dict[str, Sequence[str]]:
+def read_each(read: Callable, folder: str, names: Sequence[str],
+              suffix: str) -> Dict[str, Sequence[str]]:
     """Read the file of each image."""
     paths = [osp.join(folder, name + suffix) for name in names]
     missing = [path for path in paths if not osp.isfile(path)]
@@ -83,27 +77,15 @@ def read_coco(path: str, options: Namespace) -> Read:
     """Read the categories of the annotations in a file of COCO's format."""
     content = load_json(path)
     try:
-        images = {
-            one['id']: one['file_name'].strip()
-            for one in content['images']
-        }
+        images = {one['id']: one['file_name'] for one in content['images']}
         categories = {
             one['id']: one['name'].strip()
             for one in content['categories']
         }
-        for section, found in (('images', images), ('categories', categories)):
-            if len(found) < len(content[section]):
-                raise UserError(f'{path}: several {section} have the same id. '
-                                'Give each its own.')
         labels = {name: [] for name in images.values()}
-        for number, item in enumerate(content['annotations']):
-            image, category = item['image_id'], item['category_id']
-            if image not in images or category not in categories:
-                raise UserError(
-                    f'{path}: annotations[{number}] is of image {image!r} and '
-                    f'category {category!r}. The file does not list both.')
-            if options.crowd != 'drop' or not item.get('iscrowd'):
-                labels[images[image]].append(categories[category])
+        for item in content['annotations']:
+            name = images[item['image_id']]
+            labels[name].append(categories[item['category_id']])
     except (AttributeError, KeyError, TypeError) as error:
         found = f'no {error}' if isinstance(error, KeyError) else error
         raise UserError(
@@ -115,26 +97,15 @@ def read_coco(path: str, options: Namespace) -> Read:
 
 def read_folders(folder: str, options: Namespace) -> Read:
     """Read the folder of each image: cat/1.jpg, dog/outdoors/2.jpg."""
-    if not osp.isdir(folder):
-        raise MissingFileError(f'{folder}: no such folder. Give the folder of '
-                               'the folders with --folder.')
-    files = fileio.list_dir_or_file(folder, list_dir=False, recursive=True)
-    paths = [
-        normalize_nfc(path) for path in files
-        if strip_image_suffix(path) != path
-    ]
-    outside = sorted(path for path in paths if '/' not in path)
+    names = find_images(folder, IMAGE_SUFFIXES)[0]
+    outside = [name for name in names if '/' not in name]
     if outside:
         raise UserError(
             f'{folder}: not in the folder of a class: '
             f'{format_names(outside)}. Move images without tags to '
             f'{NO_CLASS!r}.')
-    folders = fileio.list_dir_or_file(folder, list_file=False)
-    classes = {*map(normalize_nfc, folders)} - {NO_CLASS}
-    return sorted(classes), {
-        path: classes & {path.partition('/')[0]}
-        for path in paths
-    }
+    labels = {name: {name.partition('/')[0]} - {NO_CLASS} for name in names}
+    return sorted(set().union(*labels.values())), labels
 
 
 def read_onehot(path: str, options: Namespace) -> Read:
@@ -143,27 +114,31 @@ def read_onehot(path: str, options: Namespace) -> Read:
     This is the published ``cls_labels_onehot.npy``, a pickle that
     :func:`numpy.save` wrote. No code in the file runs.
     """
-    content = read_bytes(path, 'no such file. Name it with --file.')
+    file = BytesIO(read_bytes(path, 'no such file. Name it with --file.'))
     try:
-        arrays = _load_dictionary(BytesIO(content))
+        # As numpy.load(path, allow_pickle=True).item(), but safe.
+        np.lib.format.read_magic(file)
+        np.lib.format.read_array_header_1_0(file)
+        arrays = {
+            str(name): np.array(array, float)
+            for name, array in _Unpickler(file).load().item().items()
+        }
     except Exception as error:  # damage raises errors of any kind
         raise UserError(
             f'{path}: not a dictionary with an array of 0 and 1 for each '
             f'image, as numpy.save writes it ({error}). Nothing in the file '
             'was run.') from error
-    classes, labels = options.classes, {}
+    classes = options.classes
     for name, array in arrays.items():
-        if array.shape != (len(classes), ):
+        if array.shape != (len(classes), ) or not np.isin(array, (0, 1)).all():
             raise UserError(
-                f'{path}: found shape {array.shape} for {name!r}, expected a '
-                f'number for each of {len(classes)} classes. List the classes '
-                'with --classes.')
-        wrong = (array != 0) & (array != 1)
-        if wrong.any():
-            raise UserError(f'{path}: found {array[wrong][0]:g} for {name!r},'
-                            ' expected 0 and 1.')
-        labels[name] = [classes[i] for i in np.flatnonzero(array)]
-    return classes, labels
+                f'{path}: found {array.tolist()} for {name!r}, expected 0 or '
+                f'1 for each of {len(classes)} classes. List the classes with '
+                '--classes.')
+    return classes, {
+        name: [classes[number] for number in np.flatnonzero(array)]
+        for name, array in arrays.items()
+    }
 
 
 class _Unpickler(pickle.Unpickler):
@@ -175,34 +150,20 @@ class _Unpickler(pickle.Unpickler):
         return FUNCTIONS[name]
 
 
-def _load_dictionary(file: BinaryIO) -> Dict[str, np.ndarray]:
-    """Do what numpy.load(file, allow_pickle=True).item() does, safely."""
-    np.lib.format.read_magic(file)
-    np.lib.format.read_array_header_1_0(file)
-    # Bytes, because Python 2 does not separate them from text.
-    content = _Unpickler(file, encoding='bytes').load().item()
-    return {
-        key.decode() if isinstance(key, bytes) else str(key):
-        np.array(value, float)
-        for key, value in content.items()
-    }
-
-
 class Source(NamedTuple):
     """A source of tags, and its defaults of the command's options."""
     read: Callable[[str, Namespace], Read]
     path: Optional[str] = None  # of --file
     classes: Optional[str] = None  # of --classes
     lists: Sequence[str] = ()  # of --list
-    option: Optional[str] = None  # an option that only this source has
 
 
 LISTS = ['ImageSets/Segmentation/trainaug.txt']
 SOURCES = dict(
     masks=Source(read_masks, 'SegmentationClassAug', 'voc', LISTS),
-    xml=Source(read_xml, 'Annotations', 'voc', LISTS, 'difficult'),
-    coco=Source(read_coco, option='crowd'),
-    csv=Source(read_csv, option='delimiter'),
+    xml=Source(read_xml, 'Annotations', 'voc', LISTS),
+    coco=Source(read_coco),
+    csv=Source(read_csv),
     json=Source(read_json),
     text=Source(lambda path, _: read_label_file(path)),
     folders=Source(read_folders, 'JPEGImages'),

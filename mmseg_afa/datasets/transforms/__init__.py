@@ -1,7 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-from .image_label_from_mask import ImageLabelFromMask
 from .load_image import LoadWeakImage
-from .load_mask import LoadMask
+from .load_mask import ImageLabelFromMask, LoadMask
 from .pack_weak_seg_inputs import PackWeakSegInputs
 from .random_scale import RandomScale
 from .weak_random_crop import WeakRandomCrop

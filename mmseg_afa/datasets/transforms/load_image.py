@@ -1,9 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import re
-from typing import Optional
 
 import mmcv
-import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmseg.registry import TRANSFORMS
 
@@ -46,61 +44,40 @@ class LoadWeakImage(LoadImageFromFile):
     Photos are turned upright as their EXIF orientation says: draw masks in a
     program that does so, too. 16 bits a channel are scaled to 8.
 
-    Required Keys:
-
-    - img_path
-
     Added Keys:
 
     - img (np.ndarray): uint8 of shape (H, W, 3), BGR, without transparency.
-    - img_shape (tuple[int]): (H, W).
-    - ori_shape (tuple[int]): (H, W).
+    - img_shape, ori_shape (tuple[int]): (H, W).
 
     Args:
-        **kwargs: See :class:`mmcv.transforms.LoadImageFromFile`.
+        **kwargs: color_type, imdecode_backend and backend_args; see
+            :class:`mmcv.transforms.LoadImageFromFile`.
     """
 
-    def transform(self, results: dict) -> Optional[dict]:
+    def transform(self, results: dict) -> dict:
         """Load the image.
-
-        Returns:
-            dict: The results, or None if the image cannot be loaded and
-            ``ignore_empty=True``.
 
         Raises:
             MissingFileError: If there is no such file.
             BrokenImageError: If the file is empty, truncated, or not an image.
         """
-        try:
-            img = self._load(results['img_path'])
-        except UserError:
-            if self.ignore_empty:
-                return None
-            raise
-        results['img'] = img.astype(np.float32) if self.to_float32 else img
-        results['img_shape'] = results['ori_shape'] = img.shape[:2]
-        return results
-
-    def _load(self, path: str) -> np.ndarray:
+        path = results['img_path']
         content = read_bytes(
             path, 'no such image. Correct data_root, data_prefix or '
             'img_suffix, or remove the image from the image list.',
             self.backend_args)
-
-        def broken(reason):
-            return BrokenImageError(f'{path}: {reason}. Copy or download it '
-                                    'again, or remove it from the image list.')
-
-        if not content:
-            raise broken('the file is empty')
-        if content.startswith(JPEG_START) and not jpeg_is_complete(content):
-            raise broken(
-                f'the JPEG file is cut off after {len(content)} bytes')
         try:
+            if not content or (content.startswith(JPEG_START)
+                               and not jpeg_is_complete(content)):
+                raise ValueError(f'cut off after {len(content)} bytes')
             img = mmcv.imfrombytes(
                 content, flag=self.color_type, backend=self.imdecode_backend)
+            if img is None:  # OpenCV's way to say so
+                raise ValueError('unknown format, or damaged')
         except Exception as error:  # each decoder has errors of its own
-            raise broken(f'cannot be decoded ({error})') from error
-        if img is None:
-            raise broken('cannot be decoded (unknown format, or damaged)')
-        return img
+            raise BrokenImageError(
+                f'{path}: cannot be decoded ({error}). Copy or download it '
+                'again, or remove it from the image list.') from error
+        results['img'] = img
+        results['img_shape'] = results['ori_shape'] = img.shape[:2]
+        return results

@@ -6,16 +6,6 @@ from mmseg.datasets.transforms import PackSegInputs
 from mmseg.registry import TRANSFORMS
 
 
-def to_planes(img: np.ndarray) -> np.ndarray:
-    """Copy an image of shape (H, W, channels) to (channels, H, W).
-
-    ``cv2.split`` is several times faster than transposing and copying.
-    """
-    planes = np.empty((img.shape[2], *img.shape[:2]), img.dtype)
-    cv2.split(img, list(planes))
-    return planes
-
-
 @TRANSFORMS.register_module()
 class PackWeakSegInputs(PackSegInputs):
     """Pack an image with its image-level label.
@@ -38,18 +28,19 @@ class PackWeakSegInputs(PackSegInputs):
             dict: 'inputs', a uint8 tensor of shape (3, H, W), BGR, and
             'data_samples', a :class:`mmseg.structures.SegDataSample`.
         """
-        img = results['img']
-        packed = super().transform(
-            {key: results[key]
-             for key in results if key != 'img'})
-        packed['inputs'] = torch.from_numpy(to_planes(img))
+        others = dict(results)
+        img = others.pop('img')
+        packed = super().transform(others)
+        # Several times faster than to transpose and copy.
+        height, width, channels = img.shape
+        planes = np.empty((channels, height, width), img.dtype)
+        cv2.split(img, list(planes))
+        packed['inputs'] = torch.from_numpy(planes)
         sample = packed['data_samples']
-        height, width = img.shape[:2]
         sample.set_metainfo(
             dict(img_box=results.get('img_box', (0, height, 0, width))))
         if 'image_label' in results:
-            sample.set_metainfo(
-                dict(num_tags=int(results['image_label'].sum())))
-            sample.image_label = torch.from_numpy(
-                results['image_label']).float()
+            label = results['image_label']
+            sample.set_metainfo(dict(num_tags=int(label.sum())))
+            sample.image_label = torch.from_numpy(label).float()
         return packed

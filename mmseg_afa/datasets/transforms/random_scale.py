@@ -15,18 +15,10 @@ class RandomScale(BaseTransform):
     mmcv's ``RandomResize`` scales relative to one size for all images, this
     transform relative to the size of each image.
 
-    Required Keys:
-
-    - img
-    - seg_fields (optional): The masks named there are scaled, too.
-
     Modified Keys:
 
-    - img, and the masks: at least one pixel high and wide.
+    - img, and the masks that seg_fields names: at least one pixel each way.
     - img_shape (tuple[int]): (H, W).
-
-    Added Keys:
-
     - scale_factor (tuple[float]): Of width and height.
 
     Args:
@@ -53,6 +45,3 @@ class RandomScale(BaseTransform):
         results['img_shape'] = results['img'].shape[:2]
         results['scale_factor'] = (size[0] / width, size[1] / height)
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(ratio_range={self.ratio_range})'

@@ -13,31 +13,14 @@ from ...utils import IGNORE_INDEX
 
 def crop_or_pad_slices(side: int, crop: int,
                        shift: int) -> Tuple[slice, slice]:
-    """Find which pixels of a line are copied to which place of a crop.
+    """Return the part of a crop, and the part of a line copied there.
 
-    Args:
-        side (int): Length of the line.
-        crop (int): Length of the crop.
-        shift (int): 0 to ``abs(side - crop)``: the start of a short line in
-            the crop, or of the crop in a long line.
-
-    Returns:
-        tuple[slice]: The part of the crop, and the part of the line that is
-        copied there.
+    `shift` is the start of a short line in the crop, or of the crop in a long
+    line.
     """
     if side < crop:
         return slice(shift, shift + side), slice(0, side)
     return slice(0, crop), slice(shift, shift + crop)
-
-
-def copy_pixels(source: np.ndarray, target: np.ndarray) -> None:
-    """Copy an image of shape (H, W) or (H, W, channels) into another one."""
-    if source.strides[1] < 0 and source.dtype == np.uint8:
-        # RandomFlip returns a view with a negative stride, which NumPy copies
-        # at a tenth of OpenCV's speed.
-        cv2.flip(source[:, ::-1], 1, dst=target)
-    else:
-        target[...] = source
 
 
 @TRANSFORMS.register_module()
@@ -48,20 +31,10 @@ class WeakRandomCrop(BaseTransform):
     Transforms that move pixels, like ``RandomFlip``, must be before this one:
     they do not update ``img_box``.
 
-    Required Keys:
-
-    - img
-    - seg_fields (optional): The masks named there are cropped, too, and
-      padded with 255.
-
     Modified Keys:
 
-    - img, and the masks: of the size of the crop.
-    - img_shape (tuple[int]): (H, W).
-
-    Added Keys:
-
-    - pad_shape (tuple[int]): (H, W).
+    - img, and the masks that seg_fields names, padded with 255.
+    - img_shape, pad_shape (tuple[int]): (H, W).
     - img_box (tuple[int]): (top, bottom, left, right) of the image in the
       crop, in pixels; bottom and right are exclusive.
 
@@ -88,7 +61,13 @@ class WeakRandomCrop(BaseTransform):
         def crop(image, padding):
             canvas = np.full(self.crop_size + image.shape[2:], padding,
                              image.dtype)
-            copy_pixels(image[from_rows, from_cols], canvas[rows, cols])
+            source, target = image[from_rows, from_cols], canvas[rows, cols]
+            if source.strides[1] < 0 and source.dtype == np.uint8:
+                # RandomFlip returns a view with a negative stride, which
+                # NumPy copies at a tenth of OpenCV's speed.
+                cv2.flip(source[:, ::-1], 1, dst=target)
+            else:
+                target[...] = source
             return canvas
 
         results['img'] = crop(results['img'], 0)
@@ -97,6 +76,3 @@ class WeakRandomCrop(BaseTransform):
         results['img_shape'] = results['pad_shape'] = self.crop_size
         results['img_box'] = (rows.start, rows.stop, cols.start, cols.stop)
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(crop_size={self.crop_size})'

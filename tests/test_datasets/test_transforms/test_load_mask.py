@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from mmseg_afa.datasets.transforms import LoadMask
+from mmseg_afa.datasets.transforms import ImageLabelFromMask, LoadMask
 from mmseg_afa.utils import UserError
 from ..voc_folder import write_mask
 
@@ -18,7 +18,6 @@ def results(tmp_path):
         ori_shape=(2, 3),
         num_classes=3,
         label_map=None,
-        reduce_zero_label=False,
         seg_fields=[])
 
 
@@ -36,13 +35,6 @@ def test_label_map(results):
     results['label_map'] = {0: 1, 1: 0}
     with pytest.raises(ValueError, match=r'm.png: found the values \[2\]'):
         LoadMask()(results)
-
-
-def test_values_that_are_not_a_class(results):
-    results['num_classes'] = 2
-    with pytest.raises(ValueError, match=r'm.png: found the values \[2\]'):
-        LoadMask()(results)
-    LoadMask(num_classes=3)(results)
 
 
 def test_another_shape(results):
@@ -63,10 +55,25 @@ def test_no_mask(results):
         LoadMask()(results)
 
 
-def test_settings_that_do_not_fit(results):
-    with pytest.raises(ValueError, match='reduce_zero_label=True would drop'):
-        LoadMask()({**results, 'reduce_zero_label': True})
+def test_data_sets_without_a_number_of_classes(results):
     del results['num_classes']
     with pytest.raises(
             UserError, match='LoadMask: the data set does not say the num'):
         LoadMask()(results)
+    LoadMask(num_classes=3)(results)
+
+
+@pytest.mark.parametrize('num_classes, wanted', [
+    (2, [1]),
+    (5, [1, 1, 0, 0]),
+])
+def test_one_for_each_class_in_the_mask(num_classes, wanted):
+    results = ImageLabelFromMask()(
+        dict(gt_seg_map=MASK, num_classes=num_classes))
+    assert results['image_label'].dtype == np.uint8
+    assert results['image_label'].tolist() == wanted
+
+
+@pytest.mark.parametrize('transform', [LoadMask(), ImageLabelFromMask()])
+def test_a_single_photo_passes(transform):
+    assert transform(dict(img_path='a')) == dict(img_path='a')

@@ -2,6 +2,7 @@
 """The transforms of training together, against the straightforward way."""
 import mmcv
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,3 +90,24 @@ def test_the_same_pixels(height, width, crop_h, crop_w, direction, seed):
     assert data_sample.img_box == box
     assert data_sample.image_label.tolist() == sample(
         height, width, seed)['image_label'].tolist()
+
+
+@pytest.mark.parametrize('ratio, shape, wanted', [
+    (0.5, (101, 200), (51, 100)),
+    (2.0, (101, 200), (202, 400)),
+    (0.1, (1, 3), (1, 1)),
+])
+def test_rounding(ratio, shape, wanted):
+    results = RandomScale((ratio, ratio))(sample(*shape, 0))
+    assert results['img_shape'] == results['gt_seg_map'].shape == wanted
+    assert results['img'].shape == (*wanted, 3)
+    assert results['scale_factor'] == (wanted[1] / shape[1],
+                                       wanted[0] / shape[0])
+
+
+def test_without_crop_and_label():
+    results = sample(2, 4, 0)
+    del results['image_label']
+    data_sample = PackWeakSegInputs()(results)['data_samples']
+    assert data_sample.img_box == (0, 2, 0, 4)
+    assert 'image_label' not in data_sample
