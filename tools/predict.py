@@ -92,13 +92,8 @@ def build_inferencer(args):
         long_side=args.long_side,
         tile=args.tile,
         unsure=args.unsure)
-    parts = [
-        cfg.model,
-        test_pipeline(cfg),
-        cfg.get('tta_model'),
-        cfg.get('tta_pipeline')
-    ]
-    parts = repr(parts).encode()
+    tta = cfg.get('tta_model'), cfg.get('tta_pipeline')
+    parts = repr((cfg.model, test_pipeline(cfg), tta)).encode()
     settings = dict(
         options,
         config=identify(args.config, parts),
