@@ -215,10 +215,7 @@ def write_cvat(masks: Sequence[PhotoMask], out: Path) -> Path:
 
 
 def number_objects(mask: np.ndarray) -> np.ndarray:
-    """Assign numbers to the connected parts of each class of a mask.
-
-    A mask of more than 255 parts is returned as it is.
-    """
+    """Assign numbers to the connected parts of each class, at most 255."""
     found, total = np.zeros(mask.shape, np.int32), 0
     for i in foreground(mask):
         count, parts = cv2.connectedComponents((mask == i).astype(np.uint8))

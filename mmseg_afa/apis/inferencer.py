@@ -45,7 +45,6 @@ class AFAInferencer(MMSegInferencer):
             that ships, such as 'afa_mit-b1_voc'. Models other than AFA have
             the source 'seg' only.
         weights (str): The checkpoint.
-        classes, palette, device: See MMSegInferencer.
         sources (Sequence[str]): Names of :data:`maps.SOURCES`.
         refiner (dict, optional): Config of a refiner, dict(type='PAR') or
             dict(type='DenseCRF'), for all sources but labels.
@@ -55,6 +54,7 @@ class AFAInferencer(MMSegInferencer):
         tile (int, optional): Side of the tiles in which the segmentation of
             larger photos is predicted, without shrinking them.
         unsure (float): Pixels of a lower confidence become 255.
+        **kwargs: Arguments of MMSegInferencer, such as `device`.
 
     Raises:
         UserError: If an argument is wrong, or does not fit the model.
@@ -64,23 +64,16 @@ class AFAInferencer(MMSegInferencer):
     def __init__(self,
                  model: Union[str, dict],
                  weights: str,
-                 classes: Optional[Sequence[str]] = None,
-                 palette: Optional[Sequence[Sequence[int]]] = None,
-                 device: Optional[str] = None,
                  sources: Sequence[str] = ('seg', ),
                  refiner: Optional[dict] = None,
                  tta: bool = False,
                  long_side: int = LONG_SIDE,
                  tile: Optional[int] = None,
-                 unsure: float = 0.) -> None:
+                 unsure: float = 0.,
+                 **kwargs) -> None:
         self.sources, self.tta = tuple(sources), tta
         self.long_side, self.tile, self.unsure = long_side, tile, unsure
-        super().__init__(
-            model=model,
-            weights=weights,
-            classes=classes,
-            palette=palette,
-            device=device)
+        super().__init__(model, weights, **kwargs)
         self.show_progress = False
         self.refiner = MODELS.build(refiner) if refiner else None
         possible = getattr(self.model, 'sources', ('seg', ))
@@ -141,12 +134,13 @@ class AFAInferencer(MMSegInferencer):
                 results['img_shape'] = size
         return results
 
-    def stream(self,
-               photos: Union[PhotoType, Iterable[PhotoType]],
-               tags: Optional[Callable[[PhotoType], Sequence[str]]] = None,
-               batch_size: int = 8,
-               broken: Optional[Callable[[PhotoType, Exception], None]] = None,
-               workers: int = 2) -> Iterator[SegDataSample]:
+    def stream(
+        self,
+        photos: Union[PhotoType, Iterable[PhotoType]],
+        tags: Optional[Callable[[PhotoType], Sequence[str]]] = None,
+        batch_size: int = 8,
+        broken: Optional[Callable[[PhotoType, Exception], None]] = None
+    ) -> Iterator[SegDataSample]:
         """Predict any number of photos, one after another.
 
         Args:
@@ -158,7 +152,6 @@ class AFAInferencer(MMSegInferencer):
             broken (Callable, optional): Called with a photo that cannot be
                 read, and the error; the photo is skipped. By default the
                 error is raised.
-            workers (int): Threads that load photos.
 
         Yields:
             SegDataSample: With `pred_sem_seg` (1, H, W) uint8 and
@@ -183,7 +176,7 @@ class AFAInferencer(MMSegInferencer):
             shown, names = tags(photo), self.model.dataset_meta['classes'][1:]
             return torch.tensor([float(name in shown) for name in names])
 
-        loaded = ordered_map(load, photos, workers)
+        loaded = ordered_map(load, photos, workers=2)
         size = 1 if self.tile else batch_size
         while chunk := list(islice(loaded, size)):
             batch, labels = [], []
@@ -248,11 +241,7 @@ class AFAInferencer(MMSegInferencer):
 
 
 def named_config(name: str) -> Config:
-    """Read the config that ships under a name, such as 'afa_mit-b1_voc'.
-
-    Raises:
-        UserError: If no config has this name.
-    """
+    """Read the config that ships under a name, such as 'afa_mit-b1_voc'."""
     found = sorted(CONFIGS.glob(f'[a-z]*/{name}.py'))
     if not found:
         names = sorted(path.stem for path in CONFIGS.glob('[a-z]*/*.py'))
@@ -262,21 +251,13 @@ def named_config(name: str) -> Config:
 
 
 def test_pipeline(cfg: Config) -> List[dict]:
-    """Find the transforms of prediction in a config.
-
-    They are those of `test_dataloader`; without it `test_pipeline`, as mmseg
-    itself names it.
-    """
+    """Find the transforms of prediction in a config."""
     loader = cfg.get('test_dataloader')
     return loader.dataset.pipeline if loader else cfg.test_pipeline
 
 
 def tta_of(cfg: Config) -> TTA:
-    """Read the test-time augmentation of a config.
-
-    Raises:
-        UserError: If the config has none, or another type.
-    """
+    """Read the test-time augmentation of a config."""
     model = cfg.get('tta_model') or {}
     if model.get('type') != 'MultiScaleMaxTTA' or 'tta_pipeline' not in cfg:
         raise UserError(

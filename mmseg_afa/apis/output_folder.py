@@ -43,14 +43,11 @@ class OutputFolder:
         self.path, self.classes, self.palette = path, classes, palette
         self.with_confidence = settings.get('confidence', False)
         self.sources = settings['sources']
-        self._check_settings(dict(settings, classes=list(classes)))
-
-    def _check_settings(self, settings: dict) -> None:
-        """Compare the settings with those in the folder, or write them."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        file = self.path / SETTINGS
+        settings = dict(settings, classes=list(classes))
+        path.mkdir(parents=True, exist_ok=True)
+        file = path / SETTINGS
         if file.exists():
-            remove_unfinished(self.path)
+            remove_unfinished(path)
             there = json.loads(file.read_text(encoding='utf-8'))
             differing = [
                 f'{key} was {there.get(key)!r} and is {value!r}'
@@ -58,12 +55,12 @@ class OutputFolder:
             ]
             if differing:
                 raise UserError(
-                    f'{self.path}: holds masks of another run. '
+                    f'{path}: holds masks of another run. '
                     f'{"; ".join(differing)}. Choose another folder, or '
                     'remove this one.')
-        elif any(self.path.iterdir()):
+        elif any(path.iterdir()):
             raise UserError(
-                f'{self.path}: holds files, but no {SETTINGS} of a run to '
+                f'{path}: holds files, but no {SETTINGS} of a run to '
                 'resume. Choose another folder, or remove the files.')
         else:
             with replacing(file) as unfinished:
@@ -104,13 +101,7 @@ class OutputFolder:
             photo: Photo,
             sample: SegDataSample,
             tags: Optional[Sequence[str]] = None) -> None:
-        """Write the masks of a photo.
-
-        Args:
-            photo (Photo): The photo.
-            sample (SegDataSample): Of :meth:`AFAInferencer.stream`.
-            tags (Sequence[str], optional): Tags of the photo.
-        """
+        """Write the masks of a sample of :meth:`AFAInferencer.stream`."""
         scores = {}
         if 'pred_image_scores' in sample:
             values = sample.pred_image_scores.tolist()

@@ -28,7 +28,7 @@ class Photo(NamedTuple):
 
 def find_photos(arguments: Sequence[str],
                 image_list: Optional[str] = None) -> List[Photo]:
-    """Find photos.
+    """Find the photos that the arguments of a tool name.
 
     Args:
         arguments (Sequence[str]): Photo files, folders, patterns such as
@@ -38,8 +38,7 @@ def find_photos(arguments: Sequence[str],
             restricts the photos of the folders.
 
     Returns:
-        list[Photo]: In the order of the arguments. The photos of a folder are
-        sorted.
+        list[Photo]: In the order of the arguments, those of a folder sorted.
 
     Raises:
         UserError: If a file is missing, no photo is found, or two photos have
@@ -101,15 +100,12 @@ def read_tags(path: str, photos: Sequence[Photo],
     """Read the tags of photos.
 
     Args:
-        path (str): A label file, see :mod:`mmseg_afa.datasets.label_file`.
-        photos (Sequence[Photo]): The photos.
+        path (str): A label file.
+        photos (Sequence[Photo]): The photos, which all have a line.
         classes (Sequence[str]): The foreground classes.
 
     Returns:
         dict[str, tuple[str]]: Tags by the names of the photos.
-
-    Raises:
-        UserError: If a tag is not a class, or a photo has no line.
     """
     tags = index_by_stem(path, read_label_file(path, classes)[1])
     missing = [photo.name for photo in photos if photo.name not in tags]

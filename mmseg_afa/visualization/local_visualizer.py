@@ -83,12 +83,7 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
         return picture
 
     def draw_label(self, image: np.ndarray, label: Tensor) -> np.ndarray:
-        """Paint a label map over an image; see :func:`overlay_label`.
-
-        Args:
-            image (np.ndarray): The image.
-            label (Tensor): (h, w) class ids, resized to the image.
-        """
+        """Paint class ids (h, w), resized to the image, over the image."""
         label = mmcv.imresize(
             label.cpu().numpy().astype(np.uint8),
             image.shape[1::-1],
@@ -97,12 +92,7 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
                              self.dataset_meta['classes'], self.alpha)
 
     def draw_heatmap(self, image: np.ndarray, heat: Tensor) -> np.ndarray:
-        """Lay a heat map over an image, from blue (lowest value) to red.
-
-        Args:
-            image (np.ndarray): The image.
-            heat (Tensor): (h, w), resized to the image.
-        """
+        """Lay values (h, w) over an image, from blue (lowest) to red."""
         heat = mmcv.imresize(heat.float().cpu().numpy(), image.shape[1::-1])
         return self.draw_featmap(torch.from_numpy(heat)[None], image)
 
@@ -113,8 +103,8 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
         Args:
             image (np.ndarray): The image.
             data_sample (SegDataSample): Maps of any size: `cam` (C, h, w),
-                `affinity_cam` (C + 1, h, w), and those of
-                :data:`LABEL_MAPS`. A CAM needs `image_label` (C, ).
+                `affinity_cam` (C + 1, h, w) and :data:`LABEL_MAPS` (1, h, w).
+                `cam` needs `image_label` (C, ).
 
         Returns:
             dict[str, np.ndarray]: Pictures of the image's size by title.
@@ -151,9 +141,8 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
         """Arrange pictures in rows and columns, with titles and a legend.
 
         Args:
-            rows (Sequence[dict[str, np.ndarray]]): Pictures of each row by
-                the titles of their columns. Sizes may differ, and pictures
-                may be missing.
+            rows (Sequence[dict[str, np.ndarray]]): Pictures of each row, of
+                any size, by the titles of their columns.
             captions (Sequence[str]): A line above each row.
             legend (bool): Show the colours of the classes below.
         """

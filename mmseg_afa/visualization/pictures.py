@@ -51,22 +51,14 @@ def first_painted(classes: Sequence[str]) -> int:
 
 
 def figure_to_picture(figure, **kwargs) -> np.ndarray:
-    """Draw a figure of matplotlib as an RGB uint8 picture (H, W, 3).
-
-    Args:
-        figure (matplotlib.figure.Figure): The figure.
-        kwargs: Arguments of ``figure.savefig``.
-    """
+    """Draw a figure of matplotlib as an RGB uint8 picture (H, W, 3)."""
     file = BytesIO()
     figure.savefig(file, **kwargs)
     return mmcv.imfrombytes(file.getvalue(), channel_order='rgb')
 
 
 def save_picture(path: Union[str, Path], picture: np.ndarray) -> None:
-    """Write an RGB uint8 picture (H, W, 3), completely or not at all.
-
-    A missing folder is created.
-    """
+    """Write an RGB uint8 picture (H, W, 3), completely or not at all."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
         Image.fromarray(picture).save(unfinished, quality=90)

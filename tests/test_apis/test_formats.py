@@ -171,11 +171,9 @@ def test_cvat(masks, tmp_path):
 def test_many_objects_of_cvat():
     mask = np.zeros((40, 60), np.uint8)
     mask[::2, ::2] = 1  # 600 parts
-    mask[1, 1] = 2
     assert (number_objects(mask) == mask).all()
-    few = number_objects(mask[:, :20])  # 200 parts
-    assert len(np.unique(few)) == 202
-    assert ((few > 0) == (mask[:, :20] > 0)).all()
+    few = number_objects(mask[:, :20])
+    assert len(np.unique(few)) == 201
 
 
 def test_cvat_in_its_own_library(masks, tmp_path):

@@ -163,9 +163,9 @@ class TestMistakes:
                                                    '--launcher', 'slurm')
 
     def test_no_metric_that_writes(self, trained):
-        assert 'no metric writes masks of seg' in self.message(
+        assert 'no metric writes masks of cam' in self.message(
             test.main, CONFIG, trained / 'iter_3.pth', '--out', 'out',
-            '--cfg-options', 'test_evaluator.0.type=mmengine.DumpResults')
+            '--source', 'cam')
 
     def test_no_tta_in_the_config(self, trained):
         assert 'needs tta_pipeline in the config' in self.message(
