@@ -141,11 +141,7 @@ def predict(inferencer, folder, photos, tags, batch_size):
 
 
 def run(args):
-    """Predict, write the table and the review sheet, and export.
-
-    Returns:
-        list[str]: A message for each photo that cannot be read.
-    """
+    """Predict, write tables and exports, and list the errors of photos."""
     from mmseg_afa.apis import OutputFolder, find_photos, read_tags
     from mmseg_afa.apis.formats import FORMATS, check_format
 

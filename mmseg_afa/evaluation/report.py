@@ -8,7 +8,6 @@ from typing import Dict, List, Optional, Sequence
 import numpy as np
 
 from ..models.segmentors.maps import FIELDS
-from ..utils import replacing
 from ..visualization import figure_to_picture, save_picture
 
 TAGS_NOTE = ('Rows with given tags know which classes each image shows, as '
@@ -106,21 +105,13 @@ def draw_sweeps(sweeps: Dict[str, Dict[float, float]],
 def write_report(folder: Path,
                  report: dict,
                  bkg_score: Optional[float] = None) -> None:
-    """Write report.json and report.md; draw sweeps, if there are any.
+    """Write report.json and report.md, see :func:`to_markdown`.
 
-    Args:
-        folder (Path): The folder.
-        report (dict): See :func:`to_markdown`.
-        bkg_score (float, optional): The model's background score, which the
-            picture of the sweeps marks.
+    Sweeps are drawn, and the model's background score is marked.
     """
-    texts = {
-        'report.json': json.dumps(report, indent=2, ensure_ascii=False) + '\n',
-        'report.md': to_markdown(report)
-    }
-    for name, text in texts.items():
-        with replacing(folder / name) as unfinished:
-            unfinished.write_text(text, encoding='utf-8')
+    text = json.dumps(report, indent=2, ensure_ascii=False) + '\n'
+    (folder / 'report.json').write_text(text, encoding='utf-8')
+    (folder / 'report.md').write_text(to_markdown(report), encoding='utf-8')
     if report['sweeps']:
         save_picture(folder / 'background_sweep.png',
                      draw_sweeps(report['sweeps'], bkg_score))

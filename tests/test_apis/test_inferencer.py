@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from mmengine.runner import save_checkpoint
 from mmseg.apis import MMSegInferencer, inference_model, init_model
-from mmseg.registry import MODELS
 
 from mmseg_afa.apis import AFAInferencer
 from mmseg_afa.datasets.transforms.load_image import BrokenImageError
-from mmseg_afa.models import PAR, SOURCES
+from mmseg_afa.models import SOURCES
 from mmseg_afa.utils import CheckpointError
 from tests.conftest import CLASSES, DEMO, PALETTE
 
@@ -94,10 +92,9 @@ def test_broken_photos(infer, photos, tmp_path):
     with pytest.raises(BrokenImageError, match='broken.jpg'):
         list(infer.stream(mixed))
     skipped = []
-    found = list(infer.stream(mixed, broken=lambda *a: skipped.append(a)))
+    found = list(infer.stream(mixed, broken=lambda *a: skipped.append(a[0])))
     assert [s.img_path for s in found] == [mixed[0], mixed[2]]
-    (path, error), = skipped
-    assert path == str(broken) and 'broken.jpg' in str(error)
+    assert skipped == [str(broken)]
 
 
 def test_unsure_pixels(checkpoint, photos):
@@ -122,32 +119,6 @@ def test_small_long_side_with_everything(checkpoint, photos):
         assert 0 <= share.min() and share.max() <= 1
 
 
-def test_augmentation_and_refinement_are_those_of_testing(checkpoint, photos):
-    cfg = Config.fromfile(DEMO)
-    model = init_model(cfg, checkpoint, device='cpu')
-    tta = MODELS.build(dict(cfg.tta_model, module=model)).eval()
-    par = PAR(num_iter=3)
-    plain = AFAInferencer(cfg, checkpoint, device='cpu', tta=True)
-    refined = AFAInferencer(
-        cfg,
-        checkpoint,
-        device='cpu',
-        tta=True,
-        refiner=dict(type='PAR', num_iter=3))
-    for path in paths(photos):
-        data = pseudo_collate([plain.pipeline(path)])
-        with torch.no_grad():
-            expected, = tta.test_step(data)
-        sample, = plain.stream(path)
-        label = expected.pred_sem_seg.data[0].numpy()
-        assert (mask_of(sample) == label).mean() > 0.999
-        image = data['inputs'][0][None] / 255
-        prob = par(image, expected.seg_logits.data[None].softmax(1))
-        sample, = refined.stream(path)
-        label = prob.argmax(1)[0].numpy()
-        assert (mask_of(sample) == label).mean() > 0.999
-
-
 def test_tiles_of_a_large_photo(checkpoint):
     """A photo of one tile is predicted as it is without."""
     rng = np.random.default_rng(1)
@@ -166,11 +137,6 @@ def test_tiles_of_a_large_photo(checkpoint):
 def test_names_of_configs():
     with pytest.raises(ValueError, match='afa_mit-b9_voc: no such.*b1_voc'):
         AFAInferencer('afa_mit-b9_voc', 'x.pth')
-
-
-def test_bad_sources(checkpoint):
-    with pytest.raises(ValueError, match="found .'mask'.; AFA has seg, cam, "):
-        AFAInferencer(str(DEMO), checkpoint, device='cpu', sources=['mask'])
 
 
 def test_no_affinity_without_the_head(checkpoint):

@@ -34,8 +34,8 @@ def count_by_score(value: Tensor, strongest: Tensor, label: Tensor,
         num_classes (int): C + 1.
 
     Returns:
-        Tensor: (21, C, C + 1) int64; the first axis is the number of
-        :data:`BKG_SCORES` that the pixel beats.
+        Tensor: (21, C, C + 1) int64, first by how many of :data:`BKG_SCORES`
+        the pixel beats.
     """
     beaten = torch.bucketize(value, value.new_tensor(BKG_SCORES))
     shape = (len(BKG_SCORES) + 1, num_classes - 1, num_classes)

@@ -11,11 +11,9 @@ from torch import Tensor
 class ImageLabelMetric(BaseMetric):
     """Score the image-level classifier.
 
-    - F1: of the classes predicted (probability > 0.5, that is logit > 0) in
-      each image, averaged over images; 1 where none is shown and none found.
-    - mAP: average precision of each class that occurs, averaged.
-
-    Both in percent, like mIoU.
+    - F1: of the classes predicted (probability > 0.5) in each image, averaged
+      over images; 1 where none is shown and none found. In percent.
+    - mAP: average precision of each class that occurs, averaged. In percent.
     """
 
     default_prefix = 'image_label'
@@ -52,15 +50,11 @@ def image_f1(pred: Tensor, label: Tensor) -> float:
 def mean_average_precision(scores: Tensor, labels: Tensor) -> float:
     """Average the precision of each class, and over classes that occur.
 
-    The result is that of mmpretrain's AveragePrecision, which needs
-    torchvision.
+    mmpretrain's AveragePrecision would need torchvision.
 
     Args:
         scores (Tensor): (B, C), larger = more certain.
         labels (Tensor): (B, C), 0 or 1.
-
-    Returns:
-        float: In [0, 100]; 0 where no class occurs.
     """
     occurs = labels.sum(0) > 0
     if not occurs.any():
