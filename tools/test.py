@@ -64,10 +64,7 @@ def augment(cfg) -> None:
 
 
 def set_output_dir(cfg, output_dir: str, source: str) -> None:
-    """Set the folder to which the masks of a source are written, in place.
-
-    mmseg's tools/test.py fails where ``test_evaluator`` is a list.
-    """
+    """Set the folder to which the masks of a source are written, in place."""
     from mmseg.evaluation import IoUMetric
     from mmseg.registry import METRICS
 
@@ -93,7 +90,7 @@ def set_output_dir(cfg, output_dir: str, source: str) -> None:
 
 
 def report(cfg, args: argparse.Namespace, runner, scores: dict) -> None:
-    """Write the scores, and all that is needed to compare them."""
+    """Write the scores and how they were measured."""
     import mmengine
     import mmseg
     import torch
@@ -124,18 +121,17 @@ def report(cfg, args: argparse.Namespace, runner, scores: dict) -> None:
         'background score of CAMs': labeler.get('bkg_score', 0.45),
         'versions': ', '.join(f'{m.__name__} {m.__version__}' for m in modules)
     }
-    image_labels = {
-        key.partition('/')[2]: value
-        for key, value in scores.items() if key.startswith('image_label/')
-    }
-    write_report(
-        Path(cfg.work_dir),
-        dict(
-            about=about,
-            rows=rows(metric.report),
-            image_labels=image_labels,
-            sweeps=metric.sweeps), about['background score of CAMs'])
-    print(Path(cfg.work_dir) / 'report.md')
+    prefix, folder = 'image_label/', Path(cfg.work_dir)
+    content = dict(
+        about=about,
+        rows=rows(metric.report),
+        image_labels={
+            key[len(prefix):]: score
+            for key, score in scores.items() if key.startswith(prefix)
+        },
+        sweeps=metric.sweeps)
+    write_report(folder, content, about['background score of CAMs'])
+    print(folder / 'report.md')
 
 
 def main(argv: Optional[List[str]] = None) -> None:

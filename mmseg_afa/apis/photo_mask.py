@@ -28,11 +28,11 @@ def class_statistics(mask: np.ndarray, confidence: np.ndarray,
     Args:
         mask (np.ndarray): uint8 (H, W), 0..C and 255.
         confidence (np.ndarray): uint8 (H, W), 255 is certain.
-        classes (Sequence[str]): Names of 0..C. The name of 255 is 'unsure'.
+        classes (Sequence[str]): Names of 0..C.
 
     Returns:
         dict: 'area' (share of the photo) and 'confidence', both in [0, 1], by
-        class.
+        class. 'unsure' is 255.
     """
     pixels = np.bincount(mask.ravel(), minlength=256)
     sums = np.bincount(mask.ravel(), confidence.ravel(), minlength=256)

@@ -151,7 +151,6 @@ def test_legend_shows_every_class():
     faces = 127.5 + np.array(meta['palette'][1:]) / 2  # alpha 0.5 over white
     distance = np.abs(colours - faces[:, None]).max(2)
     assert distance.min(1).max() <= 1
-    # in columns that fit
     assert sheet.shape[1] == pytest.approx(bare.shape[1], abs=2)
     assert 150 < len(sheet) - len(bare) < 350
 

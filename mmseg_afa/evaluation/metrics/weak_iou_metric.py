@@ -27,9 +27,9 @@ class WeakIoUMetric(IoUMetric):
     a pseudo label ignores do not enter its IoU; `.../ignored` is their share
     in percent.
 
-    After :meth:`evaluate`, `report` has for each field its mIoU, the IoU of
-    each class in percent, and its confusion matrix, see :func:`confusion`.
-    `sweeps` has the mIoU of the CAM at 20 background scores.
+    After :meth:`evaluate`, `report` has the mIoU, the IoU of each class and
+    the confusion matrix of each field, and `sweeps` the mIoU of the CAM at 20
+    background scores.
 
     Args:
         output_field (str): The label map that is written to `output_dir`, of
