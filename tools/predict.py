@@ -5,7 +5,6 @@ Writes DIR/SOURCE/NAME.png, indexed masks of the photos' own sizes, and
 DIR/images.csv. Run the same command again to resume an interrupted run.
 """
 import argparse
-import errno
 import hashlib
 import sys
 from pathlib import Path
@@ -52,8 +51,8 @@ def parse_args(argv=None):
     add('--format',
         nargs='+',
         default=['png'],
-        help='also export to DIR/export: coco, labelstudio, cvat, yolo, '
-        'voc-server')
+        choices=['png', 'coco', 'labelstudio', 'cvat', 'yolo', 'voc-server'],
+        help='also export to DIR/export')
     add('--instances',
         action='store_true',
         help='coco: each connected part of a class is one result')
@@ -76,12 +75,7 @@ def parse_args(argv=None):
 
 
 def build_inferencer(args):
-    """Build the inferencer.
-
-    Returns:
-        tuple[AFAInferencer, dict]: The inferencer, and all settings that the
-        masks depend on.
-    """
+    """Build the inferencer, and name all settings that the masks depend on."""
     from mmseg_afa.apis import AFAInferencer
     from mmseg_afa.apis.inferencer import named_config, test_pipeline
     from mmseg_afa.engine import launch
@@ -98,43 +92,27 @@ def build_inferencer(args):
         long_side=args.long_side,
         tile=args.tile,
         unsure=args.unsure)
-    parts = [cfg.model, test_pipeline(cfg)]
-    if args.tta:
-        parts += [cfg.get('tta_model'), cfg.get('tta_pipeline')]
-    digest = hashlib.sha256(repr(parts).encode()).hexdigest()
+    tta = cfg.get('tta_model'), cfg.get('tta_pipeline')
+    parts = repr((cfg.model, test_pipeline(cfg), tta)).encode()
     settings = dict(
         options,
-        config=f'{Path(args.config).stem} {digest[:12]}',
-        checkpoint=hash_file(args.checkpoint),
-        tags=args.tags and hash_file(args.tags),
+        config=identify(args.config, parts),
+        checkpoint=identify(args.checkpoint),
+        tags=args.tags and identify(args.tags),
         confidence=args.confidence)
     inferencer = AFAInferencer(
         cfg, args.checkpoint, device=args.device, **options)
     return inferencer, settings
 
 
-def hash_file(path):
+def identify(path, content=None):
     """Identify a file by its name and content."""
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        for block in iter(lambda: file.read(2**20), b''):
-            digest.update(block)
-    return f'{Path(path).name} {digest.hexdigest()[:12]}'
+    digest = hashlib.sha256(content or Path(path).read_bytes())
+    return f'{Path(path).stem} {digest.hexdigest()[:12]}'
 
 
 def predict(inferencer, folder, photos, tags, batch_size):
-    """Predict photos into a folder.
-
-    Args:
-        inferencer (AFAInferencer): The inferencer.
-        folder (OutputFolder): The folder.
-        photos (Sequence[Photo]): The photos.
-        tags (dict[str, tuple[str]], optional): Tags by the photos' names.
-        batch_size (int): Photos loaded together.
-
-    Returns:
-        list[str]: A message for each photo that cannot be read.
-    """
+    """Predict photos into a folder, and list the errors of broken photos."""
     from mmseg_afa.utils import progress
 
     todo = folder.remaining(photos, batch_size)
@@ -162,45 +140,30 @@ def predict(inferencer, folder, photos, tags, batch_size):
     return problems
 
 
-def export(folder, photos, args):
-    """Write the masks of each source in each format."""
-    from mmseg_afa.apis.formats import FORMATS
-
-    for name in args.format:
-        if name == 'png':
-            continue
-        options = dict(instances=args.instances) if name == 'coco' else {}
-        for source in folder.sources:
-            masks = folder.masks(source, photos)
-            if masks:
-                out = folder.path / 'export' / source
-                print(FORMATS[name](masks, out, **options))
-
-
 def run(args):
-    """Predict, write the table and the review sheet, and export.
-
-    Returns:
-        list[str]: A message for each photo that cannot be read.
-    """
+    """Predict, write tables and exports, and list the errors of photos."""
     from mmseg_afa.apis import OutputFolder, find_photos, read_tags
-    from mmseg_afa.apis.formats import check_format
+    from mmseg_afa.apis.formats import FORMATS, check_format
 
     photos = find_photos(args.photos, args.list)
     inferencer, settings = build_inferencer(args)
     meta = inferencer.model.dataset_meta
-    for name in args.format:
-        if name != 'png':
-            check_format(name, photos, meta['classes'])
+    formats = [name for name in args.format if name != 'png']
+    for name in formats:
+        check_format(name, photos, meta['classes'])
     tags = args.tags and read_tags(args.tags, photos, meta['classes'][1:])
-    folder = OutputFolder(args.out, settings, meta['classes'], meta['palette'],
-                          args.confidence)
-    problems = predict(inferencer, folder, photos, tags or None,
+    folder = OutputFolder(args.out, settings, meta['classes'], meta['palette'])
+    problems = predict(inferencer, folder, photos, tags,
                        1 if args.tile else args.batch_size)
     folder.write_table(photos)
-    if args.review and len(problems) < len(photos):
-        print(folder.write_review(photos, args.review))
-    export(folder, photos, args)
+    if len(problems) < len(photos):
+        if args.review:
+            print(folder.write_review(photos, args.review))
+        for name in formats:
+            options = dict(instances=args.instances) if name == 'coco' else {}
+            for source in folder.sources:
+                print(FORMATS[name](folder.masks(source, photos),
+                                    args.out / 'export' / source, **options))
     print(f'{len(photos) - len(problems)} photos -> {args.out}')
     return problems
 
@@ -213,11 +176,6 @@ def main(argv=None):
         problems = run(args)
     except UserError as error:
         raise SystemExit(str(error)) from error
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise SystemExit(f'{args.out}: the disk is full. Free some space and '
-                         'run the command again to resume.') from error
     if problems:
         raise SystemExit(
             f'Skipped {len(problems)} photos that could not be read:\n' +

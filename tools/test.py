@@ -1,9 +1,8 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Test (and evaluate) a segmentor."""
 import argparse
-import inspect
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import List, Optional
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
@@ -48,11 +47,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
 
 def draw_predictions(cfg, args: argparse.Namespace) -> None:
     """Turn on the drawing of the visualization hook, in place."""
-    hook = cfg.get('default_hooks', {}).get('visualization')
-    if hook is None:
-        raise SystemExit('--show and --show-dir need the hook that draws: add '
-                         "visualization=dict(type='SegVisualizationHook') to "
-                         'default_hooks of the config.')
+    hook = cfg.default_hooks.visualization
     hook.update(draw=True, show=args.show, wait_time=args.wait_time)
     hook.setdefault('interval', 1)  # mmseg's default draws one image in 50
     if args.show_dir:
@@ -68,51 +63,34 @@ def augment(cfg) -> None:
     cfg.model = dict(cfg.tta_model, module=cfg.model)
 
 
-def arguments_of(metric: dict) -> set:
-    """Name the arguments of the class of a metric and of its parents."""
-    from mmseg.registry import METRICS
-    classes = inspect.getmro(METRICS.get(metric['type']))
-    return {
-        name
-        for cls in classes if cls is not object
-        for name in inspect.signature(cls.__init__).parameters
-    }
-
-
 def set_output_dir(cfg, output_dir: str, source: str) -> None:
-    """Set the folder to which the masks of a source are written, in place.
+    """Set the folder to which the masks of a source are written, in place."""
+    from mmseg.evaluation import IoUMetric
+    from mmseg.registry import METRICS
 
-    mmseg's tools/test.py fails where ``test_evaluator`` is a list.
-    """
+    from mmseg_afa.evaluation import WeakIoUMetric
     from mmseg_afa.models import FIELDS, SOURCES
     if source not in SOURCES:
         raise SystemExit(f'--source: unknown {source!r}. Choose one of '
                          f'{", ".join(SOURCES)}.')
-    # as tools/predict.py: labels know the tags, nothing else does
-    field = next(name for name, field in FIELDS.items()
-                 if field.source.name == source and (
-                     field.tags != 'given' or field.source.needs_tags))
     metrics = cfg.test_evaluator
     metrics = [metrics] if isinstance(metrics, dict) else metrics
-    for metric in metrics:
-        arguments = arguments_of(metric)
-        if 'output_dir' not in arguments:
-            continue
-        if 'output_field' in arguments:
-            metric['output_field'] = field
-        elif source != 'seg':
-            continue
-        metric['output_dir'] = output_dir
-        return  # the others would write the same files again
-    raise SystemExit('--out: none of the test metrics '
-                     f'{[metric["type"] for metric in metrics]} writes '
-                     f'masks of the source {source}. Add '
-                     "dict(type='WeakIoUMetric') to test_evaluator.")
+    writer = IoUMetric if source == 'seg' else WeakIoUMetric
+    able = [m for m in metrics if issubclass(METRICS.get(m['type']), writer)]
+    if not able:
+        raise SystemExit(f'--out: no metric writes masks of {source}. Add '
+                         "dict(type='WeakIoUMetric') to test_evaluator.")
+    able[0]['output_dir'] = output_dir  # others would write the same files
+    if source != 'seg':
+        # as tools/predict.py: labels know the tags, nothing else does
+        able[0]['output_field'] = next(
+            name for name, field in FIELDS.items()
+            if field.source.name == source and (
+                field.tags != 'given' or field.source.needs_tags))
 
 
-def report(cfg, args: argparse.Namespace, runner, scores: Dict[str,
-                                                               float]) -> None:
-    """Write the scores, and all that is needed to compare them."""
+def report(cfg, args: argparse.Namespace, runner, scores: dict) -> None:
+    """Write the scores and how they were measured."""
     import mmengine
     import mmseg
     import torch
@@ -127,40 +105,33 @@ def report(cfg, args: argparse.Namespace, runner, scores: Dict[str,
         return
     dataset = runner.test_dataloader.dataset
     split = cfg.test_dataloader.dataset.get('ann_file') or 'folder'
-    tta = cfg.get('tta_model')
     labeler = cfg.model.get('module', cfg.model).get('labeler', {})
+    tta = 'none'
+    if args.tta:
+        scales, flip = tuple(cfg.tta_model.scales), cfg.tta_model.flip
+        tta = f'scales {scales}{", flip" * flip}, maximum of logits'
+    modules = mmseg_afa, torch, mmengine, mmseg
     about = {
-        'config':
-        args.config,
-        'checkpoint':
-        Path(args.checkpoint).name,
-        'chosen by':
-        checkpoint_rule(args.checkpoint),
-        'split':
-        f'{split}, {len(dataset)} images',
-        'test-time augmentation':
-        'none' if not args.tta else
-        f'scales {tuple(tta.scales)}{", flip" * tta.flip}, maximum of logits',
-        'refinement of predictions':
-        args.refine,
-        'background score of CAMs':
-        labeler.get('bkg_score', 0.45),
-        'versions':
-        ', '.join(f'{module.__name__} {module.__version__}'
-                  for module in (mmseg_afa, torch, mmengine, mmseg)),
+        'config': args.config,
+        'checkpoint': Path(args.checkpoint).name,
+        'chosen by': checkpoint_rule(args.checkpoint),
+        'split': f'{split}, {len(dataset)} images',
+        'test-time augmentation': tta,
+        'refinement of predictions': args.refine,
+        'background score of CAMs': labeler.get('bkg_score', 0.45),
+        'versions': ', '.join(f'{m.__name__} {m.__version__}' for m in modules)
     }
-    image_labels = {
-        key.partition('/')[2]: value
-        for key, value in scores.items() if key.startswith('image_label/')
-    }
-    write_report(
-        Path(cfg.work_dir),
-        dict(
-            about=about,
-            rows=rows(metric.report),
-            image_labels=image_labels,
-            sweeps=metric.sweeps), about['background score of CAMs'])
-    print(Path(cfg.work_dir) / 'report.md')
+    prefix, folder = 'image_label/', Path(cfg.work_dir)
+    content = dict(
+        about=about,
+        rows=rows(metric.report),
+        image_labels={
+            key[len(prefix):]: score
+            for key, score in scores.items() if key.startswith(prefix)
+        },
+        sweeps=metric.sweeps)
+    write_report(folder, content, about['background score of CAMs'])
+    print(folder / 'report.md')
 
 
 def main(argv: Optional[List[str]] = None) -> None:

@@ -25,45 +25,36 @@ from ..datasets.transforms.load_image import BrokenImageError
 from ..engine.classes import (check_checkpoint_classes, checkpoint_classes,
                               settle_classes)
 from ..models.segmentors.maps import LONG_SIDE, TTA, limit, photo_maps, refine
-from ..models.segmentors.score_maps import ScoreMaps
 from ..models.utils import by_size
 from ..utils import IGNORE_INDEX, UserError, checkpoints, ordered_map
 
 PhotoType = Union[str, PathLike, np.ndarray]
 
 CONFIGS = Path(__file__).parents[1] / '.mim' / 'configs'
-PIXELS_AT_ONCE = dict(cpu=2**20, cuda=2**24)  # of the photos of a batch
 
 
 class AFAInferencer(MMSegInferencer):
     """Predict masks of photos; a drop-in for mmseg's inferencer.
 
-    ``inferencer(photos)`` does the same as mmseg's inferencer and keeps all
-    results in memory. :meth:`stream` yields one result after another, for any
-    number of photos. A photo is a path or a BGR uint8 array (H, W, 3).
+    ``inferencer(photos)`` keeps all results in memory, as mmseg's inferencer
+    does. :meth:`stream` yields one result after another, for any number of
+    photos. A photo is a path or a BGR uint8 array (H, W, 3).
 
     Args:
         model (str or Config): A config, its path, or the name of a config
             that ships, such as 'afa_mit-b1_voc'. Models other than AFA have
             the source 'seg' only.
         weights (str): The checkpoint.
-        classes, palette, device: As of MMSegInferencer; by default those of
-            the checkpoint, or of the config's data set.
-        sources (Sequence[str]): The sources of the masks, of
-            :data:`maps.SOURCES`: 'seg', the segmentation; 'cam' and
-            'affinity_cam', as evaluated; 'cam_label' and 'refined_label', as
-            trained with (255 where ignored).
+        sources (Sequence[str]): Names of :data:`maps.SOURCES`.
         refiner (dict, optional): Config of a refiner, dict(type='PAR') or
-            dict(type='DenseCRF'), for all sources but labels, which the
-            model's own refiner has refined. It works at the photo's size, or
-            at a long side of `long_side` if that is less.
+            dict(type='DenseCRF'), for all sources but labels.
         tta (bool): Test-time augmentation of the segmentation, by the
             config's `tta_model` and `tta_pipeline`.
-        long_side (int): Photos that the test pipeline leaves larger are
-            shrunk to this many pixels.
+        long_side (int): Larger photos are shrunk to this many pixels.
         tile (int, optional): Side of the tiles in which the segmentation of
             larger photos is predicted, without shrinking them.
-        unsure (float): Pixels of a lower confidence get 255.
+        unsure (float): Pixels of a lower confidence become 255.
+        **kwargs: Arguments of MMSegInferencer, such as `device`.
 
     Raises:
         UserError: If an argument is wrong, or does not fit the model.
@@ -73,38 +64,27 @@ class AFAInferencer(MMSegInferencer):
     def __init__(self,
                  model: Union[str, dict],
                  weights: str,
-                 classes: Optional[Sequence[str]] = None,
-                 palette: Optional[Sequence[Sequence[int]]] = None,
-                 device: Optional[str] = None,
                  sources: Sequence[str] = ('seg', ),
                  refiner: Optional[dict] = None,
                  tta: bool = False,
                  long_side: int = LONG_SIDE,
                  tile: Optional[int] = None,
-                 unsure: float = 0.) -> None:
+                 unsure: float = 0.,
+                 **kwargs) -> None:
         self.sources, self.tta = tuple(sources), tta
         self.long_side, self.tile, self.unsure = long_side, tile, unsure
-        super().__init__(
-            model=model,
-            weights=weights,
-            classes=classes,
-            palette=palette,
-            device=device)
+        super().__init__(model, weights, **kwargs)
         self.show_progress = False
-        self._check_sources()
         self.refiner = MODELS.build(refiner) if refiner else None
-
-    def _check_sources(self) -> None:
         possible = getattr(self.model, 'sources', ('seg', ))
-        if self.tile:
+        if tile:
             possible = ('seg', )
-        wrong = [s for s in self.sources if s not in possible]
-        if wrong or not self.sources:
+        wrong = [source for source in sources if source not in possible]
+        if wrong:
             raise UserError(
                 f'sources: found {wrong}; {type(self.model).__name__}'
-                f'{" in tiles" * bool(self.tile)} has {", ".join(possible)}.')
+                f'{" in tiles" * bool(tile)} has {", ".join(possible)}.')
 
-    # -- the model and its pipeline ----------------------------------------
     def _load_model_from_metafile(self, model: str) -> Tuple[Config, None]:
         return named_config(model), None  # there are no weights to download
 
@@ -128,16 +108,12 @@ class AFAInferencer(MMSegInferencer):
     def _init_pipeline(self, cfg: Config) -> Callable[[PhotoType], dict]:
         """Build the test pipeline for photos, without annotations."""
         self._tta = tta_of(cfg) if self.tta else None
-        transforms = list(cfg.tta_pipeline if self.tta else test_pipeline(cfg))
-        i = self._get_transform_idx(transforms, 'LoadAnnotations')
-        if i != -1:
-            del transforms[i]
-        loads = {
-            key: value
-            for key, value in transforms[0].items() if key != 'type'
-        }
-        load = TRANSFORMS.build(dict(loads, type='LoadWeakImage'))
-        rest = Compose([*transforms[1:-1], self._shrink, transforms[-1]])
+        transforms = cfg.tta_pipeline if self.tta else test_pipeline(cfg)
+        first, *middle, last = (
+            transform for transform in transforms
+            if transform['type'] != 'LoadAnnotations')
+        load = TRANSFORMS.build(dict(first, type='LoadWeakImage'))
+        rest = Compose([*middle, self._shrink, last])
 
         def pipeline(photo: PhotoType) -> dict:
             if isinstance(photo, np.ndarray):
@@ -158,13 +134,13 @@ class AFAInferencer(MMSegInferencer):
                 results['img_shape'] = size
         return results
 
-    # -- prediction --------------------------------------------------------
-    def stream(self,
-               photos: Union[PhotoType, Iterable[PhotoType]],
-               tags: Optional[Callable[[PhotoType], Sequence[str]]] = None,
-               batch_size: int = 8,
-               broken: Optional[Callable[[PhotoType, Exception], None]] = None,
-               workers: int = 2) -> Iterator[SegDataSample]:
+    def stream(
+        self,
+        photos: Union[PhotoType, Iterable[PhotoType]],
+        tags: Optional[Callable[[PhotoType], Sequence[str]]] = None,
+        batch_size: int = 8,
+        broken: Optional[Callable[[PhotoType, Exception], None]] = None
+    ) -> Iterator[SegDataSample]:
         """Predict any number of photos, one after another.
 
         Args:
@@ -172,12 +148,10 @@ class AFAInferencer(MMSegInferencer):
                 ``mmcv.VideoReader``; there may be no end of them.
             tags (Callable, optional): Returns the tags of a photo, to which
                 its masks are restricted.
-            batch_size (int): How many are loaded together. Those of one size
-                go through the network together, if they are small.
+            batch_size (int): Photos that are loaded together.
             broken (Callable, optional): Called with a photo that cannot be
                 read, and the error; the photo is skipped. By default the
                 error is raised.
-            workers (int): Threads that load photos.
 
         Yields:
             SegDataSample: With `pred_sem_seg` (1, H, W) uint8 and
@@ -196,25 +170,24 @@ class AFAInferencer(MMSegInferencer):
                     raise
                 return photo, error
 
-        loaded = ordered_map(load, photos, workers)
-        while True:
-            chunk = list(islice(loaded, 1 if self.tile else batch_size))
-            if not chunk:
-                return
+        def encode(photo):
+            if tags is None:
+                return None
+            shown, names = tags(photo), self.model.dataset_meta['classes'][1:]
+            return torch.tensor([float(name in shown) for name in names])
+
+        loaded = ordered_map(load, photos, workers=2)
+        size = 1 if self.tile else batch_size
+        while chunk := list(islice(loaded, size)):
             batch, labels = [], []
             for photo, data in chunk:
                 if isinstance(data, Exception):
                     broken(photo, data)
                     continue
                 batch.append(data)
-                labels.append(tags and self.image_label(tags(photo)))
+                labels.append(encode(photo))
             if batch:
                 yield from self.forward(pseudo_collate(batch), labels)
-
-    def image_label(self, tags: Sequence[str]) -> Tensor:
-        """Encode tags as a multi-hot label (C, )."""
-        classes = self.model.dataset_meta['classes'][1:]
-        return torch.tensor([float(name in tags) for name in classes])
 
     @torch.no_grad()
     def forward(self,
@@ -222,24 +195,23 @@ class AFAInferencer(MMSegInferencer):
                 image_labels: Optional[Sequence[Optional[Tensor]]] = None,
                 **kwargs) -> List[SegDataSample]:
         """Predict a batch from the pipeline; see :meth:`stream`."""
-        count = len(inputs['inputs'])
-        out = by_size(
-            self._in_parts,
-            dict(inputs, image_labels=image_labels or [None] * count))
+        labels = image_labels or [None] * len(inputs['inputs'])
+        device = next(self.model.parameters()).device.type
+        at_once = 2**24 if device == 'cuda' else 2**20  # pixels
+
+        def predict(data: Dict[str, list]) -> List[SegDataSample]:
+            """Predict photos of one size, a few at once if they are large."""
+            step = max(at_once // data['inputs'][0][0].numel(), 1)
+            out = []
+            for i in range(0, len(data['inputs']), step):
+                part = {key: one[i:i + step] for key, one in data.items()}
+                out += self._predict(part)
+            return out
+
+        out = by_size(predict, dict(inputs, image_labels=labels))
         return [sample.cpu() for sample in out]
 
-    def _in_parts(self, data: Dict[str, list]) -> List[SegDataSample]:
-        """Predict photos of one size, a few at once if they are large."""
-        device = next(self.model.parameters()).device.type
-        pixels = PIXELS_AT_ONCE.get(device, PIXELS_AT_ONCE['cpu'])
-        step = max(pixels // data['inputs'][0][0].numel(), 1)
-        out = []
-        for i in range(0, len(data['inputs']), step):
-            out += self._predict({k: v[i:i + step] for k, v in data.items()})
-        return out
-
     def _predict(self, data: Dict[str, list]) -> List[SegDataSample]:
-        """Predict photos of one size."""
         photos = data['inputs']
         metas = [dict(sample.metainfo) for sample in data['data_samples']]
         batch = self.model.data_preprocessor(
@@ -257,27 +229,19 @@ class AFAInferencer(MMSegInferencer):
         for i, sample in enumerate(samples):
             if scores is not None:
                 sample.set_field(scores[i], 'pred_image_scores')
-            self._add_masks(sample, maps[i])
+            size = sample.ori_shape[:2]
+            for source in self.sources:
+                mask, share = maps[i][source].resize_and_argmax(size)
+                mask.masked_fill_(share < self.unsure, IGNORE_INDEX)
+                sample.set_field(PixelData(data=mask), f'{source}_mask')
+                sample.set_field(PixelData(data=share), f'{source}_confidence')
+            sample.pred_sem_seg = sample.get(f'{self.sources[0]}_mask')
+            sample.confidence = sample.get(f'{self.sources[0]}_confidence')
         return samples
-
-    def _add_masks(self, sample: SegDataSample, maps: Dict[str,
-                                                           ScoreMaps]) -> None:
-        """Add the masks at the photo's size to a sample."""
-        for source in self.sources:
-            mask, share = maps[source].resize_and_argmax(sample.ori_shape[:2])
-            mask.masked_fill_(share < self.unsure, IGNORE_INDEX)
-            sample.set_field(PixelData(data=mask), f'{source}_mask')
-            sample.set_field(PixelData(data=share), f'{source}_confidence')
-        sample.pred_sem_seg = sample.get(f'{self.sources[0]}_mask')
-        sample.confidence = sample.get(f'{self.sources[0]}_confidence')
 
 
 def named_config(name: str) -> Config:
-    """Read the config that ships under a name, such as 'afa_mit-b1_voc'.
-
-    Raises:
-        UserError: If no config has this name.
-    """
+    """Read the config that ships under a name, such as 'afa_mit-b1_voc'."""
     found = sorted(CONFIGS.glob(f'[a-z]*/{name}.py'))
     if not found:
         names = sorted(path.stem for path in CONFIGS.glob('[a-z]*/*.py'))
@@ -287,34 +251,16 @@ def named_config(name: str) -> Config:
 
 
 def test_pipeline(cfg: Config) -> List[dict]:
-    """Find the transforms of prediction in a config.
-
-    They are those of `test_dataloader`; without it `test_pipeline`, as mmseg
-    itself names it.
-
-    Raises:
-        UserError: If the config has neither.
-    """
-    loader = cfg.get('test_dataloader') or {}
-    pipeline = loader.get('dataset', {}).get('pipeline')
-    pipeline = pipeline or cfg.get('test_pipeline')
-    if not pipeline:
-        raise UserError('The config has no pipeline for prediction: add '
-                        'test_pipeline = [...] to it.')
-    return pipeline
+    """Find the transforms of prediction in a config."""
+    loader = cfg.get('test_dataloader')
+    return loader.dataset.pipeline if loader else cfg.test_pipeline
 
 
 def tta_of(cfg: Config) -> TTA:
-    """Read the test-time augmentation of a config.
-
-    Raises:
-        UserError: If the config has none, or another type.
-    """
-    tta_model = cfg.get('tta_model') or {}
-    if tta_model.get(
-            'type') != 'MultiScaleMaxTTA' or 'tta_pipeline' not in cfg:
+    """Read the test-time augmentation of a config."""
+    model = cfg.get('tta_model') or {}
+    if model.get('type') != 'MultiScaleMaxTTA' or 'tta_pipeline' not in cfg:
         raise UserError(
             'tta needs a config with a tta_pipeline and tta_model = '
             "dict(type='MultiScaleMaxTTA', scales=..., flip=...).")
-    settings = {k: tta_model[k] for k in ('scales', 'flip') if k in tta_model}
-    return TTA(**settings)
+    return TTA(**{k: model[k] for k in ('scales', 'flip') if k in model})

@@ -10,7 +10,6 @@ import mmcv
 import numpy as np
 import torch
 from mmseg.structures import SegDataSample
-from PIL import Image
 
 from ..datasets.transforms.load_image import LoadWeakImage
 from ..utils import UserError, remove_unfinished, replacing
@@ -27,37 +26,28 @@ SIDE = 320  # pixels of a photo on the review sheet
 class OutputFolder:
     """Write masks to ``SOURCE/NAME.png`` and resume an interrupted run.
 
-    The confidence goes to ``SOURCE_confidence/NAME.png``.
-
     Args:
         path (Path): The folder. It is created where it is missing.
-        settings (dict): All that the masks depend on, as JSON can store it.
-            Its 'sources' name the sources.
+        settings (dict): All that the masks depend on, as JSON can store it:
+            'sources' are the sources, and with 'confidence' the confidence
+            is written to ``SOURCE_confidence/NAME.png``.
         classes (Sequence[str]): Names of 0..C.
         palette (Sequence): Their colours, [R, G, B].
-        with_confidence (bool): Whether to write the confidence.
 
     Raises:
         UserError: If the folder holds other files, or masks of other settings.
     """
 
-    def __init__(self,
-                 path: Path,
-                 settings: dict,
-                 classes: Sequence[str],
-                 palette: Sequence[Sequence[int]],
-                 with_confidence: bool = False) -> None:
+    def __init__(self, path: Path, settings: dict, classes: Sequence[str],
+                 palette: Sequence[Sequence[int]]) -> None:
         self.path, self.classes, self.palette = path, classes, palette
-        self.with_confidence = with_confidence
+        self.with_confidence = settings.get('confidence', False)
         self.sources = settings['sources']
-        self._check_settings(dict(settings, classes=list(classes)))
-
-    def _check_settings(self, settings: dict) -> None:
-        """Compare the settings with those in the folder, or write them."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        file = self.path / SETTINGS
+        settings = dict(settings, classes=list(classes))
+        path.mkdir(parents=True, exist_ok=True)
+        file = path / SETTINGS
         if file.exists():
-            remove_unfinished(self.path)
+            remove_unfinished(path)
             there = json.loads(file.read_text(encoding='utf-8'))
             differing = [
                 f'{key} was {there.get(key)!r} and is {value!r}'
@@ -65,12 +55,12 @@ class OutputFolder:
             ]
             if differing:
                 raise UserError(
-                    f'{self.path}: holds masks of another run. '
+                    f'{path}: holds masks of another run. '
                     f'{"; ".join(differing)}. Choose another folder, or '
                     'remove this one.')
-        elif any(self.path.iterdir()):
+        elif any(path.iterdir()):
             raise UserError(
-                f'{self.path}: holds files, but no {SETTINGS} of a run to '
+                f'{path}: holds files, but no {SETTINGS} of a run to '
                 'resume. Choose another folder, or remove the files.')
         else:
             with replacing(file) as unfinished:
@@ -80,7 +70,7 @@ class OutputFolder:
     def mask(self, source: str, photo: Photo) -> PhotoMask:
         """Locate the mask of a photo, whether it exists or not."""
         path = self.path / source / f'{photo.name}.png'
-        return PhotoMask(photo, path, self.classes)
+        return PhotoMask(photo, path, self.classes, self.palette)
 
     def masks(self, source: str, photos: Sequence[Photo]) -> List[PhotoMask]:
         """List the masks of a source that exist."""
@@ -111,17 +101,11 @@ class OutputFolder:
             photo: Photo,
             sample: SegDataSample,
             tags: Optional[Sequence[str]] = None) -> None:
-        """Write the masks of a photo.
-
-        Args:
-            photo (Photo): The photo.
-            sample (SegDataSample): Of :meth:`AFAInferencer.stream`.
-            tags (Sequence[str], optional): Tags of the photo.
-        """
-        scores = sample.get('pred_image_scores')
-        scores = [] if scores is None else scores.tolist()
-        scores = {n: round(s, 4) for n, s in zip(self.classes[1:], scores)}
-        tags = None if tags is None else list(tags)
+        """Write the masks of a sample of :meth:`AFAInferencer.stream`."""
+        scores = {}
+        if 'pred_image_scores' in sample:
+            values = sample.pred_image_scores.tolist()
+            scores = {n: round(s, 4) for n, s in zip(self.classes[1:], values)}
         for source in self.sources:
             mask = sample.get(f'{source}_mask').data[0].numpy()
             confidence = sample.get(f'{source}_confidence').data[0].numpy()
@@ -130,9 +114,9 @@ class OutputFolder:
                 path = self.mask(f'{source}_confidence', photo).path
                 with replacing(path) as unfinished:
                     mmcv.imwrite(confidence, str(unfinished))
-            record = MaskRecord(
-                class_statistics(mask, confidence, self.classes), scores, tags)
-            self.mask(source, photo).write(mask, self.palette, record)
+            statistics = class_statistics(mask, confidence, self.classes)
+            self.mask(source,
+                      photo).write(mask, MaskRecord(statistics, scores, tags))
 
     def write_table(self, photos: Sequence[Photo]) -> Path:
         """Write images.csv, completely or not at all."""
@@ -150,32 +134,31 @@ class OutputFolder:
 
     def write_review(self, photos: Sequence[Photo], number: int) -> Path:
         """Draw review.png of the most uncertain masks of the first source."""
-        from ..visualization import save_picture
-        masks = most_uncertain(self.masks(self.sources[0], photos), number)
-        path = self.path / 'review.png'
-        save_picture(path, self._draw_review(masks))
-        return path
-
-    def _draw_review(self, masks: Sequence[PhotoMask]) -> np.ndarray:
-        """Draw photos, masks and captions, RGB uint8 (H, W, 3)."""
-        from ..visualization import WeakSegLocalVisualizer
+        from ..visualization import WeakSegLocalVisualizer, save_picture
         visualizer = WeakSegLocalVisualizer(alpha=0.65)
         visualizer.dataset_meta = dict(
             classes=self.classes, palette=self.palette)
+        source = self.sources[0]
+        masks = heapq.nlargest(
+            number,
+            self.masks(source, photos),
+            key=lambda mask: uncertainty(mask.record()))
         load, rows = LoadWeakImage(), []
         for mask in masks:
             photo = load(dict(img_path=mask.photo.path))['img']
             photo = mmcv.imrescale(
                 mmcv.bgr2rgb(photo), (SIDE, SIDE), interpolation='area')
             label = torch.from_numpy(mask.read())
-            row = {'photo': photo, 'mask': visualizer.draw_label(photo, label)}
-            share = self.mask(f'{self.sources[0]}_confidence', mask.photo).path
-            if share.exists():
-                share = np.array(Image.open(share))
+            row = dict(photo=photo, mask=visualizer.draw_label(photo, label))
+            if self.with_confidence:
+                share = self.mask(f'{source}_confidence', mask.photo).path
                 row['confidence'] = visualizer.draw_heatmap(
-                    photo, torch.from_numpy(share))
+                    photo, torch.from_numpy(mmcv.imread(share, 'grayscale')))
             rows.append(row)
-        return visualizer.draw_sheet(rows, [caption(mask) for mask in masks])
+        path = self.path / 'review.png'
+        sheet = visualizer.draw_sheet(rows, [caption(mask) for mask in masks])
+        save_picture(path, sheet)
+        return path
 
 
 def table_rows(record: MaskRecord) -> Iterator[list]:
@@ -192,12 +175,6 @@ def table_rows(record: MaskRecord) -> Iterator[list]:
             scores.get(name, ''), tag,
             remarks.get(name, '')
         ]
-
-
-def most_uncertain(masks: Sequence[PhotoMask], number: int) -> List[PhotoMask]:
-    """Find the masks with the highest uncertainty, the highest first."""
-    return heapq.nlargest(
-        number, masks, key=lambda mask: uncertainty(mask.record()))
 
 
 def caption(mask: PhotoMask) -> str:

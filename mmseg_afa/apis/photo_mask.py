@@ -32,7 +32,7 @@ def class_statistics(mask: np.ndarray, confidence: np.ndarray,
 
     Returns:
         dict: 'area' (share of the photo) and 'confidence', both in [0, 1], by
-        class. The name of 255 is 'unsure'.
+        class. 'unsure' is 255.
     """
     pixels = np.bincount(mask.ravel(), minlength=256)
     sums = np.bincount(mask.ravel(), confidence.ravel(), minlength=256)
@@ -90,8 +90,7 @@ def uncertainty(record: MaskRecord) -> float:
     """Rate how much a mask needs a review, in [0, 2].
 
     The rate is one minus the mean confidence over the pixels, plus one for a
-    mask with inconsistencies. Ignored pixels of a pseudo label have
-    confidence 0.
+    mask with inconsistencies.
     """
     mean = sum(one['area'] * one['confidence']
                for one in record.statistics.values())
@@ -105,35 +104,24 @@ class PhotoMask(NamedTuple):
         photo (Photo): The photo.
         path (Path): The mask, an indexed PNG. 255 is ignored.
         classes (Sequence[str]): Names of 0..C.
+        palette (Sequence): Their colours, [R, G, B].
     """
     photo: Photo
     path: Path
     classes: Sequence[str]
+    palette: Sequence[Sequence[int]]
 
     def read(self) -> np.ndarray:
         """Read the mask, uint8 (H, W)."""
         return read_mask(str(self.path), len(self.classes))
 
-    def write(self, mask: np.ndarray, palette: Sequence[Sequence[int]],
-              record: MaskRecord) -> None:
-        """Write a mask with its statistics, completely or not at all.
-
-        Args:
-            mask (np.ndarray): uint8 (H, W), 0..C and 255.
-            palette (Sequence): [R, G, B] of the classes.
-            record (MaskRecord): The statistics.
-        """
+    def write(self, mask: np.ndarray, record: MaskRecord) -> None:
+        """Write a mask with its statistics, completely or not at all."""
         text = PngInfo()
         text.add_text(TEXT_FIELD, json.dumps(record._asdict()), zip=True)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.path) as unfinished:
-            unfinished.write_bytes(encode_mask(mask, palette, text))
-
-    def palette(self) -> np.ndarray:
-        """Read the colours of the mask, uint8 (256, 3)."""
-        with Image.open(self.path) as image:
-            colours = np.array(image.getpalette(), np.uint8)
-        return colours.reshape(-1, 3)
+            unfinished.write_bytes(encode_mask(mask, self.palette, text))
 
     def record(self) -> MaskRecord:
         """Read the statistics.

@@ -2,7 +2,8 @@
 """Find the photos that a user names, and read their tags."""
 import glob
 import os.path as osp
-from pathlib import Path, PurePath
+import re
+from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..datasets.image_files import (IMAGE_SUFFIXES, find_images, format_names,
@@ -27,7 +28,7 @@ class Photo(NamedTuple):
 
 def find_photos(arguments: Sequence[str],
                 image_list: Optional[str] = None) -> List[Photo]:
-    """Find photos.
+    """Find the photos that the arguments of a tool name.
 
     Args:
         arguments (Sequence[str]): Photo files, folders, patterns such as
@@ -37,8 +38,7 @@ def find_photos(arguments: Sequence[str],
             restricts the photos of the folders.
 
     Returns:
-        list[Photo]: In the order of the arguments. The photos of a folder are
-        sorted.
+        list[Photo]: In the order of the arguments, those of a folder sorted.
 
     Raises:
         UserError: If a file is missing, no photo is found, or two photos have
@@ -47,21 +47,25 @@ def find_photos(arguments: Sequence[str],
     photos = {}
     for argument in arguments:
         paths, folder = _find_paths(argument, image_list)
-        _check_paths(paths, image_list or argument)
+        missing = [path for path in paths if not osp.isfile(path)]
+        if missing:
+            raise UserError(
+                f'{image_list or argument}: {len(missing)} of {len(paths)} '
+                f'photos are missing: {format_names(missing)}. Correct the '
+                'list or the folder.')
         for path in paths:
-            photo = Photo(_name(path, folder), path)
-            other = photos.setdefault(normalize_nfc(photo.name), photo)
-            if not osp.samefile(other.path, path):
+            name = _name(path, folder)
+            other = photos.setdefault(name, path)
+            if not osp.samefile(other, path):
                 raise UserError(
-                    f'{other.path} and {path} would both write '
-                    f'{photo.name}.png. Rename one of them, or use two output '
-                    'folders.')
+                    f'{other} and {path} would both write {name}.png. Rename '
+                    'one of them, or use two output folders.')
     if not photos:
         raise UserError(
             f'{", ".join(arguments)}: no photo found. Name photos, folders, '
             'patterns or lists of photos (.txt). The suffix of a photo is one '
             f'of {" ".join(IMAGE_SUFFIXES)}.')
-    return list(photos.values())
+    return [Photo(name, path) for name, path in photos.items()]
 
 
 def _find_paths(argument: str,
@@ -71,26 +75,16 @@ def _find_paths(argument: str,
         names = None if image_list is None else read_image_list(image_list)
         files, _ = find_images(argument, IMAGE_SUFFIXES, names)
         return list(files.values()), argument
-    if osp.isfile(argument):
-        if not argument.lower().endswith('.txt'):
-            return [argument], osp.dirname(argument) or '.'
+    if argument.lower().endswith('.txt'):
         lines = read_text(argument, 'no such list of photos.').splitlines()
         return [line.strip() for line in lines if line.strip()], ''
+    if osp.isfile(argument):
+        return [argument], osp.dirname(argument) or '.'
     if glob.has_magic(argument):
-        parts = PurePath(argument).parts
-        fixed = [glob.has_magic(part) for part in parts].index(True)
         paths = sorted(glob.glob(argument, recursive=True))
         return ([path for path in paths if strip_image_suffix(path) != path],
-                str(PurePath(*parts[:fixed])) if fixed else '')
+                osp.dirname(re.split(r'[*?[]', argument)[0]))
     raise UserError(f'{argument}: no such photo, folder or list.')
-
-
-def _check_paths(paths: Sequence[str], where: str) -> None:
-    missing = [path for path in paths if not osp.isfile(path)]
-    if missing:
-        raise UserError(
-            f'{where}: {len(missing)} of {len(paths)} photos are missing: '
-            f'{format_names(missing)}. Correct the list or the folder.')
 
 
 def _name(path: str, folder: str) -> str:
@@ -98,7 +92,7 @@ def _name(path: str, folder: str) -> str:
     name = osp.relpath(path, folder) if folder else osp.normpath(path)
     if osp.isabs(name) or name.startswith('..'):
         name = osp.basename(name)
-    return strip_image_suffix(Path(name).as_posix())
+    return normalize_nfc(strip_image_suffix(Path(name).as_posix()))
 
 
 def read_tags(path: str, photos: Sequence[Photo],
@@ -106,21 +100,18 @@ def read_tags(path: str, photos: Sequence[Photo],
     """Read the tags of photos.
 
     Args:
-        path (str): A label file, see :mod:`mmseg_afa.datasets.label_file`.
-        photos (Sequence[Photo]): The photos.
+        path (str): A label file.
+        photos (Sequence[Photo]): The photos, which all have a line.
         classes (Sequence[str]): The foreground classes.
 
     Returns:
         dict[str, tuple[str]]: Tags by the names of the photos.
-
-    Raises:
-        UserError: If a tag is not a class, or a photo has no line.
     """
     tags = index_by_stem(read_label_file(path, classes)[1])
-    missing = [p.name for p in photos if normalize_nfc(p.name) not in tags]
+    missing = [photo.name for photo in photos if photo.name not in tags]
     if missing:
         raise UserError(
             f'{path}: no line for {len(missing)} of {len(photos)} photos: '
             f'{format_names(missing)}. Add lines "name: tag, tag" ("name:" '
             'for a photo without objects), or leave these photos out.')
-    return {photo.name: tags[normalize_nfc(photo.name)] for photo in photos}
+    return tags

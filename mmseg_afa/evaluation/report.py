@@ -3,12 +3,11 @@
 import json
 import re
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 
 from ..models.segmentors.maps import FIELDS
-from ..utils import replacing
 from ..visualization import figure_to_picture, save_picture
 
 TAGS_NOTE = ('Rows with given tags know which classes each image shows, as '
@@ -46,86 +45,73 @@ def to_markdown(report: dict) -> str:
             see :func:`rows`; 'image_labels': scores in %, by name; 'sweeps':
             mIoU in % by background score, for each CAM.
     """
-    lines = ['# Scores', '', '| | |', '| --- | --- |']
-    lines += [f'| {key} | {value} |' for key, value in report['about'].items()]
-    lines += [
-        '', '| mIoU, % | tags | mIoU | ignored |', '| --- | --- | --- '
-        '| --- |'
-    ]
-    for row in report['rows']:
+    scored = report['rows']
+    scores = [('mIoU, %', 'tags', 'mIoU', 'ignored')]
+    for row in scored:
         ignored = row['ignored'] if row['score'].endswith('label') else ''
-        lines.append(f'| {row["score"]} | {row["tags"]} | '
-                     f'{_number(row["mIoU"])} | {ignored} |')
-    lines += ['', TAGS_NOTE]
+        scores.append((row['score'], row['tags'], row['mIoU'], ignored))
+    classes = [('IoU, %', *(f'{r["score"]} ({r["tags"]})' for r in scored))]
+    for name in scored[0]['IoU']:
+        classes.append((name, *(row['IoU'][name] for row in scored)))
+    about = [('', ''), *report['about'].items()]
+    parts = ['# Scores', table(about), table(scores), TAGS_NOTE]
     if report['image_labels']:
-        lines += ['', '| image labels, % | |', '| --- | --- |']
-        lines += [
-            f'| {k} | {v:.2f} |' for k, v in report['image_labels'].items()
-        ]
-    lines += [
-        '', '| IoU, % | ' + ' | '.join(f'{row["score"]} ({row["tags"]})'
-                                       for row in report['rows']) + ' |'
-    ]
-    lines += ['| --- ' * (len(report['rows']) + 1) + '|']
-    for name in report['rows'][0]['IoU']:
-        cells = [_number(row['IoU'][name]) for row in report['rows']]
-        lines.append(f'| {name} | ' + ' | '.join(cells) + ' |')
+        labels = report['image_labels'].items()
+        parts.append(table([('image labels, %', ''), *labels]))
+    parts.append(table(classes))
     for name, curve in report['sweeps'].items():
-        title = FIELDS[name].title
-        lines += [
-            '', f'| background score | mIoU of {title} |', '| --- | --- |'
-        ]
-        lines += [f'| {t:.2f} | {_number(v)} |' for t, v in curve.items()]
+        header = 'background score', f'mIoU of {FIELDS[name].title}'
+        parts.append(table([header, *curve.items()]))
     if report['sweeps']:
-        lines += ['', SWEEP_NOTE]
-    return '\n'.join(lines) + '\n'
+        parts.append(SWEEP_NOTE)
+    return '\n\n'.join(parts) + '\n'
 
 
-def _number(value: Optional[float]) -> str:
-    return '–' if value is None else f'{value:.2f}'
+def table(rows: Sequence[Sequence]) -> str:
+    """Format a Markdown table with a header."""
+    lines = ['| ' + ' | '.join(map(cell, row)) + ' |' for row in rows]
+    lines.insert(1, '| --- ' * len(rows[0]) + '|')
+    return '\n'.join(lines)
+
+
+def cell(value: object) -> str:
+    """Format a cell of a table; None becomes a dash."""
+    if value is None:
+        return '–'
+    return f'{value:.2f}' if isinstance(value, float) else str(value)
 
 
 def draw_sweeps(sweeps: Dict[str, Dict[float, float]],
                 bkg_score: Optional[float] = None) -> np.ndarray:
-    """Plot mIoU over background score, RGB uint8 (H, W, 3).
-
-    Args:
-        sweeps (dict): As in a report.
-        bkg_score (float, optional): The model's background score, marked by
-            a line.
-    """
+    """Plot mIoU over background score, RGB uint8 (H, W, 3)."""
     from matplotlib.figure import Figure
     figure = Figure((6, 4), dpi=120, layout='tight')
     axes = figure.subplots()
     for name, curve in sweeps.items():
-        axes.plot(
-            list(curve),
-            list(curve.values()),
-            marker='.',
-            label=FIELDS[name].title)
+        title = FIELDS[name].title
+        axes.plot(list(curve), list(curve.values()), '.-', label=title)
     if bkg_score is not None:
         axes.axvline(bkg_score, color='grey', ls=':', label='as evaluated')
-    axes.set_xlabel('background score')
-    axes.set_ylabel('mIoU, %')
+    axes.set(
+        xlabel='background score',
+        ylabel='mIoU, %',
+        title='Choosing by this curve uses the validation masks')
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend()
-    axes.set_title(
-        'Choosing by this curve uses the validation masks', fontsize='medium')
     return figure_to_picture(figure)
 
 
 def write_report(folder: Path,
                  report: dict,
                  bkg_score: Optional[float] = None) -> None:
-    """Write report.json and report.md; draw sweeps, if there are any."""
-    texts = {
-        'report.json': json.dumps(report, indent=2, ensure_ascii=False) + '\n',
-        'report.md': to_markdown(report)
-    }
-    for name, text in texts.items():
-        with replacing(folder / name) as unfinished:
-            unfinished.write_text(text, encoding='utf-8')
+    """Write report.json and report.md, see :func:`to_markdown`.
+
+    Sweeps are drawn, and the model's background score is marked.
+    """
+    text = json.dumps(report, indent=2, ensure_ascii=False) + '\n'
+    (folder / 'report.json').write_text(text, encoding='utf-8')
+    (folder / 'report.md').write_text(to_markdown(report), encoding='utf-8')
     if report['sweeps']:
         save_picture(folder / 'background_sweep.png',
                      draw_sweeps(report['sweeps'], bkg_score))

@@ -1,8 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-import warnings
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterator, Sequence
+from typing import Dict, Sequence
 
 import cv2
 import mmcv
@@ -15,14 +13,11 @@ from mmseg.visualization import SegLocalVisualizer
 from torch import Tensor
 
 from ..models.segmentors.maps import SOURCES
-from .overlay import first_painted, overlay_label
-from .pictures import figure_to_picture
+from .pictures import figure_to_picture, first_painted, overlay_label
 
 CELL = 1.6  # inches, at 100 pixels per inch: side of a sheet's cell
 LINE = 0.2  # inches: height of a caption
-TEXT_SIZE = 8  # points
 LETTERS = 15  # per inch, on average
-LONGEST = 40  # characters of a class name
 # Letters that a font lacks are drawn in the next one that is installed.
 FONTS = ('DejaVu Sans', 'Noto Sans CJK JP', 'Noto Sans CJK SC',
          'WenQuanYi Zen Hei', 'Arial Unicode MS', 'Microsoft YaHei',
@@ -30,47 +25,31 @@ FONTS = ('DejaVu Sans', 'Noto Sans CJK JP', 'Noto Sans CJK SC',
          'Noto Sans Devanagari')
 
 # label maps of a sample, and their titles on a sheet
-LABEL_MAPS = {
-    **{
-        s.name: s.title
-        for s in SOURCES.values() if s.needs_tags
-    }, 'pred_sem_seg': SOURCES['seg'].title,
-    'gt_sem_seg': 'truth'
-}
+LABEL_MAPS = {s.name: s.title for s in SOURCES.values() if s.needs_tags}
+LABEL_MAPS.update(pred_sem_seg=SOURCES['seg'].title, gt_sem_seg='truth')
 
 
-@contextmanager
-def any_script() -> Iterator[None]:
-    """Set up matplotlib for small plain text in any script.
-
-    A letter that no installed font has is drawn as a box.
-    """
+def small_text():
+    """Set up matplotlib, in a context, for plain text in any script."""
     import matplotlib
     from matplotlib import font_manager
     installed = font_manager.get_font_names()
-    settings = {
-        'font.family': [font for font in FONTS if font in installed],
-        'font.size': TEXT_SIZE,
-        'axes.titlesize': TEXT_SIZE,
+    fonts = [font for font in FONTS if font in installed]
+    size = dict.fromkeys(('font.size', 'axes.titlesize'), 8)
+    return matplotlib.rc_context({
+        'font.family': fonts,
         'text.parse_math': False,
-    }
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings('ignore', 'Glyph')
-        yield
+        **size
+    })
 
 
 @VISUALIZERS.register_module()
 class WeakSegLocalVisualizer(SegLocalVisualizer):
     """Draw the stages of weakly-supervised segmentation.
 
-    In a config the class replaces mmseg's visualizer. Regions have a contour
-    in the exact colour of their class, the background is not painted, and
-    ignored pixels are hatched.
-
-    The methods take and return RGB uint8 pictures (H, W, 3); send them to all
-    backends by :meth:`add_image`. Names and colours of the classes are read
-    from :attr:`dataset_meta`. A Runner sets that attribute, on its main
-    process only.
+    In a config the class replaces mmseg's visualizer. Its methods take and
+    return RGB uint8 pictures (H, W, 3). Names and colours of the classes are
+    read from :attr:`dataset_meta`, which a Runner sets on its main process.
     """
 
     def _draw_sem_seg(self,
@@ -84,36 +63,27 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
         picture = overlay_label(image, label, palette, classes, self.alpha)
         self.set_image(picture)
         if with_labels:
-            with any_script():
-                self._draw_names(label, classes, palette)
+            ids = np.unique(label[label < len(classes)])
+            with small_text():
+                for i in ids[ids >= first_painted(classes)]:
+                    # where the region is widest
+                    region = np.pad((label == i).astype(np.uint8), 1)
+                    inner = cv2.distanceTransform(region, cv2.DIST_L2, 3)
+                    x, y = cv2.minMaxLoc(inner)[3]
+                    self.ax_save.text(
+                        x - 1,
+                        y - 1,
+                        classes[i],
+                        color='w',
+                        ha='center',
+                        va='center',
+                        clip_on=True,
+                        bbox=dict(facecolor=np.divide(palette[i], 255), pad=1))
                 picture = self.get_image()
         return picture
 
-    def _draw_names(self, label: np.ndarray, classes: Sequence[str],
-                    palette: Sequence) -> None:
-        """Write each class's name where its region is widest."""
-        for i in np.unique(label):
-            if not first_painted(classes) <= i < len(classes):
-                continue
-            region = np.pad((label == i).astype(np.uint8), 1)
-            inner = cv2.distanceTransform(region, cv2.DIST_L2, 3)
-            position = np.array(cv2.minMaxLoc(inner)[3]) - 1
-            self.ax_save.text(
-                *position,
-                classes[i],
-                color='w',
-                ha='center',
-                va='center',
-                clip_on=True,
-                bbox=dict(facecolor=np.divide(palette[i], 255), pad=1))
-
     def draw_label(self, image: np.ndarray, label: Tensor) -> np.ndarray:
-        """Paint a label map over an image; see :func:`overlay_label`.
-
-        Args:
-            image (np.ndarray): The image.
-            label (Tensor): (h, w) class ids, resized to the image.
-        """
+        """Paint class ids (h, w), resized to the image, over the image."""
         label = mmcv.imresize(
             label.cpu().numpy().astype(np.uint8),
             image.shape[1::-1],
@@ -122,12 +92,7 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
                              self.dataset_meta['classes'], self.alpha)
 
     def draw_heatmap(self, image: np.ndarray, heat: Tensor) -> np.ndarray:
-        """Lay a heat map over an image, from blue (lowest value) to red.
-
-        Args:
-            image (np.ndarray): The image.
-            heat (Tensor): (h, w), resized to the image.
-        """
+        """Lay values (h, w) over an image, from blue (lowest) to red."""
         heat = mmcv.imresize(heat.float().cpu().numpy(), image.shape[1::-1])
         return self.draw_featmap(torch.from_numpy(heat)[None], image)
 
@@ -138,13 +103,11 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
         Args:
             image (np.ndarray): The image.
             data_sample (SegDataSample): Maps of any size: `cam` (C, h, w),
-                `affinity_cam` (C + 1, h, w), and those of
-                :data:`LABEL_MAPS`. A CAM needs `image_label` (C, ): the
-                picture shows the highest score among the present classes.
+                `affinity_cam` (C + 1, h, w) and :data:`LABEL_MAPS` (1, h, w).
+                `cam` needs `image_label` (C, ).
 
         Returns:
-            dict[str, np.ndarray]: Pictures of the image's size by title. Maps
-            that the sample lacks are left out.
+            dict[str, np.ndarray]: Pictures of the image's size by title.
         """
         stages = dict(image=image)
         if 'cam' in data_sample:
@@ -171,7 +134,6 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
         present = data_sample.image_label.nonzero().flatten().tolist()
         return f'{name}: {", ".join(classes[i] for i in present) or "no tags"}'
 
-    @any_script()
     def draw_sheet(self,
                    rows: Sequence[Dict[str, np.ndarray]],
                    captions: Sequence[str],
@@ -179,12 +141,19 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
         """Arrange pictures in rows and columns, with titles and a legend.
 
         Args:
-            rows (Sequence[dict[str, np.ndarray]]): Pictures of each row by
-                the titles of their columns. Sizes may differ, and pictures
-                may be missing.
+            rows (Sequence[dict[str, np.ndarray]]): Pictures of each row, of
+                any size, by the titles of their columns.
             captions (Sequence[str]): A line above each row.
             legend (bool): Show the colours of the classes below.
         """
+        with small_text():
+            figure = self._arrange(rows, captions)
+            if legend:
+                self._add_legend(figure)
+            return figure_to_picture(
+                figure, bbox_inches='tight', pad_inches=0.08)
+
+    def _arrange(self, rows: Sequence[dict], captions: Sequence[str]):
         from matplotlib.figure import Figure
         columns = list(dict.fromkeys(title for row in rows for title in row))
         # a row is as high as its pictures, at most as high as a cell is wide
@@ -220,21 +189,14 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
                 title, (0, 1), (0, 3 + 72 * LINE),
                 xycoords='axes fraction',
                 textcoords='offset points')
-        if legend:
-            self._add_legend(figure)
-        return figure_to_picture(figure, bbox_inches='tight', pad_inches=0.08)
+        return figure
 
     def _add_legend(self, figure) -> None:
-        """Draw samples of the overlay's colours below a figure.
-
-        A patch is drawn as a region is: an edge in the exact colour around a
-        transparent face, here over white.
-        """
+        """Draw samples of the overlay's colours below a figure."""
         from matplotlib.patches import Patch
         classes = self.dataset_meta['classes']
         first = first_painted(classes)
-        names = [*classes[first:], 'ignored']
-        names = [shorten(name, LONGEST) for name in names]
+        names = [shorten(name, 40) for name in (*classes[first:], 'ignored')]
         colours = np.divide(self.dataset_meta['palette'][first:], 255)
         patches = [
             Patch(

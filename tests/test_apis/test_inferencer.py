@@ -6,15 +6,12 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from mmengine.runner import save_checkpoint
 from mmseg.apis import MMSegInferencer, inference_model, init_model
-from mmseg.registry import MODELS
 
 from mmseg_afa.apis import AFAInferencer
 from mmseg_afa.datasets.transforms.load_image import BrokenImageError
-from mmseg_afa.models import PAR, SOURCES
-from mmseg_afa.models.segmentors.maps import limit
+from mmseg_afa.models import SOURCES
 from mmseg_afa.utils import CheckpointError
 from tests.conftest import CLASSES, DEMO, PALETTE
 
@@ -63,8 +60,6 @@ def test_conventions_of_mmseg(infer, checkpoint, photos, tmp_path):
     assert len(list((tmp_path / 'vis').iterdir())) == 4
     sample = infer(paths(photos)[0], return_datasamples=True)
     assert sample.pred_sem_seg.shape == (48, 80)
-    picture = infer(paths(photos)[0], return_vis=True)['visualization']
-    assert picture.shape == (48, 80, 3)
 
 
 def test_only_among_tags(infer, photos):
@@ -97,10 +92,9 @@ def test_broken_photos(infer, photos, tmp_path):
     with pytest.raises(BrokenImageError, match='broken.jpg'):
         list(infer.stream(mixed))
     skipped = []
-    found = list(infer.stream(mixed, broken=lambda *a: skipped.append(a)))
+    found = list(infer.stream(mixed, broken=lambda *a: skipped.append(a[0])))
     assert [s.img_path for s in found] == [mixed[0], mixed[2]]
-    (path, error), = skipped
-    assert path == str(broken) and 'broken.jpg' in str(error)
+    assert skipped == [str(broken)]
 
 
 def test_unsure_pixels(checkpoint, photos):
@@ -111,87 +105,41 @@ def test_unsure_pixels(checkpoint, photos):
         assert ((mask_of(sample) == 255) == unsure).all()
 
 
-@pytest.mark.parametrize('options', [
-    dict(long_side=40),
-    dict(tile=160),
-    dict(tta=True),
-    dict(refiner=dict(type='PAR', num_iter=2)),
-    dict(refiner=dict(type='PAR', num_iter=2), long_side=40, tta=True),
-])
-def test_ways_to_predict(checkpoint, photos, options):
-    """All give masks of the photos' sizes."""
-    infer = AFAInferencer(str(DEMO), checkpoint, device='cpu', **options)
+def test_small_long_side_with_everything(checkpoint, photos):
+    infer = AFAInferencer(
+        str(DEMO),
+        checkpoint,
+        device='cpu',
+        refiner=dict(type='PAR', num_iter=2),
+        long_side=40,
+        tta=True)
     for sample in infer.stream(paths(photos)):
         assert mask_of(sample).shape == sample.ori_shape
         share = sample.confidence.data
-        assert torch.isfinite(share).all()
         assert 0 <= share.min() and share.max() <= 1
 
 
-def test_augmentation_and_refinement_are_those_of_testing(checkpoint, photos):
-    cfg = Config.fromfile(DEMO)
-    model = init_model(cfg, checkpoint, device='cpu')
-    tta = MODELS.build(dict(cfg.tta_model, module=model)).eval()
-    par = PAR(num_iter=3)
-    plain = AFAInferencer(cfg, checkpoint, device='cpu', tta=True)
-    refined = AFAInferencer(
-        cfg,
-        checkpoint,
-        device='cpu',
-        tta=True,
-        refiner=dict(type='PAR', num_iter=3))
-    for path in paths(photos):
-        data = pseudo_collate([plain.pipeline(path)])
-        with torch.no_grad():
-            expected, = tta.test_step(data)
-        sample, = plain.stream(path)
-        label = expected.pred_sem_seg.data[0].numpy()
-        assert (mask_of(sample) == label).mean() > 0.999
-        image = data['inputs'][0][None] / 255
-        prob = par(image, expected.seg_logits.data[None].softmax(1))
-        sample, = refined.stream(path)
-        label = prob.argmax(1)[0].numpy()
-        assert (mask_of(sample) == label).mean() > 0.999
-
-
 def test_tiles_of_a_large_photo(checkpoint):
-    """A photo of one tile is predicted as it is without, and tiles overlap
-    without seams that leave pixels out."""
+    """A photo of one tile is predicted as it is without."""
     rng = np.random.default_rng(1)
     small = rng.integers(0, 256, (9, 11, 3), np.uint8)
     photo = cv2.resize(small, (421, 333))
-    plain, = AFAInferencer(str(DEMO), checkpoint, device='cpu').stream(photo)
-    one, = AFAInferencer(
-        str(DEMO), checkpoint, device='cpu', tile=512).stream(photo)
+    plain, one, many = (
+        next(
+            AFAInferencer(str(DEMO), checkpoint, device='cpu',
+                          tile=tile).stream(photo))
+        for tile in (None, 512, 192))
     assert (mask_of(one) == mask_of(plain)).all()
-    many, = AFAInferencer(
-        str(DEMO), checkpoint, device='cpu', tile=192).stream(photo)
     assert mask_of(many).shape == (333, 421)
     assert torch.isfinite(many.confidence.data).all()
 
 
-def test_limit():
-    assert limit((3000, 4000), 1024) == (768, 1024)
-    assert limit((100, 50), 1024) == (100, 50)
-    assert limit((1, 9000), 1024) == (1, 1024)
-
-
-def test_names_of_configs(tmp_path):
+def test_names_of_configs():
     with pytest.raises(ValueError, match='afa_mit-b9_voc: no such.*b1_voc'):
         AFAInferencer('afa_mit-b9_voc', 'x.pth')
 
 
-@pytest.mark.parametrize('options, message', [
-    (dict(sources=['cam'], tile=512), "found .'cam'.; AFA in tiles has seg"),
-    (dict(sources=['mask']), "found .'mask'.; AFA has seg, cam, affinity_cam"),
-    (dict(sources=[]), 'AFA has seg'),
-])
-def test_bad_arguments(checkpoint, options, message):
-    with pytest.raises(ValueError, match=message):
-        AFAInferencer(str(DEMO), checkpoint, device='cpu', **options)
-
-
-def test_no_affinity_without_the_head(checkpoint, tmp_path):
+def test_no_affinity_without_the_head(checkpoint):
     cfg = Config.fromfile(DEMO)
     cfg.model.affinity_head = None
     infer = AFAInferencer(cfg, checkpoint, device='cpu', sources=['cam_label'])
@@ -201,16 +149,9 @@ def test_no_affinity_without_the_head(checkpoint, tmp_path):
         AFAInferencer(cfg, checkpoint, sources=['affinity_cam'])
 
 
-def test_checkpoints_that_do_not_fit(checkpoint, tmp_path):
+def test_checkpoint_that_does_not_fit(checkpoint, tmp_path):
     weights = torch.load(checkpoint, weights_only=True)
-    cfg = Config.fromfile(DEMO)
-    cfg.model.decode_head.num_classes = 21
-    with pytest.raises(
-            CheckpointError,
-            match='iter_1.pth: .* has 6 classes in place of 21'):
-        AFAInferencer(cfg, checkpoint, device='cpu')
-    state = weights['state_dict']
-    del state['decode_head.fusion_conv.conv.weight']
+    del weights['state_dict']['decode_head.fusion_conv.conv.weight']
     path = str(tmp_path / 'part.pth')
     save_checkpoint(weights, path)
     with pytest.raises(CheckpointError, match='has no decode_head.fusion_co'):
@@ -240,13 +181,10 @@ def test_other_models(tmp_path, photos):
     torch.manual_seed(0)
     model = init_model(cfg, device='cpu')
     path = str(tmp_path / 'plain.pth')
+    meta = dict(classes=('ground', 'thing', 'other'), palette=PALETTE[:3])
     save_checkpoint(
-        dict(
-            state_dict=model.state_dict(),
-            meta=dict(
-                dataset_meta=dict(
-                    classes=('ground', 'thing',
-                             'other'), palette=PALETTE[:3]))), path)
+        dict(state_dict=model.state_dict(), meta=dict(dataset_meta=meta)),
+        path)
     infer = AFAInferencer(str(file), path, device='cpu')
     model = init_model(cfg, path, device='cpu')
     for sample in infer.stream(paths(photos)):

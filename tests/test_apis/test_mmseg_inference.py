@@ -8,8 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import save_checkpoint
-from mmseg.apis import MMSegInferencer, inference_model, init_model
+from mmseg.apis import MMSegInferencer
 from mmseg.apis.utils import _preprare_data
 
 from tests.test_reference.reference import ROOT
@@ -21,7 +20,6 @@ CONFIGS = [
                  'afa/afa_mit-b1_own-data.py', 'afa/afa_mit-b0_voc6.py',
                  'mix/wsss-head_resnet50_voc.py')
 ]
-DEMO = ROOT / 'configs/afa/afa_mit-b0_demo.py'
 
 
 @pytest.fixture
@@ -47,31 +45,3 @@ def test_pipelines(path, photo):
         inferencer = MMSegInferencer.__new__(MMSegInferencer)
         packed = inferencer._init_pipeline(Config.fromfile(path))(image)
         assert torch.equal(packed['inputs'], data['inputs'][0])
-
-
-@pytest.fixture
-def checkpoint(tmp_path):
-    """As training writes it."""
-    torch.manual_seed(0)
-    model = init_model(str(DEMO), device='cpu')
-    path = str(tmp_path / 'iter_1.pth')
-    meta = dict(
-        dataset_meta=dict(
-            classes=('background', 'a', 'b', 'c', 'd', 'e'),
-            palette=[[10 * i] * 3 for i in range(6)]))
-    save_checkpoint(dict(meta=meta, state_dict=model.state_dict()), path)
-    return path
-
-
-def test_one_photo_three_ways(photo, checkpoint, tmp_path):
-    model = init_model(str(DEMO), checkpoint, device='cpu')
-    sample = inference_model(model, str(photo))
-    expected = sample.pred_sem_seg.data[0].numpy()
-    assert expected.shape == (48, 80)
-    same = inference_model(model, cv2.imread(str(photo)))
-    assert (same.pred_sem_seg.data[0].numpy() == expected).all()
-
-    inferencer = MMSegInferencer(str(DEMO), checkpoint, device='cpu')
-    out = inferencer(str(photo), out_dir=str(tmp_path), show=False)
-    assert (out['predictions'] == expected).all()
-    assert (tmp_path / 'vis').is_dir()

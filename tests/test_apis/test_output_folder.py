@@ -1,6 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import csv
-import json
 
 import numpy as np
 import pytest
@@ -10,8 +9,8 @@ from mmseg.structures import SegDataSample
 from PIL import Image
 
 from mmseg_afa.apis import OutputFolder, Photo
-from mmseg_afa.apis.output_folder import COLUMNS, caption, most_uncertain
-from mmseg_afa.apis.photo_mask import MaskRecord, PhotoMask, uncertainty
+from mmseg_afa.apis.output_folder import COLUMNS, caption
+from mmseg_afa.apis.photo_mask import MaskRecord, inconsistencies, uncertainty
 from mmseg_afa.datasets.mask_file import encode_mask
 from mmseg_afa.utils import UserError
 
@@ -22,8 +21,11 @@ PHOTO = Photo('sub/ü "1"', 'photos/sub/ü 1.jpg')
 
 
 def open_folder(path, **settings):
-    settings = dict(dict(sources=['seg'], unsure=0.5), **settings)
-    return OutputFolder(path, settings, CLASSES, PALETTE, with_confidence=True)
+    settings = {
+        **dict(sources=['seg'], unsure=.5, confidence=True),
+        **settings
+    }
+    return OutputFolder(path, settings, CLASSES, PALETTE)
 
 
 def sample(mask=MASK):
@@ -48,7 +50,6 @@ def test_files_and_table(tmp_path):
 
     mask, = folder.masks('seg', [Photo('other', ''), PHOTO])
     assert (mask.read() == MASK).all()
-    assert mask.palette()[:3].tolist() == PALETTE
     assert mask.record() == MaskRecord(
         statistics=dict(
             background=dict(area=.25, confidence=1.),
@@ -98,32 +99,33 @@ def test_mask_corrected_by_another_program(tmp_path):
         dict(dog=dict(area=1., confidence=1.)), {}, None)
 
 
-def test_folder_of_something_else(tmp_path):
-    (tmp_path / 'thesis.doc').touch()
-    with pytest.raises(UserError, match='holds files, but no settings.json'):
-        open_folder(tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == ['thesis.doc']
-
-
-def test_masks_of_another_run(tmp_path):
+def test_folders_of_something_else(tmp_path):
     open_folder(tmp_path)
     with pytest.raises(UserError, match='unsure was 0.5 and is 0.7'):
         open_folder(tmp_path, unsure=0.7)
-    settings = json.loads((tmp_path / 'settings.json').read_text())
-    assert settings['classes'] == list(CLASSES)
+    (tmp_path / 'settings.json').rename(tmp_path / 'thesis.doc')
+    with pytest.raises(UserError, match='holds files, but no settings.json'):
+        open_folder(tmp_path)
 
 
-def test_most_uncertain_first(tmp_path, monkeypatch):
-    records = dict(
-        sure=MaskRecord(dict(cat=dict(area=1., confidence=.9)), {}, None),
-        odd=MaskRecord(
-            dict(background=dict(area=1., confidence=.99)), dict(cat=.9),
-            None),
-        doubtful=MaskRecord(dict(cat=dict(area=1., confidence=.2)), {}, None))
-    assert [uncertainty(one)
-            for one in records.values()] == pytest.approx([.1, 1.01, .8])
-    monkeypatch.setattr(PhotoMask, 'record',
-                        lambda mask: records[mask.photo.name])
-    masks = [PhotoMask(Photo(name, ''), tmp_path, ()) for name in records]
-    assert [mask.photo.name
-            for mask in most_uncertain(masks, 2)] == ['odd', 'doubtful']
+def test_uncertainty():
+    shown = dict(cat=dict(area=1., confidence=.9))
+    assert uncertainty(MaskRecord(shown, {}, None)) == pytest.approx(.1)
+    odd = MaskRecord(shown, dict(dog=.9), None)
+    assert uncertainty(odd) == pytest.approx(1.1)
+
+
+CONTRADICTED = 'tag that the classifier contradicts'
+
+
+@pytest.mark.parametrize('shown, scores, tags, expected', [
+    (['cat'], dict(cat=.9, dog=.1), ['cat'], {}),
+    ([], dict(cat=.9, dog=.1), None, dict(cat='predicted, empty mask')),
+    (['cat'], dict(cat=.2, dog=.8), ['cat'],
+     dict(cat=CONTRADICTED, dog='predicted, but no tag')),
+    ([], dict(cat=.2, dog=.1), ['cat'],
+     dict(cat=f'tag with an empty mask; {CONTRADICTED}')),
+    ([], {}, ['cat'], dict(cat='tag with an empty mask')),  # no classifier
+])  # yapf: disable
+def test_inconsistencies(shown, scores, tags, expected):
+    assert inconsistencies(MaskRecord(shown, scores, tags)) == expected

@@ -55,12 +55,8 @@ def test_tags(photos, tmp_path):
     # with suffix or without; the accent as two characters
     file.write_text('# x,y\na.jpg: x\nb: x, y\nsub dir/c:\n'
                     'sub dir/ha\u0308user: y\nmore: x\n')
-    assert read_tags(str(file), found, ['x', 'y']) == {
-        'a': ('x', ),
-        'b': ('x', 'y'),
-        'sub dir/c': (),
-        'sub dir/häuser': ('y', ),
-    }
+    tags = read_tags(str(file), found, ['x', 'y'])
+    assert [tags[name] for name in NAMES] == [('x', ), ('x', 'y'), (), ('y', )]
     with pytest.raises(UserError, match="unknown tag 'y'"):
         read_tags(str(file), found, ['x'])
     file.write_text('a: x\n')

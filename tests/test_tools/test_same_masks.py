@@ -71,10 +71,9 @@ def config(root, out):
         ([], ['model.labeler.refiner.num_iter=2']),
         (['--tta'], []),
         (['--refine', 'par'], []),
-        ([], SLIDE),
         (['--tta', '--refine', 'par'], SLIDE),
     ],
-    ids=['plain', 'tta', 'par', 'slide', 'all'])
+    ids=['plain', 'tta', 'par', 'all'])
 def test_same_masks(checkpoint, root, tmp_path, options, cfg_options):
     cfg = config(root, tmp_path / 'tested')
     options = [

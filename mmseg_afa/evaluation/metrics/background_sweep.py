@@ -16,8 +16,7 @@ def strongest_class(cam: Tensor, image_label: Tensor) -> Tuple[Tensor, Tensor]:
         image_label (Tensor): (C, ) multi-hot.
 
     Returns:
-        tuple[Tensor, Tensor]: The score and its class, 0..C - 1, both
-        (H, W). Where the score is 0 the class means nothing.
+        tuple[Tensor, Tensor]: Scores and classes in 0..C - 1, both (H, W).
     """
     present = image_label.nonzero()[:, 0]
     # 0, so that there is a map where there is no class
@@ -30,14 +29,13 @@ def count_by_score(value: Tensor, strongest: Tensor, label: Tensor,
     """Count pixels by score of the CAM, its strongest class, and true class.
 
     Args:
-        value (Tensor): (P, ), and
-        strongest (Tensor): (P, ), of :func:`strongest_class`.
+        value, strongest (Tensor): (P, ), of :func:`strongest_class`.
         label (Tensor): (P, ) int64 in 0..C.
         num_classes (int): C + 1.
 
     Returns:
-        Tensor: (21, C, C + 1) int64; the first axis is the number of
-        :data:`BKG_SCORES` that the pixel beats.
+        Tensor: (21, C, C + 1) int64, first by how many of :data:`BKG_SCORES`
+        the pixel beats.
     """
     beaten = torch.bucketize(value, value.new_tensor(BKG_SCORES))
     shape = (len(BKG_SCORES) + 1, num_classes - 1, num_classes)
@@ -46,11 +44,7 @@ def count_by_score(value: Tensor, strongest: Tensor, label: Tensor,
 
 
 def sweep(counts: Tensor) -> Dict[float, float]:
-    """Compute the mIoU in percent at each of the background scores.
-
-    Args:
-        counts (Tensor): (21, C, C + 1) of :func:`count_by_score`, summed.
-    """
+    """Compute the mIoU in percent at each score, of :func:`count_by_score`."""
     # pixels that beat a score are of their strongest class, others background
     foreground = counts.flip(0).cumsum(0).flip(0)[1:].double()  # (20, C, C+1)
     label = counts.sum((0, 1)).double()

@@ -11,11 +11,9 @@ from torch import Tensor
 class ImageLabelMetric(BaseMetric):
     """Score the image-level classifier.
 
-    - F1: of the classes predicted (probability > 0.5, that is logit > 0) in
-      each image, averaged over images; 1 where none is shown and none found.
-    - mAP: average precision of each class that occurs, averaged.
-
-    Both in percent, like mIoU.
+    - F1: of the classes predicted (probability > 0.5) in each image, averaged
+      over images; 1 where none is shown and none found. In percent.
+    - mAP: average precision of each class that occurs, averaged. In percent.
     """
 
     default_prefix = 'image_label'
@@ -23,17 +21,8 @@ class ImageLabelMetric(BaseMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Keep the scores and labels of a batch."""
         for sample in data_samples:
-            for field, remedy in (
-                ('pred_image_scores', 'the model needs a classifier, as AFA '
-                 'has'), ('image_label',
-                          'add ImageLabelFromMask and PackWeakSegInputs '
-                          'to the pipeline')):
-                if field not in sample:
-                    raise KeyError(f'ImageLabelMetric: predictions carry no '
-                                   f'`{field}`; {remedy}')
-            # 5 bytes a class and image: 16 MB for COCO's 40,137. Bytes, which
-            # Python keeps apart from large blocks: tensors kept between those
-            # of each image left holes, a megabyte an image.
+            # Bytes: small tensors would leave holes between large ones, a
+            # megabyte an image.
             self.results.append(
                 (sample['pred_image_scores'].cpu().float().numpy().tobytes(),
                  sample['image_label'].cpu().bool().numpy().tobytes()))
@@ -51,15 +40,7 @@ class ImageLabelMetric(BaseMetric):
 
 
 def image_f1(pred: Tensor, label: Tensor) -> float:
-    """Compute F1 of the classes of each image, averaged over images.
-
-    Args:
-        pred (Tensor): (B, C) bool.
-        label (Tensor): (B, C) bool.
-
-    Returns:
-        float: In [0, 1].
-    """
+    """Average the F1 of the classes of each image; both are (B, C) bool."""
     right = 2. * (pred & label).sum(1)
     total = pred.sum(1) + label.sum(1)
     return torch.where(total > 0, right / total.clamp(min=1),
@@ -69,16 +50,11 @@ def image_f1(pred: Tensor, label: Tensor) -> float:
 def mean_average_precision(scores: Tensor, labels: Tensor) -> float:
     """Average the precision of each class, and over classes that occur.
 
-    The average precision of a class is the mean, over the images that show
-    it, of the precision among the images that score as high or higher: what
-    mmpretrain's AveragePrecision computes, which needs torchvision.
+    mmpretrain's AveragePrecision would need torchvision.
 
     Args:
         scores (Tensor): (B, C), larger = more certain.
         labels (Tensor): (B, C), 0 or 1.
-
-    Returns:
-        float: In [0, 100]; 0 where no class occurs.
     """
     occurs = labels.sum(0) > 0
     if not occurs.any():

@@ -1,8 +1,8 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+from collections import Counter
 from pathlib import Path
 from typing import Dict, Sequence
 
-import torch
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.logging import print_log
 from mmseg.evaluation import IoUMetric
@@ -19,38 +19,31 @@ from .background_sweep import count_by_score, strongest_class, sweep
 class WeakIoUMetric(IoUMetric):
     """Compute the IoU of all label maps that samples carry, in one pass.
 
-    Only a confusion matrix of each is kept, for any number of images. Each
-    image counts once on any number of processes: repetitions by mmengine's
-    sampler are ignored.
+    Only a confusion matrix of each is kept. Each image counts once:
+    repetitions by mmengine's sampler are ignored.
 
     Results are `mIoU` etc. as IoUMetric's for the segmentation, and
     `cam_given_tags/mIoU` etc. for the other :data:`maps.FIELDS`. Pixels that
-    a pseudo label ignores do not enter its IoU; their share is
-    `.../ignored`, in percent.
+    a pseudo label ignores do not enter its IoU; `.../ignored` is their share
+    in percent.
 
-    After :meth:`evaluate`, `report` has for each field its mIoU, the IoU of
-    each class in percent, and its confusion matrix, see :func:`confusion`.
-    `sweeps` has the mIoU of the CAM at 20 background scores.
+    After :meth:`evaluate`, `report` has the mIoU, the IoU of each class and
+    the confusion matrix of each field, and `sweeps` the mIoU of the CAM at 20
+    background scores.
 
     Args:
         output_field (str): The label map that is written to `output_dir`, of
             :data:`maps.FIELDS`.
         **kwargs: Arguments of IoUMetric.
-
-    Raises:
-        ValueError: If the field is unknown.
     """
 
     def __init__(self, output_field: str = 'pred_sem_seg', **kwargs) -> None:
         super().__init__(**kwargs)
-        if output_field not in FIELDS:
-            raise ValueError(f'output_field: unknown {output_field!r}. Choose '
-                             f'one of {", ".join(FIELDS)}.')
         self.output_field = output_field
         self._start()
 
     def _start(self) -> None:
-        self._totals: Dict[str, Tensor] = {}
+        self._totals: Dict[str, Tensor] = Counter()
         self._last: Dict[str, Tensor] = {}  # of one image, not yet added
         self._images = 0
         self._written: Dict[Path, str] = {}
@@ -63,17 +56,12 @@ class WeakIoUMetric(IoUMetric):
         if self.format_only:
             return
         for sample in data_samples:
-            self._add(self._last)
+            self._totals.update(self._last)
             self._last = self._count(sample)
             self._images += 1
 
     def _write(self, sample: dict) -> None:
         """Write a mask as an indexed PNG, as tools/predict.py does."""
-        if self.output_field not in sample:
-            raise UserError(
-                f'--out: the predictions carry no {self.output_field}. Name '
-                'its source in model.test_cfg.sources; a data set without '
-                'image labels or masks has no given tags.')
         path = Path(self.output_dir) / f'{Path(sample["img_path"]).stem}.png'
         other = self._written.setdefault(path, sample['img_path'])
         if other != sample['img_path']:
@@ -98,41 +86,29 @@ class WeakIoUMetric(IoUMetric):
                       num_classes)
             for field in FIELDS if field in sample
         }
-        tags = dict(given=sample.get('image_label'))
-        if 'pred_image_scores' in sample:
-            tags['predicted'] = sample['pred_image_scores'] > 0.5
-        for field, (source, which) in FIELDS.items():
-            known_tags = tags.get(which)
-            if source.name == 'cam' and 'cam' in sample and (known_tags
-                                                             is not None):
-                value, strongest = strongest_class(sample['cam']['data'],
-                                                   known_tags)
-                counts[f'sweep {field}'] = count_by_score(
-                    value[known], strongest[known], label, num_classes)
+        tags = {}
+        if 'cam' in sample:
+            tags['cam_predicted_tags'] = sample['pred_image_scores'] > 0.5
+            if 'image_label' in sample:
+                tags['cam_given_tags'] = sample['image_label']
+        for field, image_label in tags.items():
+            value, strongest = strongest_class(sample['cam']['data'],
+                                               image_label)
+            counts[f'sweep {field}'] = count_by_score(value[known],
+                                                      strongest[known], label,
+                                                      num_classes)
         return {name: count.cpu() for name, count in counts.items()}
 
-    def _add(self, counts: Dict[str, Tensor]) -> None:
-        for name, count in counts.items():
-            self._totals.setdefault(name, torch.zeros_like(count)).add_(count)
-
     def evaluate(self, size: int) -> Dict[str, float]:
-        """Compute the scores over the images of all processes.
-
-        Args:
-            size (int): Number of images.
-        """
+        """Compute the scores over the images of all processes."""
         if self.format_only:
             return super().evaluate(size)
         # The sampler deals images out in turn, then begins again.
         if get_rank() + (self._images - 1) * get_world_size() < size:
-            self._add(self._last)
-        parts, names = all_gather_object(self._totals), {}
-        for part in parts:
-            names.update(part)
-        totals = {
-            name: sum(part[name] for part in parts if name in part)
-            for name in names
-        }
+            self._totals.update(self._last)
+        totals = Counter()
+        for part in all_gather_object(self._totals):
+            totals.update(part)
         self._start()
         self.report, self.sweeps, scores = {}, {}, {}
         for name, total in totals.items():
@@ -172,13 +148,13 @@ def confusion(pred: Tensor, label: Tensor, num_classes: int) -> Tensor:
     """Count pixels by class and prediction.
 
     Args:
-        pred (Tensor): (P, ) 0..C, or above: ignored.
+        pred (Tensor): (P, ) 0..C; larger values are ignored.
         label (Tensor): (P, ) int64 in 0..C.
         num_classes (int): C + 1.
 
     Returns:
-        Tensor: (C + 1, C + 2) int64, rows are classes, the last column is
-        what the prediction ignores.
+        Tensor: (C + 1, C + 2) int64. The last column counts the pixels that
+        the prediction ignores.
     """
     columns = num_classes + 1
     pairs = label * columns + pred.long().clamp(max=num_classes)
