@@ -32,8 +32,7 @@ def ordered_map(function: Callable,
         workers (int): The number of threads.
 
     Yields:
-        The results, in the order of the tasks. An error of a task is raised
-        here. Tasks that have not begun are then dropped.
+        The results, in the order of the tasks. An error of a task is raised.
     """
     tasks = iter(tasks)
     with ThreadPoolExecutor(workers) as pool:

@@ -22,13 +22,9 @@ class NonFiniteLossError(UserError):
 class NonFiniteLossHook(Hook):
     """Stop a training when a loss is infinite or not a number.
 
-    The weights of that step are not saved. Each process writes
-    ``non_finite_iter_N.json`` to the work folder: the losses, the phase, and
-    file, crop and flip of each image. N counts from 1, as in the log. Of
-    several processes, each adds ``_rank_R`` to the name.
-
-    Overflowing float16 gradients are not an error: the loss scaler skips
-    those steps.
+    The weights of that step are not saved. ``non_finite_iter_N.json`` in the
+    work folder names the losses, the phase and the images. Of several
+    processes, each adds ``_rank_R`` to the name.
     """
 
     # After RuntimeInfoHook, which copies the losses from the GPU. Before the
@@ -49,8 +45,7 @@ class NonFiniteLossHook(Hook):
             name: runner.message_hub.get_scalar(f'train/{name}').current()
             for name in outputs or () if 'loss' in name
         }
-        # As text: JSON has no such numbers.
-        wrong = {n: str(v) for n, v in losses.items() if not math.isfinite(v)}
+        wrong = [name for name in losses if not math.isfinite(losses[name])]
         if not wrong:
             return
         step = runner.iter + 1
@@ -61,16 +56,15 @@ class NonFiniteLossHook(Hook):
         report = dict(
             iteration=step,
             phase=phase,
+            # As text: JSON has no such numbers.
             losses={
-                **losses,
-                **wrong
+                name: str(value)
+                for name, value in losses.items()
             },
             images=[sample.metainfo for sample in data_batch['data_samples']])
         with open(path, 'w', encoding='utf-8') as file:
-            # A pipeline may add values that JSON does not have.
             json.dump(report, file, indent=2, default=str)
-        found = ', '.join(f'{name} is {value}'
-                          for name, value in wrong.items())
+        found = ', '.join(f'{name} is {losses[name]}' for name in wrong)
         raise NonFiniteLossError(
             f'Iteration {step}{f" ({phase})" if phase else ""}: {found}. '
             'Training stops, and these weights are not saved: all '

@@ -16,17 +16,11 @@ from ...models.utils import unwrap
 class PARRefinementHook(Hook):
     """Refine the predictions of validation and test.
 
-    It works for any segmentor of mmseg, also under MultiScaleMaxTTA, and
-    refines all label maps but the training labels, which the labeler has
-    refined (`model.labeler.refiner`). `seg_logits` keep the network's output.
+    It works for any segmentor of mmseg, also under MultiScaleMaxTTA. Training
+    labels are not refined again. `seg_logits` keep the network's output.
 
     Args:
-        refiner (dict): Config of the refiner: PAR, or another such as
-            DenseCRF.
-
-    Raises:
-        TypeError: If mmseg's own test-time augmentation is on, which keeps
-            no merged logits.
+        refiner (dict): Config of the refiner, such as PAR or DenseCRF.
     """
 
     priority = 'VERY_HIGH'

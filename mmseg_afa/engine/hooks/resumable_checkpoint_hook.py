@@ -1,5 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import signal
+import warnings
 from contextlib import contextmanager
 from itertools import chain, repeat
 from typing import Iterator, List, Optional
@@ -8,12 +9,12 @@ import torch
 from mmengine.dist import (all_gather_object, all_reduce, get_world_size,
                            is_distributed, is_main_process)
 from mmengine.hooks import CheckpointHook
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ...utils import (CheckpointError, get_rng_state, remove_unfinished,
                       set_rng_state)
-from ..schedulers import restart_schedulers
 
 STOPPED = 128 + signal.SIGTERM  # the exit code of shells after a SIGTERM
 
@@ -22,21 +23,18 @@ STOPPED = 128 + signal.SIGTERM  # the exit code of shells after a SIGTERM
 class ResumableCheckpointHook(CheckpointHook):
     """Save checkpoints that allow an exact resume of iteration-based training.
 
-    Checkpoints also hold the random states of every process and the position
-    in the order of the images. With a :class:`ResumableSampler`, a resumed
-    run loads no image again. On the CPU it ends with the same weights, to the
-    last bit.
+    With a :class:`ResumableSampler`, a resumed run loads no image again. On
+    the CPU it ends with the same weights, to the last bit.
 
     - The schedulers are built from the config and advanced to the iteration
-      of the checkpoint. Their state in the checkpoint is not used: a longer
-      schedule or another learning rate takes effect. Exceptions: schedulers
-      that count epochs or follow the scores, and several optimizers.
+      of the checkpoint: a longer schedule or another learning rate takes
+      effect. Exceptions: schedulers that count epochs, and several
+      optimizers.
     - Another number of images an iteration is refused.
     - An old checkpoint is deleted after the new one is written.
     - SIGTERM, with which clusters announce the end of a job, saves a
       checkpoint after the running iteration, and ends with the code 143.
-    - Validation does not change the random states. A validation that was
-      interrupted is run after the resume.
+    - A validation that was interrupted is repeated after the resume.
 
     Args:
         *args, **kwargs: See :class:`mmengine.hooks.CheckpointHook`.
@@ -45,7 +43,6 @@ class ResumableCheckpointHook(CheckpointHook):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.resumed: Optional[dict] = None  # 'run' of the checkpoint
-        self.first_iter = self.first_image = 0  # where this process began
         self.state_before_val: Optional[dict] = None
         self.states: List[dict] = []  # of all processes, while saving
         self.group = None  # tells all processes about a SIGTERM
@@ -90,12 +87,11 @@ class ResumableCheckpointHook(CheckpointHook):
             self.group = torch.distributed.new_group(backend='gloo')
         if not self.resumed:
             return
-        self.first_iter = self.saved = runner.iter
-        self.first_image = self.resumed['images']
+        self.saved = runner.iter
         loop = runner.train_loop
         sampler = loop.dataloader.sampler
         if hasattr(sampler, 'start'):
-            sampler.start = self.first_image
+            sampler.start = runner.iter * images_per_iter(runner)
             sampler.seed = self.resumed['sampler_seed']
             # The loop drops one batch for each iteration of the checkpoint.
             loop.dataloader_iterator = chain(
@@ -126,17 +122,9 @@ class ResumableCheckpointHook(CheckpointHook):
             raise SystemExit(STOPPED)
 
     def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
-        """Save the best checkpoint, then the latest one again.
-
-        The latest checkpoint records the new best one.
-        """
+        """Save the best checkpoint; remember that the validation is done."""
         runner.message_hub.update_info('validated', runner.iter)
-        outdated = self.saved == runner.iter
-        self.saved = None
         super().after_val_epoch(runner, metrics)
-        if outdated and self.saved is None:
-            self._save_checkpoint_with_step(runner, runner.iter,
-                                            dict(epoch=0, iter=runner.iter))
 
     def after_val(self, runner: Runner) -> None:
         """Restore the random states."""
@@ -169,13 +157,10 @@ class ResumableCheckpointHook(CheckpointHook):
         signal.signal(signal.SIGTERM, self.former_handler)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add the position of the run to a checkpoint."""
-        done = checkpoint['meta']['iter'] - self.first_iter
+        """Add what an exact resume needs to a checkpoint."""
         sampler = runner.train_dataloader.sampler
-        images = images_per_iter(runner)
         checkpoint['run'] = dict(
-            images_per_iter=images,
-            images=self.first_image + done * images,
+            images_per_iter=images_per_iter(runner),
             sampler_seed=getattr(sampler, 'seed', None),
             random_states=self.states)
 
@@ -217,6 +202,33 @@ class ResumableCheckpointHook(CheckpointHook):
             remove(path)
 
 
+def restart_schedulers(runner: Runner, checkpoint: dict) -> None:
+    """Advance the config's schedulers to a checkpoint, in place.
+
+    The optimizer's groups in the checkpoint get the schedulers' values.
+    """
+    schedulers = runner.param_schedulers or []
+    if not isinstance(runner.optim_wrapper, OptimWrapper) or any(
+            scheduler.by_epoch for scheduler in schedulers):
+        return
+    checkpoint.pop('param_schedulers', None)
+    with warnings.catch_warnings():
+        # torch's advice to step the optimizer first
+        warnings.simplefilter('ignore', UserWarning)
+        for _ in range(checkpoint['meta']['iter']):
+            for scheduler in schedulers:
+                scheduler.step()
+    names = {'lr', *(scheduler.param_name for scheduler in schedulers)}
+    state = checkpoint['optimizer']
+    # mmengine keeps a group without parameters, for the rate that it logs.
+    groups = [*state['param_groups'], state.get('base_param_settings')]
+    for group, saved in zip(runner.optim_wrapper.param_groups, groups):
+        for name in names:
+            for key in (name, f'initial_{name}'):
+                if key in group:
+                    saved[key] = group[key]
+
+
 def images_per_iter(runner: Runner) -> int:
     """Return the number of images of all processes in an iteration."""
     loader = runner.train_dataloader
@@ -226,14 +238,10 @@ def images_per_iter(runner: Runner) -> int:
 def check_images_per_iter(runner: Runner, expected: int, where: str) -> None:
     """Refuse to resume with another number of images an iteration."""
     found, processes = images_per_iter(runner), get_world_size()
-    if found == expected:
-        return
-    batch_size, rest = divmod(expected, processes)
-    fix = f'Set train_dataloader.batch_size={batch_size}.'
-    if rest:
-        fix = f'Use a number of processes that divides {expected}.'
-    raise CheckpointError(
-        f'{where}: from a run with {expected} images an '
-        f'iteration, but this run has {found} ({processes} x '
-        f'{found // processes}). {fix} To train on with {found}, start a new '
-        f'run from the weights: load_from={where} without --resume.')
+    if found != expected:
+        raise CheckpointError(
+            f'{where}: from a run with {expected} images an iteration, but '
+            f'this run has {found} ({processes} x {found // processes}). Set '
+            f'train_dataloader.batch_size={expected / processes:g}. To train '
+            f'on with {found}, start a new run from the weights: '
+            f'load_from={where} without --resume.')
