@@ -22,10 +22,7 @@ class ConfigError(UserError):
 
 def settle_classes(cfg: Config,
                    trained: Optional[tuple] = None) -> Optional[tuple]:
-    """Check the classes of a config, and fill in ``num_classes``.
-
-    A head of the model without ``num_classes`` gets the number of classes of
-    the data set, in place.
+    """Check the classes of a config, and fill in ``num_classes``, in place.
 
     Args:
         cfg (Config): The config.
@@ -35,9 +32,6 @@ def settle_classes(cfg: Config,
     Returns:
         tuple[str], optional: The classes with the background. None if no
         data set names them.
-
-    Raises:
-        ConfigError: If data sets or heads contradict each other.
     """
     named = {key: dataset_classes(one) for key, one in all_datasets(cfg)}
     named = {key: classes for key, classes in named.items() if classes}
@@ -73,9 +67,6 @@ def check_checkpoint_classes(classes: Optional[Sequence[str]],
             if they are not known.
         checkpoint (dict): The loaded checkpoint. One without classes passes.
         where (str): The file, for the message.
-
-    Raises:
-        CheckpointError: If number, names or order of the classes differ.
     """
     trained = checkpoint_classes(checkpoint)
     if classes and trained and tuple(classes) != trained:
@@ -110,15 +101,7 @@ def _unwrap(key: str, dataset: dict) -> Iterator[Tuple[str, dict]]:
 
 
 def dataset_classes(dataset: dict) -> Optional[tuple]:
-    """Find the classes of a data set that is not built.
-
-    Args:
-        dataset (dict): The config of the data set.
-
-    Returns:
-        tuple[str], optional: The classes, or None if neither type, metainfo
-        nor label file names them.
-    """
+    """Find the classes of a data set that is not built, if they are named."""
     kind = dataset['type']
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind
     if not isinstance(kind, type) or not issubclass(kind, BaseSegDataset):

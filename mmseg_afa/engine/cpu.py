@@ -1,6 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Train and test without a GPU: bfloat16, and several processes."""
-import logging
 import platform
 from contextlib import contextmanager
 from typing import Iterator, Optional
@@ -9,7 +8,6 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
-from mmengine.logging import print_log
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
 from mmengine.registry import MODEL_WRAPPERS, OPTIM_WRAPPERS
@@ -49,7 +47,8 @@ def cpu_has_bfloat16() -> bool:
 class CPUDistributedDataParallel(MMDistributedDataParallel):
     """Average gradients between processes on the CPU.
 
-    SyncBatchNorm layers, which need a GPU, become BatchNorm.
+    SyncBatchNorm layers, which need a GPU, become BatchNorm: each process
+    normalises over its own samples.
 
     Args:
         module (nn.Module): The model.
@@ -61,14 +60,8 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
                  module: nn.Module,
                  device_ids: Optional[list] = None,
                  **kwargs) -> None:
-        if any(isinstance(m, nn.SyncBatchNorm) for m in module.modules()):
-            print_log(
-                'SyncBN needs a GPU. On the CPU each process normalises over '
-                'its own samples (BN).',
-                logger='current',
-                level=logging.WARNING)
-            module = revert_sync_batchnorm(module)
-        super().__init__(module, device_ids=None, **kwargs)
+        super().__init__(
+            revert_sync_batchnorm(module), device_ids=None, **kwargs)
 
 
 def prepare_for_cpu(cfg: Config) -> None:

@@ -23,16 +23,7 @@ from .cpu import cpu_has_bfloat16, prepare_for_cpu
 
 
 def read_config(path: str, options: Optional[Sequence[str]] = None) -> Config:
-    """Read a config file, and override some of its settings.
-
-    Args:
-        path (str): The config file.
-        options (Sequence[str], optional): KEY=VALUE pairs, such as
-            ``model.labeler.radius=4``; see :class:`mmengine.DictAction`.
-
-    Raises:
-        UserError: If there is no such file, or an option is not a pair.
-    """
+    """Read a config file, and override settings by KEY=VALUE pairs."""
     if not osp.isfile(path):
         raise UserError(f'{path}: no such config file. The configs of this '
                         'project are in configs/afa and configs/mix.')
@@ -49,15 +40,7 @@ def read_config(path: str, options: Optional[Sequence[str]] = None) -> Config:
 
 
 def load_config(args: Namespace) -> Config:
-    """Read the config that the command line names.
-
-    Args:
-        args (Namespace): With ``config``, ``cfg_options``, ``work_dir``,
-            ``launcher`` and ``local_rank``.
-
-    Returns:
-        Config: The config, with ``launcher`` and ``work_dir``.
-    """
+    """Read the config that the command line of a tool names."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config, args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
@@ -119,10 +102,6 @@ def check_weights(runner: Runner, path: str, strict: bool = True) -> None:
         path (str): A file or a URL.
         strict (bool): Whether every weight must be there. A new training may
             start from a part of the weights.
-
-    Raises:
-        UserError: If the file is missing, or other classes or weights are
-            found.
     """
     check_checkpoint(path)
     checkpoint = CheckpointLoader.load_checkpoint(path, 'cpu')

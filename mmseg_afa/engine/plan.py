@@ -103,9 +103,6 @@ def iteration_schedulers(cfg: Config) -> List[ConfigDict]:
 def check_plan(cfg: Config) -> List[str]:
     """Check what an AFA will train; other models pass.
 
-    Args:
-        cfg (Config): The config.
-
     Returns:
         list[str]: Warnings.
 
@@ -149,15 +146,11 @@ def check_phases(cfg: Config) -> Iterator[str]:
 
 
 def check_radius(cfg: Config) -> Iterator[str]:
-    """Check that the affinity's radius is not too large for the grid.
-
-    With a radius of half the grid, the random walk averages over the whole
-    image.
-    """
+    """Check that the affinity's radius is not too large for the grid."""
     side = grid_side(cfg)
     if not side or not cfg.model.get('affinity_head'):
         return
-    radius = radius_of(cfg)
+    radius = cfg.model.get('labeler', {}).get('radius', PAPER_RADIUS)
     proportional = max(round(side * PAPER_RADIUS / PAPER_GRID), 1)
     if radius > proportional and 2 * radius + 1 > side / 2:
         yield (f'model.labeler.radius is {radius} cells, on a grid of {side} '
@@ -166,11 +159,6 @@ def check_radius(cfg: Config) -> Iterator[str]:
                f'objects are lost. The paper has {PAPER_RADIUS} of '
                f'{PAPER_GRID} cells. Here that is '
                f'model.labeler.radius={proportional}.')
-
-
-def radius_of(cfg: Config) -> int:
-    """Return the radius of the affinity in cells."""
-    return cfg.model.get('labeler', {}).get('radius', PAPER_RADIUS)
 
 
 def grid_side(cfg: Config) -> Optional[int]:
@@ -196,8 +184,8 @@ def check_lr_end(cfg: Config) -> Iterator[str]:
     max_iters = cfg.train_cfg.max_iters
     ends = [
         one.end for one in iteration_schedulers(cfg)
-        if 'end' in one and one.get('end_factor', 1) == 0 or one.type in (
-            'PolyLR', 'CosineAnnealingLR')
+        if 'end' in one and (one.type in (
+            'PolyLR', 'CosineAnnealingLR') or one.get('end_factor') == 0)
     ]
     end = max(ends, default=max_iters)
     # The published schedule ends one step after the run.
@@ -214,13 +202,7 @@ def summarize(cfg: Config,
               scaled: Optional[str] = None) -> str:
     """Summarise what a config trains in a number of processes.
 
-    Args:
-        cfg (Config): The config that the Runner gets.
-        world_size (int): The number of processes.
-        scaled (str, optional): The line of :func:`auto_scale`.
-
-    Returns:
-        str: A title, and lines of a name and a text.
+    `scaled` is the line of :func:`auto_scale`.
     """
     loop, wrapper = cfg.train_cfg, cfg.optim_wrapper
     batch_size = cfg.train_dataloader.get('batch_size', 1)
@@ -236,12 +218,11 @@ def summarize(cfg: Config,
     if 'max_iters' in loop:
         lines['iterations'] = (
             f'{loop.max_iters:,}, {loop.max_iters * images:,} images')
-    affinity = has_phases(cfg) and cfg.model.get('affinity_head')
     if has_phases(cfg):
         schedule, last = afa_schedule(cfg), loop.max_iters - 1
         classify, cam = schedule['cam_iters'], schedule['switch_iter']
         labels = f'to {last} CAM labels'
-        if affinity and cam < last:
+        if cfg.model.get('affinity_head') and cam < last:
             labels = f'to {cam} CAM labels, to {last} refined labels'
         lines['phases'] = f'0 to {classify} classification, {labels}'
     warm_up = ''.join(f', warm-up of {one.end - 1:,} iterations'
@@ -249,17 +230,11 @@ def summarize(cfg: Config,
                       if one.get('begin', 0) == 0 and one.type == 'LinearLR')
     lines['learning rate'] = (
         f'{wrapper.optimizer.lr:.4g} ({wrapper.optimizer.type}){warm_up}')
-    if loop.get('val_interval'):
-        lines['validation'] = f'every {loop.val_interval:,}'
     lines['precision'] = dict(
         AmpOptimWrapper=f'mixed, {wrapper.get("dtype", "float16")}',
         BFloat16OptimWrapper='mixed, bfloat16').get(
             wrapper.get('type'), 'float32')
     if scaled:
         lines['rescaled'] = scaled
-    if affinity:
-        side = grid_side(cfg)
-        grid = f' on a grid of {side} x {side}' if side else ''
-        lines['affinity'] = f'radius of {radius_of(cfg)} cells{grid}'
     return '\n'.join(
         ['This run', *(f'  {name:<14}{text}' for name, text in lines.items())])

@@ -83,8 +83,7 @@ def load_checkpoint(filename: str,
     The arguments are those of mmengine's ``CheckpointLoader``.
 
     Raises:
-        CheckpointError: If the file cannot be read, is not a checkpoint, or
-            would call a function.
+        CheckpointError: If the file cannot be read, or would call a function.
     """
     try:
         checkpoint = _load_anything(filename, map_location, logger)
@@ -97,13 +96,10 @@ def load_checkpoint(filename: str,
                 'was run. If you trust the source, keep the tensors only: '
                 "torch.save(torch.load(FILE, weights_only=False)['state_dict']"
                 ', NEW_FILE).') from error
-        reason = ' '.join(str(error).split())[:200] or 'it is empty'
+        reason = ' '.join(str(error).split())[:200]
         raise CheckpointError(
             f'{filename}: not a checkpoint that can be read ({reason}). If '
             'the file is damaged, copy or download it again.') from error
-    if not isinstance(checkpoint, dict):
-        raise CheckpointError(f'{filename}: not a checkpoint, but a '
-                              f'{type(checkpoint).__name__}.')
     drop_executable_parts(checkpoint, osp.abspath(osp.dirname(filename)))
     return checkpoint
 
@@ -132,9 +128,6 @@ def check_weights(model: nn.Module, checkpoint: dict, where: str) -> None:
         model (nn.Module): The model, without a distributed wrapper.
         checkpoint (dict): The loaded checkpoint.
         where (str): The file, for the message.
-
-    Raises:
-        CheckpointError: If weights are missing or have another shape.
     """
     weights = checkpoint.get('state_dict', checkpoint)
     for name, value in model.state_dict().items():

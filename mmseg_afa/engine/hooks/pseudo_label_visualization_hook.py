@@ -12,17 +12,11 @@ from mmseg.utils import SampleList
 from torch import Tensor
 
 from ...models import AFA, PresentClasses
-from ...models.segmentors.schedule import CAM_LABELS, CLASSIFY, REFINED_LABELS
+from ...models.segmentors.schedule import CAM_LABELS, REFINED_LABELS
 from ...models.segmentors.score_maps import with_background
 from ...models.utils import (evaluating, most_classes, resize, stack_boxes,
                              stack_image_labels, unwrap)
 from ...visualization import WeakSegLocalVisualizer
-
-IN_FORCE = {
-    CLASSIFY: 'classification only',
-    CAM_LABELS: 'under its CAM label',
-    REFINED_LABELS: 'under its refined label'
-}
 
 
 @HOOKS.register_module()
@@ -72,16 +66,13 @@ class PseudoLabelVisualizationHook(Hook):
             for key, value in data_batch.items()
         }
         data = model.data_preprocessor(data, training=True)
-        phase = model.phase(runner.iter)
         with runner.optim_wrapper.optim_context(model), evaluating(model):
-            samples = stages_of(model, **data, phase=phase)
+            samples = stages_of(model, **data, phase=model.phase(runner.iter))
         images = (255 * model.images(data['inputs'])).round().byte()
         images = images.permute(0, 2, 3, 1).cpu().numpy()
         rows = list(map(visualizer.draw_stages, images, samples))
-        return visualizer.draw_sheet(rows, [
-            f'{visualizer.caption(sample)} ({IN_FORCE[phase]})'
-            for sample in samples
-        ])
+        return visualizer.draw_sheet(rows,
+                                     list(map(visualizer.caption, samples)))
 
 
 @torch.no_grad()
@@ -109,12 +100,8 @@ def stages_of(model: AFA, inputs: Tensor, data_samples: SampleList,
                                                       grid)[:, None]
     logits = resize(model(inputs, mode='tensor').float(), size)
     maps['pred_sem_seg'] = logits.argmax(1, keepdim=True)
-    drawn = []
-    for i, sample in enumerate(data_samples):
-        sample = sample.clone()
-        sample.set_data({
-            name: PixelData(data=batch[i])
-            for name, batch in maps.items()
-        })
-        drawn.append(sample)
+    drawn = [sample.clone() for sample in data_samples]
+    for name, batch in maps.items():
+        for sample, data in zip(drawn, batch):
+            sample.set_data({name: PixelData(data=data)})
     return drawn

@@ -9,7 +9,6 @@ import torch
 from mmengine.dist import (all_gather_object, all_reduce, get_world_size,
                            is_distributed, is_main_process)
 from mmengine.hooks import CheckpointHook
-from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
@@ -28,8 +27,7 @@ class ResumableCheckpointHook(CheckpointHook):
 
     - The schedulers are built from the config and advanced to the iteration
       of the checkpoint: a longer schedule or another learning rate takes
-      effect. Exceptions: schedulers that count epochs, and several
-      optimizers.
+      effect.
     - Another number of images an iteration is refused.
     - An old checkpoint is deleted after the new one is written.
     - SIGTERM, with which clusters announce the end of a job, saves a
@@ -51,12 +49,7 @@ class ResumableCheckpointHook(CheckpointHook):
 
     # -- resume --------------------------------------------------------------
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Check a checkpoint to resume from, and set its learning rates.
-
-        Raises:
-            CheckpointError: If the checkpoint has no optimizer, or is from a
-                run with another number of images an iteration.
-        """
+        """Check a checkpoint to resume from, and set its learning rates."""
         if not runner.cfg.get('resume'):
             return
         where = runner._load_from or 'the latest checkpoint'
@@ -68,12 +61,10 @@ class ResumableCheckpointHook(CheckpointHook):
         if self.resumed:
             check_images_per_iter(runner, self.resumed['images_per_iter'],
                                   where)
-        done, last = checkpoint['meta']['iter'], runner.max_iters
-        if done >= last:
+        if checkpoint['meta']['iter'] >= runner.max_iters:
             runner.logger.warning(
-                f'{where}: the run is complete. It has {done} iterations, and '
-                f'train_cfg.max_iters is {last}. To train longer, raise '
-                'max_iters and the end of the last scheduler.')
+                f'{where}: the run is complete. To train longer, raise '
+                'train_cfg.max_iters and the end of the last scheduler.')
         restart_schedulers(runner, checkpoint)
 
     def before_train(self, runner: Runner) -> None:
@@ -178,13 +169,7 @@ class ResumableCheckpointHook(CheckpointHook):
 
     @contextmanager
     def safely_writing(self, step: int) -> Iterator[None]:
-        """Delete outdated checkpoints only after the block.
-
-        mmengine deletes them before it writes the new one.
-
-        Raises:
-            CheckpointError: If the disk raises an error.
-        """
+        """Delete outdated checkpoints after the block, not in it."""
         outdated = []
         remove = self.file_backend.remove
         self.file_backend.remove = outdated.append
@@ -208,8 +193,7 @@ def restart_schedulers(runner: Runner, checkpoint: dict) -> None:
     The optimizer's groups in the checkpoint get the schedulers' values.
     """
     schedulers = runner.param_schedulers or []
-    if not isinstance(runner.optim_wrapper, OptimWrapper) or any(
-            scheduler.by_epoch for scheduler in schedulers):
+    if any(scheduler.by_epoch for scheduler in schedulers):
         return
     checkpoint.pop('param_schedulers', None)
     with warnings.catch_warnings():
