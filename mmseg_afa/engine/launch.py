@@ -71,14 +71,13 @@ def resume(cfg: Config, checkpoint: str) -> None:
         checkpoint (str): A file, a URL, or 'auto' for the newest checkpoint
             of the work folder. Without one, training starts anew.
     """
-    newest = checkpoint
     if checkpoint == 'auto':
-        newest = latest_checkpoint(cfg.work_dir)
+        checkpoint = latest_checkpoint(cfg.work_dir)
     else:
         check_checkpoint(checkpoint)
-    cfg.resume = newest is not None
-    if cfg.resume:
-        cfg.load_from = newest
+    cfg.resume = checkpoint is not None
+    if checkpoint:
+        cfg.load_from = checkpoint
     else:
         print_log(
             f'{cfg.work_dir} has no checkpoint to resume from. Training '

@@ -4,13 +4,11 @@
 mmengine loads all checkpoints through CheckpointLoader. Three things in the
 file of a stranger could do harm:
 
-1. The pickle. weights_only refuses to call anything. It is torch's default,
-   but an environment variable can turn it off, and torch.hub, which
-   downloads, turns it off.
+1. The pickle. weights_only refuses to call anything. torch.hub and an
+   environment variable can turn weights_only off.
 2. The config, which is Python code. Runner.resume executes meta['config'].
    An inferencer without a config executes the `cfg` of meta or of the
-   message hub. A config of literals is not safer: the registry would build
-   dict(type='os.system').
+   message hub.
 3. The path of the best checkpoint. CheckpointHook deletes that file or
    folder once there is a better checkpoint.
 """

@@ -31,6 +31,7 @@ def tiny_runner(data_root, tmp_path, tta=False):
     cfg.work_dir, cfg.experiment_name = str(tmp_path), tmp_path.name
     # predictions of a random network that differ from pixel to pixel
     cfg.randomness = dict(seed=5)
+    cfg.default_hooks.checkpoint.save_best = None
     cfg.custom_hooks = [
         dict(type='PARRefinementHook', refiner=dict(type='PAR', num_iter=2))
     ]

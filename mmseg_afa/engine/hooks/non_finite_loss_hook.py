@@ -1,9 +1,9 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-import json
 import math
 import os.path as osp
 from typing import Optional
 
+import mmengine
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -12,10 +12,6 @@ from mmseg.registry import HOOKS
 from ...models import AFA
 from ...models.utils import unwrap
 from ...utils import UserError
-
-
-class NonFiniteLossError(UserError):
-    """A training loss is infinite or not a number."""
 
 
 @HOOKS.register_module()
@@ -36,16 +32,17 @@ class NonFiniteLossHook(Hook):
                          batch_idx: int,
                          data_batch: Optional[dict] = None,
                          outputs: Optional[dict] = None) -> None:
-        """Check the losses of a step.
-
-        Raises:
-            NonFiniteLossError: If one of them is infinite or not a number.
-        """
+        """Check the losses of a step."""
+        hub = runner.message_hub
+        # As text: JSON has no such numbers.
         losses = {
-            name: runner.message_hub.get_scalar(f'train/{name}').current()
+            name: str(hub.get_scalar(f'train/{name}').current())
             for name in outputs or () if 'loss' in name
         }
-        wrong = [name for name in losses if not math.isfinite(losses[name])]
+        wrong = [
+            f'{name} is {value}' for name, value in losses.items()
+            if not math.isfinite(float(value))
+        ]
         if not wrong:
             return
         step = runner.iter + 1
@@ -56,17 +53,12 @@ class NonFiniteLossHook(Hook):
         report = dict(
             iteration=step,
             phase=phase,
-            # As text: JSON has no such numbers.
-            losses={
-                name: str(value)
-                for name, value in losses.items()
-            },
+            losses=losses,
             images=[sample.metainfo for sample in data_batch['data_samples']])
-        with open(path, 'w', encoding='utf-8') as file:
-            json.dump(report, file, indent=2, default=str)
-        found = ', '.join(f'{name} is {losses[name]}' for name in wrong)
-        raise NonFiniteLossError(
-            f'Iteration {step}{f" ({phase})" if phase else ""}: {found}. '
+        mmengine.dump(report, path, indent=2, default=str)
+        raise UserError(
+            f'Iteration {step}{f" ({phase})" if phase else ""}: '
+            f'{", ".join(wrong)}. '
             'Training stops, and these weights are not saved: all '
             f'checkpoints in the work folder are older. {path} names the '
             'images. Lower optim_wrapper.optimizer.lr, lengthen the warm-up, '
