@@ -39,11 +39,7 @@ def test_step():
     assert net.layer.weight.dtype == torch.float32
     assert not torch.equal(net.layer.weight, before)
     assert not torch.is_autocast_enabled('cpu')
-
-
-def test_resume_of_a_run_on_a_gpu():
-    """Accept the scale of the loss that AmpOptimWrapper saves."""
-    wrapper = BFloat16OptimWrapper(torch.optim.Adam(Net().parameters()))
+    # The state of a run with --amp float16 fits, too.
     wrapper.load_state_dict(dict(wrapper.state_dict(), loss_scaler={}))
 
 

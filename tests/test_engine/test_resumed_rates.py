@@ -161,9 +161,9 @@ def test_another_number_of_images(runs, tmp_path):
         run(tmp_path, resume=path, batch_size=2)
     assert str(error.value) == (
         f'{path}: from a run with 4 images an iteration, but this run has 2 '
-        '(1 x 2). Set train_dataloader.batch_size=4. To train on with 2, '
-        f'start a new run from the weights: load_from={path} without '
-        '--resume.')
+        '(1 x 2). Change train_dataloader.batch_size or the number of '
+        'processes. To train on with 2, start a new run from the weights: '
+        f'load_from={path} without --resume.')
 
 
 def test_complete_run(runs, tmp_path):

@@ -225,7 +225,7 @@ def check_images_per_iter(runner: Runner, expected: int, where: str) -> None:
     if found != expected:
         raise CheckpointError(
             f'{where}: from a run with {expected} images an iteration, but '
-            f'this run has {found} ({processes} x {found // processes}). Set '
-            f'train_dataloader.batch_size={expected / processes:g}. To train '
-            f'on with {found}, start a new run from the weights: '
+            f'this run has {found} ({processes} x {found // processes}). '
+            'Change train_dataloader.batch_size or the number of processes. '
+            f'To train on with {found}, start a new run from the weights: '
             f'load_from={where} without --resume.')
