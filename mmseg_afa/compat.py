@@ -31,11 +31,7 @@ SUPPORTED = {
 
 
 class MissingOperators(ModuleType):
-    """Stand in for ``mmcv._ext`` where mmcv has no compiled operators.
-
-    mmseg imports ``mmcv.ops``, which looks up its operators in ``mmcv._ext``.
-    AFA does not call any of them.
-    """
+    """Stand in for ``mmcv._ext``, of which AFA calls no operator."""
 
     def __getattr__(self, name: str) -> Callable:
         if name.startswith('__'):
@@ -43,9 +39,8 @@ class MissingOperators(ModuleType):
 
         def operator(*args, **kwargs):
             raise NotImplementedError(
-                f'This model calls the compiled operator {name!r}, which this '
-                'mmcv does not have (mmcv-lite, or a build without '
-                'operators). Install a full mmcv as README.md says.')
+                f'This mmcv does not have the compiled operator {name!r}. '
+                'Install a full mmcv as README.md says.')
 
         return operator
 
@@ -100,8 +95,7 @@ checkpoints.install()
 def find_transform(self, pipeline: List[dict], name: str) -> int:
     """Find the first transform of a class or its subclass; -1 without one.
 
-    MMSegInferencer replaces 'LoadImageFromFile' and removes 'LoadAnnotations',
-    but finds them by their exact names only.
+    MMSegInferencer finds the transforms to replace by their exact names only.
     """
     wanted = registry.TRANSFORMS.get(name)
     for i, transform in enumerate(pipeline):

@@ -30,10 +30,6 @@ def auto_scale(cfg: Config, world_size: int) -> Optional[str]:
     step / base for others (Goyal et al., arXiv 1706.02677). A step has the
     images of ``optim_wrapper.accumulative_counts`` iterations.
 
-    Args:
-        cfg (Config): The config. Afterwards its base is the total.
-        world_size (int): The number of processes.
-
     Returns:
         str, optional: A line for the summary; None if nothing was changed.
     """
@@ -101,10 +97,7 @@ def iteration_schedulers(cfg: Config) -> List[ConfigDict]:
 
 
 def check_plan(cfg: Config) -> List[str]:
-    """Check what an AFA will train; other models pass.
-
-    Returns:
-        list[str]: Warnings.
+    """Return warnings about what an AFA will train; other models pass.
 
     Raises:
         ConfigError: If the run ends before it trains the segmentation.

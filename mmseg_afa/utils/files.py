@@ -16,9 +16,6 @@ def replacing(path: Union[str, Path]) -> Iterator[Path]:
     ``.STEM.RANDOM.tmp.SUFFIX`` stays beside it. Several processes may write
     the same file: the last one wins.
 
-    Args:
-        path (str or Path): The file. An existing file is replaced.
-
     Yields:
         Path: The temporary file, with the folder and the suffix of ``path``.
     """

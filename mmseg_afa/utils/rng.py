@@ -9,11 +9,7 @@ import torch
 
 
 def get_rng_state() -> dict:
-    """Return the states of Python's, NumPy's and torch's generators.
-
-    Returns:
-        dict: Tensors, arrays and plain containers, as a checkpoint may hold.
-    """
+    """Return the states of Python's, NumPy's and torch's generators."""
     state = dict(
         python=random.getstate(),
         numpy=np.random.get_state(),
@@ -38,8 +34,7 @@ def isolated_rng(seed: int) -> Iterator[None]:
     """Seed the generators in a block, and restore their states after it.
 
     Args:
-        seed (int): The seed in the block, in [0, 2**32). The GPU's generator
-            is not seeded.
+        seed (int): In [0, 2**32). The GPU's generator is not seeded.
     """
     state = get_rng_state()
     random.seed(seed)

@@ -106,7 +106,6 @@ def test_epochs_are_kept():
 
 @pytest.mark.parametrize('config, warnings', [
     ('afa/afa_mit-b0_demo.py', 1),
-    ('afa/afa_mit-b1_coco.py', 0),
     ('mix/afa_dinov2-base_voc.py', 0),
     ('mix/par_deeplabv3plus-r50_voc.py', 0),
 ])
@@ -116,10 +115,9 @@ def test_configs_that_ship(config, warnings):
     assert ['labeler.radius' in text for text in found] == [True] * warnings
 
 
-@pytest.mark.parametrize('cam_iters, switch_iter', [(9, 20), (10, 30)])
-def test_no_segmentation(cam_iters, switch_iter):
+def test_no_segmentation():
     cfg = afa(train_cfg=dict(max_iters=10))
-    cfg.model.train_cfg.update(cam_iters=cam_iters, switch_iter=switch_iter)
+    cfg.model.train_cfg.update(cam_iters=9, switch_iter=20)
     with pytest.raises(plan.ConfigError, match='never be trained'):
         plan.check_plan(cfg)
 
@@ -162,7 +160,6 @@ def test_warm_up_alone_has_no_end():
 
 @pytest.mark.parametrize('config, crop, side', [
     ('afa/afa_mit-b1_voc.py', 512, 48),
-    ('afa/afa_mit-b1_voc.py', 100, 10),
     ('mix/afa_dinov2-base_voc.py', 448, 48),
     ('mix/afa_vit-base_voc.py', 512, 48),
 ])

@@ -136,9 +136,7 @@ def test_best_checkpoint_only_beside(file, path, known):
 
 
 @pytest.mark.parametrize('state, expected', [
-    ({
-        'further': torch.ones(1)
-    }, None),
+    (dict(further=torch.ones(1)), None),
     ({
         '0.weight': None
     }, 'it has no 0.weight'),

@@ -25,14 +25,6 @@ def test_replaces_the_file(path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_an_error_keeps_the_old_file(path):
-    with pytest.raises(RuntimeError), replacing(path) as unfinished:
-        unfinished.write_text('ne')
-        raise RuntimeError
-    assert path.read_text() == 'old'
-    assert list(path.parent.iterdir()) == [path]
-
-
 def test_a_killed_process_keeps_the_old_file(path):
     child = os.fork()
     if child == 0:

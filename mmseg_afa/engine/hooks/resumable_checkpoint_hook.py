@@ -188,10 +188,7 @@ class ResumableCheckpointHook(CheckpointHook):
 
 
 def restart_schedulers(runner: Runner, checkpoint: dict) -> None:
-    """Advance the config's schedulers to a checkpoint, in place.
-
-    The optimizer's groups in the checkpoint get the schedulers' values.
-    """
+    """Advance the config's schedulers, and put their rates in a checkpoint."""
     schedulers = runner.param_schedulers or []
     if any(scheduler.by_epoch for scheduler in schedulers):
         return
