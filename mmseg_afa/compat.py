@@ -31,11 +31,7 @@ SUPPORTED = {
 
 
 class MissingOperators(ModuleType):
-    """Stand in for ``mmcv._ext`` where mmcv has no compiled operators.
-
-    mmseg imports ``mmcv.ops``, which looks up its operators in ``mmcv._ext``.
-    AFA does not call any of them.
-    """
+    """Stand in for ``mmcv._ext``, of which AFA calls no operator."""
 
     def __getattr__(self, name: str) -> Callable:
         if name.startswith('__'):
@@ -43,9 +39,8 @@ class MissingOperators(ModuleType):
 
         def operator(*args, **kwargs):
             raise NotImplementedError(
-                f'This model calls the compiled operator {name!r}, which this '
-                'mmcv does not have (mmcv-lite, or a build without '
-                'operators). Install a full mmcv as README.md says.')
+                f'This mmcv does not have the compiled operator {name!r}. '
+                'Install a full mmcv as README.md says.')
 
         return operator
 
@@ -60,20 +55,10 @@ def stand_in_for_operators() -> None:
 
 
 def check_libraries() -> None:
-    """Check that every library has a supported version.
-
-    Raises:
-        ImportError: If a library is missing or has another version.
-    """
-    # mmseg is last: it imports mmcv, and its own message helps less.
+    """Check that every library has a supported version."""
+    # mmseg is last: it imports mmcv.
     for name, supported in SUPPORTED.items():
-        try:
-            version = import_module(name).__version__
-        except ModuleNotFoundError as error:
-            raise ImportError(
-                f'mmseg_afa needs {name}{supported}, but importing {name} '
-                f'fails: {error}. Run `make setup`, or install {name}.'
-            ) from error
+        version = import_module(name).__version__
         if not SpecifierSet(supported).contains(version, prereleases=True):
             raise ImportError(
                 f'mmseg_afa needs {name}{supported}, but found {name} '
@@ -98,10 +83,8 @@ from mmseg.apis import MMSegInferencer
 
 from .utils import checkpoints, put_atomically
 
-# To find the package's configs, mmengine asks pkg_resources. For an editable
-# install pkg_resources answers with site-packages, which has no configs.
-# The name of a module that is not a distribution makes mmengine ask Python's
-# import system: correct for a wheel, an editable install and a clone.
+# Without an entry, mmengine looks for the configs of an editable install in
+# site-packages. The name of a module makes it ask Python's import system.
 MODULE2PACKAGE['mmseg_afa'] = __name__
 
 # mmengine writes in place: a killed process would leave half a checkpoint.
@@ -112,9 +95,7 @@ checkpoints.install()
 def find_transform(self, pipeline: List[dict], name: str) -> int:
     """Find the first transform of a class or its subclass; -1 without one.
 
-    MMSegInferencer replaces 'LoadImageFromFile' and removes 'LoadAnnotations',
-    but finds them by their exact names only. See `_init_pipeline` in
-    https://github.com/open-mmlab/mmsegmentation/blob/v1.2.2/mmseg/apis/mmseg_inferencer.py
+    MMSegInferencer finds the transforms to replace by their exact names only.
     """
     wanted = registry.TRANSFORMS.get(name)
     for i, transform in enumerate(pipeline):

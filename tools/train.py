@@ -53,7 +53,6 @@ def train(args: argparse.Namespace) -> None:
     cfg = launch.load_config(args)
     if args.amp:
         launch.enable_amp(cfg, args.amp)
-    launch.check_amp(cfg)
     if args.resume:
         launch.resume(cfg, args.resume)
     if args.no_auto_scale:

@@ -1,7 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Train and test without a GPU: bfloat16, and several processes."""
-import datetime
-import logging
 import platform
 from contextlib import contextmanager
 from typing import Iterator, Optional
@@ -10,7 +8,6 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
-from mmengine.logging import print_log
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
 from mmengine.registry import MODEL_WRAPPERS, OPTIM_WRAPPERS
@@ -37,10 +34,7 @@ class BFloat16OptimWrapper(OptimWrapper):
 
 
 def cpu_has_bfloat16() -> bool:
-    """Return whether the CPU multiplies bfloat16 numbers by instructions.
-
-    Without such instructions bfloat16 is slower than float32.
-    """
+    """Return whether the CPU has instructions for bfloat16 products."""
     if not (torch.backends.mkldnn.is_available()
             and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         return False
@@ -53,13 +47,12 @@ def cpu_has_bfloat16() -> bool:
 class CPUDistributedDataParallel(MMDistributedDataParallel):
     """Average gradients between processes on the CPU.
 
-    mmengine's Runner always passes a GPU to the wrapper, and SyncBatchNorm
-    raises an error without a GPU.
+    SyncBatchNorm layers, which need a GPU, become BatchNorm: each process
+    normalises over its own samples.
 
     Args:
-        module (nn.Module): The model. SyncBatchNorm layers become BatchNorm,
-            which normalises over the samples of one process.
-        device_ids (list, optional): Ignored.
+        module (nn.Module): The model.
+        device_ids (list, optional): Ignored. The Runner passes a GPU.
         **kwargs: See :class:`mmengine.model.MMDistributedDataParallel`.
     """
 
@@ -67,14 +60,8 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
                  module: nn.Module,
                  device_ids: Optional[list] = None,
                  **kwargs) -> None:
-        if any(isinstance(m, nn.SyncBatchNorm) for m in module.modules()):
-            print_log(
-                'SyncBN needs a GPU. On the CPU each process normalises over '
-                'its own samples (BN).',
-                logger='current',
-                level=logging.WARNING)
-            module = revert_sync_batchnorm(module)
-        super().__init__(module, device_ids=None, **kwargs)
+        super().__init__(
+            revert_sync_batchnorm(module), device_ids=None, **kwargs)
 
 
 def prepare_for_cpu(cfg: Config) -> None:
@@ -96,12 +83,8 @@ def prepare_for_cpu(cfg: Config) -> None:
             f'--launcher {cfg.launcher} needs a GPU, and this machine has '
             'none. Use tools/dist_train.sh or tools/dist_test.sh.')
     if not is_distributed():
-        timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
-        torch.distributed.init_process_group(
-            'gloo', timeout=timeout and datetime.timedelta(seconds=timeout))
+        torch.distributed.init_process_group('gloo')
     cfg.model_wrapper_cfg = dict(
-        dict(
-            broadcast_buffers=False,  # as mmengine's default wrapper
-            find_unused_parameters=cfg.get('find_unused_parameters', False)),
-        **(cfg.get('model_wrapper_cfg') or {}))
-    cfg.model_wrapper_cfg.type = CPUDistributedDataParallel.__name__
+        type='CPUDistributedDataParallel',
+        broadcast_buffers=False,  # as mmengine's default wrapper
+        find_unused_parameters=cfg.get('find_unused_parameters', False))

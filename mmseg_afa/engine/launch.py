@@ -8,12 +8,10 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Optional, Sequence
 
-import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.dist import init_dist, is_distributed
 from mmengine.logging import print_log
-from mmengine.model import BaseTTAModel
 from mmengine.registry import RUNNERS
 from mmengine.runner import CheckpointLoader, Runner
 from mmengine.utils.dl_utils import set_multi_processing
@@ -21,20 +19,11 @@ from mmengine.utils.dl_utils import set_multi_processing
 from ..models.utils import unwrap
 from ..utils import UserError, checkpoints
 from .classes import check_checkpoint_classes, settle_classes
-from .cpu import BFloat16OptimWrapper, cpu_has_bfloat16, prepare_for_cpu
+from .cpu import cpu_has_bfloat16, prepare_for_cpu
 
 
 def read_config(path: str, options: Optional[Sequence[str]] = None) -> Config:
-    """Read a config file, and override some of its settings.
-
-    Args:
-        path (str): The config file.
-        options (Sequence[str], optional): KEY=VALUE pairs, such as
-            ``model.labeler.radius=4``; see :class:`mmengine.DictAction`.
-
-    Raises:
-        UserError: If there is no such file, or an option is not a pair.
-    """
+    """Read a config file, and override settings by KEY=VALUE pairs."""
     if not osp.isfile(path):
         raise UserError(f'{path}: no such config file. The configs of this '
                         'project are in configs/afa and configs/mix.')
@@ -51,35 +40,20 @@ def read_config(path: str, options: Optional[Sequence[str]] = None) -> Config:
 
 
 def load_config(args: Namespace) -> Config:
-    """Read the config that the command line names.
-
-    The work folder is the option, or the config's ``work_dir``, or
-    ``work_dirs/NAME_OF_THE_CONFIG``.
-
-    Args:
-        args (Namespace): With ``config``, ``cfg_options``, ``work_dir``,
-            ``launcher`` and ``local_rank``.
-
-    Returns:
-        Config: The config, with ``launcher`` and ``work_dir``.
-    """
+    """Read the config that the command line of a tool names."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config, args.cfg_options)
-    name = osp.splitext(osp.basename(args.config))[0]
-    cfg.work_dir = (
-        args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', name))
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
+        'work_dirs',
+        Path(args.config).stem)
     cfg.launcher = args.launcher
     return cfg
-
-
-# -- checkpoints --------------------------------------------------------------
 
 
 def latest_checkpoint(folder: str) -> Optional[str]:
     """Return the newest checkpoint of a work folder, by its number.
 
-    mmengine's file ``last_checkpoint`` may be old or empty if the training
-    was killed.
+    mmengine's file ``last_checkpoint`` may be empty after a power cut.
     """
     numbers = {}
     for path in Path(folder).glob('*.pth'):
@@ -97,21 +71,19 @@ def resume(cfg: Config, checkpoint: str) -> None:
         checkpoint (str): A file, a URL, or 'auto' for the newest checkpoint
             of the work folder. Without one, training starts anew.
     """
-    cfg.resume = True
-    if checkpoint != 'auto':
+    if checkpoint == 'auto':
+        checkpoint = latest_checkpoint(cfg.work_dir)
+    else:
         check_checkpoint(checkpoint)
+    cfg.resume = checkpoint is not None
+    if checkpoint:
         cfg.load_from = checkpoint
-    elif not (cfg.get('default_hooks') or {}).get('checkpoint',
-                                                  {}).get('out_dir'):
-        newest = latest_checkpoint(cfg.work_dir)
-        cfg.load_from = newest or cfg.get('load_from')
-        cfg.resume = newest is not None
-        if not newest:
-            print_log(
-                f'{cfg.work_dir} has no checkpoint to resume from. Training '
-                'starts from the beginning.',
-                logger='current',
-                level=logging.WARNING)
+    else:
+        print_log(
+            f'{cfg.work_dir} has no checkpoint to resume from. Training '
+            'starts from the beginning.',
+            logger='current',
+            level=logging.WARNING)
 
 
 def check_checkpoint(path: str) -> None:
@@ -129,18 +101,13 @@ def check_weights(runner: Runner, path: str, strict: bool = True) -> None:
         path (str): A file or a URL.
         strict (bool): Whether every weight must be there. A new training may
             start from a part of the weights.
-
-    Raises:
-        UserError: If the file is missing, or other classes or weights are
-            found.
     """
     check_checkpoint(path)
     checkpoint = CheckpointLoader.load_checkpoint(path, 'cpu')
     check_checkpoint_classes(settle_classes(runner.cfg), checkpoint, path)
     if strict:
         model = unwrap(runner.model)
-        if isinstance(model, BaseTTAModel):
-            model = model.module
+        model = getattr(model, 'module', model)  # of test-time augmentation
         checkpoints.check_weights(model, checkpoint, path)
 
 
@@ -153,65 +120,42 @@ def refiner_config(cfg: Config, name: str) -> Optional[dict]:
     return dict(none=None, par=par, crf=dict(type='DenseCRF'))[name]
 
 
-# -- mixed precision ----------------------------------------------------------
-
-
 def enable_amp(cfg: Config, dtype: str = 'bfloat16') -> None:
     """Turn on automatic mixed precision, in place.
 
+    A CPU without instructions for bfloat16 keeps float32.
+
     Args:
-        cfg (Config): The config. Its optimizer wrapper is OptimWrapper, or
-            one for mixed precision, which keeps its settings.
+        cfg (Config): The config, whose optimizer wrapper is OptimWrapper.
         dtype (str): 'bfloat16' or 'float16'. Only float16 needs a scaled
             loss, which waits for the GPU in each step.
     """
-    wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if wrapper == 'OptimWrapper':
-        cfg.optim_wrapper.update(
-            type='AmpOptimWrapper',
-            dtype=dtype,
-            loss_scale='dynamic' if dtype == 'float16' else dict(
-                enabled=False))
-    elif wrapper not in ('AmpOptimWrapper', BFloat16OptimWrapper.__name__):
+    wrapper = cfg.optim_wrapper
+    kind = wrapper.get('type', 'OptimWrapper')
+    on_cpu = get_device() == 'cpu'
+    if kind != 'OptimWrapper':
         raise UserError('--amp needs optim_wrapper.type OptimWrapper, found '
-                        f'{wrapper}. Leave out --amp.')
-    check_amp(cfg)
-
-
-def check_amp(cfg: Config) -> None:
-    """Replace mmengine's mixed precision on a CPU, in place.
-
-    A CPU without instructions for bfloat16 gets float32.
-    """
-    wrapper = cfg.get('optim_wrapper') or {}
-    if get_device() != 'cpu':
-        return
-    if wrapper.get('type') == 'AmpOptimWrapper':
-        if wrapper.get('dtype') not in ('bfloat16', torch.bfloat16):
-            raise UserError(
-                'float16 needs a GPU, and this machine has none. Train with '
-                "--amp bfloat16, or optim_wrapper.dtype='bfloat16'.")
-        for setting in ('dtype', 'loss_scale', 'use_fsdp'):
-            wrapper.pop(setting, None)
-        wrapper.type = BFloat16OptimWrapper.__name__
-    if (wrapper.get('type') == BFloat16OptimWrapper.__name__
-            and not cpu_has_bfloat16()):
+                        f'{kind}. Leave out --amp.')
+    if dtype == 'float16' and on_cpu:
+        raise UserError('float16 needs a GPU, and this machine has none. '
+                        'Train with --amp bfloat16.')
+    if dtype == 'float16':
+        wrapper.update(type='AmpOptimWrapper', dtype=dtype)
+    elif on_cpu and not cpu_has_bfloat16():
         print_log(
             'This CPU has no bfloat16 instructions (AVX512_BF16), so mixed '
             'precision would be slower. Training in float32.',
             logger='current',
             level=logging.WARNING)
-        wrapper.type = 'OptimWrapper'
-
-
-# -- the Runner ---------------------------------------------------------------
+    else:
+        wrapper.type = 'BFloat16OptimWrapper'
 
 
 def start_processes(cfg: Config) -> None:
     """Connect the processes of a launcher, before the Runner would."""
     prepare_for_cpu(cfg)
     if cfg.launcher != 'none' and not is_distributed():
-        env_cfg = cfg.get('env_cfg') or {}
+        env_cfg = cfg.get('env_cfg', {})
         set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
         init_dist(cfg.launcher, **env_cfg.get('dist_cfg', {}))
 

@@ -4,13 +4,11 @@
 mmengine loads all checkpoints through CheckpointLoader. Three things in the
 file of a stranger could do harm:
 
-1. The pickle. weights_only refuses to call anything. It is torch's default,
-   but an environment variable can turn it off, and torch.hub, which
-   downloads, turns it off.
+1. The pickle. weights_only refuses to call anything. torch.hub and an
+   environment variable can turn weights_only off.
 2. The config, which is Python code. Runner.resume executes meta['config'].
    An inferencer without a config executes the `cfg` of meta or of the
-   message hub. A config of literals is not safer: the registry would build
-   dict(type='os.system').
+   message hub.
 3. The path of the best checkpoint. CheckpointHook deletes that file or
    folder once there is a better checkpoint.
 """
@@ -45,9 +43,7 @@ def install() -> None:
 def history_statistic(owner: type, name: str) -> Callable:
     """Return a statistic of HistoryBuffer: the only permitted ``getattr``.
 
-    mmengine's message hub holds statistics, which are pickled as
-    ``getattr(HistoryBuffer, 'mean')``. A free ``getattr`` would open every
-    attribute of every permitted object to the file.
+    mmengine pickles its statistics as ``getattr(HistoryBuffer, 'mean')``.
     """
     if owner is not HistoryBuffer or name not in ('min', 'max', 'mean',
                                                   'current'):
@@ -57,18 +53,13 @@ def history_statistic(owner: type, name: str) -> Callable:
 
 
 def checkpoint_globals() -> list:
-    """List the types in mmengine's checkpoints that torch does not permit.
-
-    Returns:
-        list: For :func:`torch.serialization.add_safe_globals`. Of NumPy, only
-        numbers and booleans: object arrays are refused.
-    """
+    """List what to permit besides torch's types; not NumPy's object arrays."""
     # NumPy 2 renamed numpy.core to numpy._core: accept files of both.
-    internals = [(value.__reduce__()[0], f'numpy.{core}.multiarray.{name}')
-                 for value, name in [(np.zeros(0),
-                                      '_reconstruct'), (np.float64(),
-                                                        'scalar')]
-                 for core in ('core', '_core')]
+    array, scalar = np.zeros(0).__reduce__()[0], np.float64().__reduce__()[0]
+    internals = []
+    for core in ('numpy.core.multiarray', 'numpy._core.multiarray'):
+        internals += [(array, f'{core}._reconstruct'),
+                      (scalar, f'{core}.scalar')]
     dtypes = {type(np.dtype(code)) for code in '?bBhHiIlLqQefd'}
     return [
         HistoryBuffer, (history_statistic, 'builtins.getattr'), np.ndarray,
@@ -85,19 +76,12 @@ def load_from_local(filename: str, map_location=None) -> dict:
 def load_checkpoint(filename: str,
                     map_location: Union[str, Callable, None] = None,
                     logger: str = 'current') -> dict:
-    """Load a checkpoint in place of mmengine's ``CheckpointLoader``.
+    """Load a checkpoint, without the config of its run.
 
-    Args:
-        filename (str): Path or URL of the checkpoint.
-        map_location: See :func:`torch.load`.
-        logger (str): See :func:`mmengine.logging.print_log`.
-
-    Returns:
-        dict: The checkpoint, without the config of its run.
+    The arguments are those of mmengine's ``CheckpointLoader``.
 
     Raises:
-        CheckpointError: If the file cannot be read, is not a checkpoint, or
-            would call a function.
+        CheckpointError: If the file cannot be read, or would call a function.
     """
     try:
         checkpoint = _load_anything(filename, map_location, logger)
@@ -110,13 +94,10 @@ def load_checkpoint(filename: str,
                 'was run. If you trust the source, keep the tensors only: '
                 "torch.save(torch.load(FILE, weights_only=False)['state_dict']"
                 ', NEW_FILE).') from error
-        reason = ' '.join(str(error).split())[:200] or 'it is empty'
+        reason = ' '.join(str(error).split())[:200]
         raise CheckpointError(
             f'{filename}: not a checkpoint that can be read ({reason}). If '
             'the file is damaged, copy or download it again.') from error
-    if not isinstance(checkpoint, dict):
-        raise CheckpointError(f'{filename}: not a checkpoint, but a '
-                              f'{type(checkpoint).__name__}.')
     drop_executable_parts(checkpoint, osp.abspath(osp.dirname(filename)))
     return checkpoint
 
@@ -124,10 +105,7 @@ def load_checkpoint(filename: str,
 def drop_executable_parts(checkpoint: dict, folder: str) -> None:
     """Remove what mmengine would execute or delete, in place.
 
-    Args:
-        checkpoint (dict): The loaded checkpoint.
-        folder (str): The folder of the checkpoint. The path of the best
-            checkpoint is kept only if it lies in the same folder.
+    The path of the best checkpoint is kept only if it lies in `folder`.
     """
     info = (checkpoint.get('message_hub') or {}).get('runtime_info', {})
     for part in (checkpoint.get('meta') or {}, info):
@@ -148,25 +126,15 @@ def check_weights(model: nn.Module, checkpoint: dict, where: str) -> None:
         model (nn.Module): The model, without a distributed wrapper.
         checkpoint (dict): The loaded checkpoint.
         where (str): The file, for the message.
-
-    Raises:
-        CheckpointError: If weights are missing or have another shape.
     """
     weights = checkpoint.get('state_dict', checkpoint)
     for name, value in model.state_dict().items():
-        found = weights.get(name, weights.get(f'module.{name}'))
-        if found is None and name.endswith('num_batches_tracked'):
-            continue  # optional for torch, too
-        if found is None:
+        if name not in weights:
             reason = f'it has no {name}'
-        elif found.shape == value.shape:
-            continue
-        elif ('conv_seg' in name or 'classifier'
-              in name) and (found.shape[1:] == value.shape[1:]):
-            reason = (f'{name} has {len(found)} classes in place of '
-                      f'{len(value)}')
+        elif weights[name].shape != value.shape:
+            reason = (f'{name} has the shape {tuple(weights[name].shape)} in '
+                      f'place of {tuple(value.shape)}')
         else:
-            reason = (f'{name} has the shape {tuple(found.shape)} in place of '
-                      f'{tuple(value.shape)}')
+            continue
         raise CheckpointError(f'{where}: not a checkpoint of this config: '
                               f'{reason}. Use the config of its training.')

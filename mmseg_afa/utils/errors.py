@@ -2,11 +2,7 @@
 
 
 class UserError(ValueError):
-    """An error that the user can fix.
-
-    Its message names the file or the config key, what was found, and the fix.
-    The tools print that message and exit; other errors keep their traceback.
-    """
+    """An error that the user can fix; the tools print only its message."""
 
 
 class CheckpointError(UserError):

@@ -26,14 +26,7 @@ def ordered_map(function: Callable,
                 workers: int = DEFAULT_WORKERS) -> Iterator[Any]:
     """Apply a function to each task in threads, only a few tasks ahead.
 
-    Args:
-        function (Callable): The function of one task.
-        tasks (Iterable): The tasks; they may be endless.
-        workers (int): The number of threads.
-
-    Yields:
-        The results, in the order of the tasks. An error of a task is raised
-        here. Tasks that have not begun are then dropped.
+    The tasks may be endless. The results keep their order.
     """
     tasks = iter(tasks)
     with ThreadPoolExecutor(workers) as pool:

@@ -9,13 +9,12 @@ import torch
 
 
 def get_rng_state() -> dict:
-    """Return the states of Python's, NumPy's and torch's generators.
-
-    Returns:
-        dict: Tensors, arrays and plain containers, as a checkpoint may hold.
-    """
-    state = _get_cpu_state()
-    if torch.cuda.is_available():
+    """Return the states of Python's, NumPy's and torch's generators."""
+    state = dict(
+        python=random.getstate(),
+        numpy=np.random.get_state(),
+        torch=torch.get_rng_state())
+    if torch.cuda.is_initialized():  # not in a forked loader process
         state['cuda'] = torch.cuda.get_rng_state()
     return state
 
@@ -34,12 +33,10 @@ def set_rng_state(state: dict) -> None:
 def isolated_rng(seed: int) -> Iterator[None]:
     """Seed the generators in a block, and restore their states after it.
 
-    The GPU's generator is not changed.
-
     Args:
-        seed (int): The seed in the block, in [0, 2**32).
+        seed (int): In [0, 2**32). The GPU's generator is not seeded.
     """
-    state = _get_cpu_state()
+    state = get_rng_state()
     random.seed(seed)
     np.random.seed(seed)
     # torch.manual_seed would also seed the GPU's generator.
@@ -48,11 +45,3 @@ def isolated_rng(seed: int) -> Iterator[None]:
         yield
     finally:
         set_rng_state(state)
-
-
-def _get_cpu_state() -> dict:
-    # Without CUDA: a forked loader process must not ask for its state.
-    return dict(
-        python=random.getstate(),
-        numpy=np.random.get_state(),
-        torch=torch.get_rng_state())

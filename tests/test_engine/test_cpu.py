@@ -5,7 +5,6 @@ from unittest import mock
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from torch import nn
@@ -29,44 +28,34 @@ class Net(BaseModel):
         return dict(loss=out.float().sum())
 
 
-@pytest.mark.parametrize('counts', [1, 2])
-def test_step(counts):
+def test_step():
     """Multiply in bfloat16; keep weights and gradients in float32."""
     net = Net()
     before = net.layer.weight.detach().clone()
     wrapper = BFloat16OptimWrapper(
-        torch.optim.SGD(net.parameters(), 0.1),
-        accumulative_counts=counts,
-        clip_grad=dict(max_norm=0.1))
-    wrapper.initialize_count_status(net, 0, 4)
+        torch.optim.SGD(net.parameters(), 0.1), clip_grad=dict(max_norm=0.1))
     net.train_step(dict(inputs=torch.ones(2, 3)), wrapper)
     assert net.dtype == torch.bfloat16
     assert net.layer.weight.dtype == torch.float32
-    assert torch.equal(net.layer.weight, before) == (counts == 2)
+    assert not torch.equal(net.layer.weight, before)
     assert not torch.is_autocast_enabled('cpu')
-
-
-def test_resume_of_a_run_on_a_gpu():
-    """Accept the scale of the loss that AmpOptimWrapper saves."""
-    wrapper = BFloat16OptimWrapper(torch.optim.Adam(Net().parameters()))
+    # The state of a run with --amp float16 fits, too.
     wrapper.load_state_dict(dict(wrapper.state_dict(), loss_scaler={}))
 
 
 @pytest.mark.parametrize(
-    'machine, mkldnn, avx512_bf16, expected',
+    'machine, avx512_bf16, expected',
     [
-        ('x86_64', True, True, True),
-        ('AMD64', True, False, False),  # oneDNN emulates it by AVX-512
-        ('x86_64', False, True, False),
-        ('aarch64', True, False, True),
+        ('x86_64', True, True),
+        ('AMD64', False, False),  # oneDNN emulates it by AVX-512
+        ('aarch64', False, True),
     ])
-def test_cpu_has_bfloat16(monkeypatch, machine, mkldnn, avx512_bf16, expected):
+def test_cpu_has_bfloat16(monkeypatch, machine, avx512_bf16, expected):
     assert cpu.cpu_has_bfloat16() in (True, False)  # torch's functions exist
+    mkldnn = SimpleNamespace(_is_mkldnn_bf16_supported=lambda: True)
+    monkeypatch.setattr(torch.ops, 'mkldnn', mkldnn)
+    monkeypatch.setattr(torch.backends.mkldnn, 'is_available', lambda: True)
     monkeypatch.setattr(platform, 'machine', lambda: machine)
-    monkeypatch.setattr(torch.backends.mkldnn, 'is_available', lambda: mkldnn)
-    monkeypatch.setattr(
-        torch.ops, 'mkldnn',
-        SimpleNamespace(_is_mkldnn_bf16_supported=lambda: mkldnn))
     monkeypatch.setattr(torch.cpu, '_is_avx512_bf16_supported',
                         lambda: avx512_bf16)
     assert cpu.cpu_has_bfloat16() == expected
@@ -88,7 +77,7 @@ def gradients(wrapper, iteration):
     return torch.cat([p.grad.flatten() for p in net.parameters()])
 
 
-@pytest.mark.parametrize('iteration', [0, 500, 900])
+@pytest.mark.parametrize('iteration', [0, 900])
 def test_gradients_are_near_those_of_float32(iteration):
     whole = gradients(OptimWrapper, iteration)
     half = gradients(BFloat16OptimWrapper, iteration)
@@ -97,12 +86,9 @@ def test_gradients_are_near_those_of_float32(iteration):
     assert half.norm() == pytest.approx(whole.norm().item(), rel=0.1)
 
 
-@pytest.fixture(params=['factors', 'logits'])
-def attentions(request):
-    logits = [AttentionLogits(*torch.randn(2, 2, 8, 12, 32)) for _ in range(2)]
-    if request.param == 'logits':
-        return [x.full() for x in logits]
-    return logits
+@pytest.fixture
+def attentions():
+    return [AttentionLogits(*torch.randn(2, 2, 8, 12, 32)) for _ in range(2)]
 
 
 def test_labels_are_made_in_float32(attentions):
@@ -140,21 +126,6 @@ def test_affinity_and_losses_are_computed_in_float32(attentions):
         half = losses()
     assert {v.dtype for v in half.values()} == {torch.float32}
     assert half == whole
-
-
-@pytest.mark.parametrize('device, launcher', [('cuda', 'slurm'),
-                                              ('cpu', 'none')])
-def test_prepare(monkeypatch, device, launcher):
-    """Turn off pinned memory, on the CPU only."""
-    monkeypatch.setattr(cpu, 'get_device', lambda: device)
-    cfg = Config(
-        dict(
-            launcher=launcher,
-            train_dataloader=dict(pin_memory=True),
-            val_dataloader=None))
-    cpu.prepare_for_cpu(cfg)
-    assert ('pin_memory' in cfg.train_dataloader) == (device == 'cuda')
-    assert 'model_wrapper_cfg' not in cfg
 
 
 def test_sync_bn_becomes_bn():

@@ -56,8 +56,7 @@ def test_mixed_precision_of_one_phase(tmp_path, monkeypatch, capsys):
                         lambda: True)
     report = run(tmp_path, '--measure', 'classify', '--amp', 'bfloat16')
     wrapper = report['settings']['optim_wrapper']
-    assert wrapper == ('AmpOptimWrapper' if torch.cuda.is_available() else
-                       'BFloat16OptimWrapper')
+    assert wrapper == 'BFloat16OptimWrapper'
     assert list(report['rows']) == ['classify'
                                     ] and 'schedule_hours' not in report
     assert 'hours' not in capsys.readouterr().out

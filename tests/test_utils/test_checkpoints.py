@@ -3,7 +3,6 @@ import io
 import os
 import pickle
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,7 +64,6 @@ def test_arrays_of_numpy_1_and_2(core):
     (getattr, (dict, 'fromkeys')),
     (getattr, (HistoryBuffer, '__init__')),
     (os.mkdir, ('marker', )),
-    (Path.touch, (Path('marker'), )),
 ])
 def test_malicious(file, monkeypatch, call, args):
     """Refuse a call, even if torch may load any pickle."""
@@ -93,11 +91,6 @@ def test_damaged(file, keep):
 def test_missing(file):
     with pytest.raises(CheckpointError, match='a.pth: .*No such'):
         load(file)
-
-
-def test_not_a_dict(file):
-    with pytest.raises(CheckpointError, match='a.pth: .* a list'):
-        load(file, [1, 2])
 
 
 def test_downloaded(tmp_path, monkeypatch):
@@ -143,29 +136,16 @@ def test_best_checkpoint_only_beside(file, path, known):
 
 
 @pytest.mark.parametrize('state, expected', [
-    ({
-        'further': torch.ones(1)
-    }, None),
-    ({
-        '0.weight': None,
-        'module.0.weight': torch.ones(2, 3)
-    }, None),
-    ({
-        '2.num_batches_tracked': None
-    }, None),
+    (dict(further=torch.ones(1)), None),
     ({
         '0.weight': None
     }, 'it has no 0.weight'),
     ({
         '0.weight': torch.ones(2, 4)
     }, r'0.weight has the shape \(2, 4\) in place of \(2, 3\)'),
-    ({
-        '1.conv_seg.weight': torch.ones(21, 2)
-    }, '1.conv_seg.weight has 21 classes in place of 6'),
 ])
 def test_check_weights(state, expected):
-    head = nn.ModuleDict(dict(conv_seg=nn.Linear(2, 6, bias=False)))
-    model = nn.Sequential(nn.Linear(3, 2, bias=False), head, nn.BatchNorm1d(2))
+    model = nn.Sequential(nn.Linear(3, 2))
     weights = {**model.state_dict(), **state}
     weights = {n: value for n, value in weights.items() if value is not None}
     for checkpoint in weights, dict(state_dict=weights):

@@ -159,7 +159,6 @@ def measure(args: argparse.Namespace, work_dir: str) -> dict:
     cfg = launch.read_config(args.config, args.cfg_options)
     if args.amp:
         launch.enable_amp(cfg, args.amp)
-    launch.check_amp(cfg)
     cfg.model.pretrained = cfg.model.backbone.init_cfg = None
     loader = cfg.train_dataloader
     loader.batch_size = args.batch or loader.batch_size

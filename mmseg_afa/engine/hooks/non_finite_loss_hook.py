@@ -1,9 +1,9 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-import json
 import math
 import os.path as osp
 from typing import Optional
 
+import mmengine
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -14,21 +14,13 @@ from ...models.utils import unwrap
 from ...utils import UserError
 
 
-class NonFiniteLossError(UserError):
-    """A training loss is infinite or not a number."""
-
-
 @HOOKS.register_module()
 class NonFiniteLossHook(Hook):
     """Stop a training when a loss is infinite or not a number.
 
-    The weights of that step are not saved. Each process writes
-    ``non_finite_iter_N.json`` to the work folder: the losses, the phase, and
-    file, crop and flip of each image. N counts from 1, as in the log. Of
-    several processes, each adds ``_rank_R`` to the name.
-
-    Overflowing float16 gradients are not an error: the loss scaler skips
-    those steps.
+    The weights of that step are not saved. ``non_finite_iter_N.json`` in the
+    work folder names the losses, the phase and the images. Of several
+    processes, each adds ``_rank_R`` to the name.
     """
 
     # After RuntimeInfoHook, which copies the losses from the GPU. Before the
@@ -40,17 +32,17 @@ class NonFiniteLossHook(Hook):
                          batch_idx: int,
                          data_batch: Optional[dict] = None,
                          outputs: Optional[dict] = None) -> None:
-        """Check the losses of a step.
-
-        Raises:
-            NonFiniteLossError: If one of them is infinite or not a number.
-        """
+        """Check the losses of a step."""
+        hub = runner.message_hub
+        # As text: JSON has no such numbers.
         losses = {
-            name: runner.message_hub.get_scalar(f'train/{name}').current()
+            name: str(hub.get_scalar(f'train/{name}').current())
             for name in outputs or () if 'loss' in name
         }
-        # As text: JSON has no such numbers.
-        wrong = {n: str(v) for n, v in losses.items() if not math.isfinite(v)}
+        wrong = [
+            f'{name} is {value}' for name, value in losses.items()
+            if not math.isfinite(float(value))
+        ]
         if not wrong:
             return
         step = runner.iter + 1
@@ -61,18 +53,12 @@ class NonFiniteLossHook(Hook):
         report = dict(
             iteration=step,
             phase=phase,
-            losses={
-                **losses,
-                **wrong
-            },
+            losses=losses,
             images=[sample.metainfo for sample in data_batch['data_samples']])
-        with open(path, 'w', encoding='utf-8') as file:
-            # A pipeline may add values that JSON does not have.
-            json.dump(report, file, indent=2, default=str)
-        found = ', '.join(f'{name} is {value}'
-                          for name, value in wrong.items())
-        raise NonFiniteLossError(
-            f'Iteration {step}{f" ({phase})" if phase else ""}: {found}. '
+        mmengine.dump(report, path, indent=2, default=str)
+        raise UserError(
+            f'Iteration {step}{f" ({phase})" if phase else ""}: '
+            f'{", ".join(wrong)}. '
             'Training stops, and these weights are not saved: all '
             f'checkpoints in the work folder are older. {path} names the '
             'images. Lower optim_wrapper.optimizer.lr, lengthen the warm-up, '

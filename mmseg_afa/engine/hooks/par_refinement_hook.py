@@ -16,17 +16,11 @@ from ...models.utils import unwrap
 class PARRefinementHook(Hook):
     """Refine the predictions of validation and test.
 
-    It works for any segmentor of mmseg, also under MultiScaleMaxTTA, and
-    refines all label maps but the training labels, which the labeler has
-    refined (`model.labeler.refiner`). `seg_logits` keep the network's output.
+    It works for any segmentor of mmseg, also under MultiScaleMaxTTA. Training
+    labels are not refined again. `seg_logits` keep the network's output.
 
     Args:
-        refiner (dict): Config of the refiner: PAR, or another such as
-            DenseCRF.
-
-    Raises:
-        TypeError: If mmseg's own test-time augmentation is on, which keeps
-            no merged logits.
+        refiner (dict): Config of the refiner, such as PAR or DenseCRF.
     """
 
     priority = 'VERY_HIGH'
@@ -34,23 +28,8 @@ class PARRefinementHook(Hook):
     def __init__(self, refiner: ConfigType = dict(type='PAR')) -> None:
         self.refiner = MODELS.build(refiner)
 
-    def before_val(self, runner: Runner) -> None:
-        """Start refining predictions."""
-        self._start(runner, 'val_step')
-
-    def after_val(self, runner: Runner) -> None:
-        """Stop refining predictions."""
-        delattr(unwrap(runner.model), 'val_step')
-
-    def before_test(self, runner: Runner) -> None:
-        """Start refining predictions."""
-        self._start(runner, 'test_step')
-
-    def after_test(self, runner: Runner) -> None:
-        """Stop refining predictions."""
-        delattr(unwrap(runner.model), 'test_step')
-
-    def _start(self, runner: Runner, name: str) -> None:
+    def before_run(self, runner: Runner) -> None:
+        """Replace the steps of validation and test."""
         model = unwrap(runner.model)
         segmentor, options = model, dict(refiner=self.refiner)
         if isinstance(model, BaseTTAModel):
@@ -58,9 +37,9 @@ class PARRefinementHook(Hook):
                 raise TypeError(
                     f'PARRefinementHook: {type(model).__name__} keeps no '
                     "merged logits. Set tta_model=dict(type='MultiScaleMaxTTA'"
-                    ') with a plain tta_pipeline, or leave out --tta or the '
-                    'hook.')
+                    ') with a plain tta_pipeline, or leave out --tta.')
             segmentor, options['tta'] = model.module, model.tta
         # Metrics see the predictions before any hook's after_*_iter: the
         # only place in between is the result of the model's own step.
-        setattr(model, name, partial(predict_step, segmentor, **options))
+        model.val_step = model.test_step = partial(predict_step, segmentor,
+                                                   **options)

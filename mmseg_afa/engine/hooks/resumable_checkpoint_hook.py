@@ -1,5 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import signal
+import warnings
 from contextlib import contextmanager
 from itertools import chain, repeat
 from typing import Iterator, List, Optional
@@ -13,7 +14,6 @@ from mmseg.registry import HOOKS
 
 from ...utils import (CheckpointError, get_rng_state, remove_unfinished,
                       set_rng_state)
-from ..schedulers import restart_schedulers
 
 STOPPED = 128 + signal.SIGTERM  # the exit code of shells after a SIGTERM
 
@@ -22,21 +22,17 @@ STOPPED = 128 + signal.SIGTERM  # the exit code of shells after a SIGTERM
 class ResumableCheckpointHook(CheckpointHook):
     """Save checkpoints that allow an exact resume of iteration-based training.
 
-    Checkpoints also hold the random states of every process and the position
-    in the order of the images. With a :class:`ResumableSampler`, a resumed
-    run loads no image again. On the CPU it ends with the same weights, to the
-    last bit.
+    With a :class:`ResumableSampler`, a resumed run loads no image again. On
+    the CPU it ends with the same weights, to the last bit.
 
     - The schedulers are built from the config and advanced to the iteration
-      of the checkpoint. Their state in the checkpoint is not used: a longer
-      schedule or another learning rate takes effect. Exceptions: schedulers
-      that count epochs or follow the scores, and several optimizers.
+      of the checkpoint: a longer schedule or another learning rate takes
+      effect.
     - Another number of images an iteration is refused.
     - An old checkpoint is deleted after the new one is written.
     - SIGTERM, with which clusters announce the end of a job, saves a
       checkpoint after the running iteration, and ends with the code 143.
-    - Validation does not change the random states. A validation that was
-      interrupted is run after the resume.
+    - A validation that was interrupted is repeated after the resume.
 
     Args:
         *args, **kwargs: See :class:`mmengine.hooks.CheckpointHook`.
@@ -45,7 +41,6 @@ class ResumableCheckpointHook(CheckpointHook):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.resumed: Optional[dict] = None  # 'run' of the checkpoint
-        self.first_iter = self.first_image = 0  # where this process began
         self.state_before_val: Optional[dict] = None
         self.states: List[dict] = []  # of all processes, while saving
         self.group = None  # tells all processes about a SIGTERM
@@ -54,12 +49,7 @@ class ResumableCheckpointHook(CheckpointHook):
 
     # -- resume --------------------------------------------------------------
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Check a checkpoint to resume from, and set its learning rates.
-
-        Raises:
-            CheckpointError: If the checkpoint has no optimizer, or is from a
-                run with another number of images an iteration.
-        """
+        """Check a checkpoint to resume from, and set its learning rates."""
         if not runner.cfg.get('resume'):
             return
         where = runner._load_from or 'the latest checkpoint'
@@ -71,12 +61,10 @@ class ResumableCheckpointHook(CheckpointHook):
         if self.resumed:
             check_images_per_iter(runner, self.resumed['images_per_iter'],
                                   where)
-        done, last = checkpoint['meta']['iter'], runner.max_iters
-        if done >= last:
+        if checkpoint['meta']['iter'] >= runner.max_iters:
             runner.logger.warning(
-                f'{where}: the run is complete. It has {done} iterations, and '
-                f'train_cfg.max_iters is {last}. To train longer, raise '
-                'max_iters and the end of the last scheduler.')
+                f'{where}: the run is complete. To train longer, raise '
+                'train_cfg.max_iters and the end of the last scheduler.')
         restart_schedulers(runner, checkpoint)
 
     def before_train(self, runner: Runner) -> None:
@@ -90,12 +78,11 @@ class ResumableCheckpointHook(CheckpointHook):
             self.group = torch.distributed.new_group(backend='gloo')
         if not self.resumed:
             return
-        self.first_iter = self.saved = runner.iter
-        self.first_image = self.resumed['images']
+        self.saved = runner.iter
         loop = runner.train_loop
         sampler = loop.dataloader.sampler
         if hasattr(sampler, 'start'):
-            sampler.start = self.first_image
+            sampler.start = runner.iter * images_per_iter(runner)
             sampler.seed = self.resumed['sampler_seed']
             # The loop drops one batch for each iteration of the checkpoint.
             loop.dataloader_iterator = chain(
@@ -126,17 +113,9 @@ class ResumableCheckpointHook(CheckpointHook):
             raise SystemExit(STOPPED)
 
     def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
-        """Save the best checkpoint, then the latest one again.
-
-        The latest checkpoint records the new best one.
-        """
+        """Save the best checkpoint; remember that the validation is done."""
         runner.message_hub.update_info('validated', runner.iter)
-        outdated = self.saved == runner.iter
-        self.saved = None
         super().after_val_epoch(runner, metrics)
-        if outdated and self.saved is None:
-            self._save_checkpoint_with_step(runner, runner.iter,
-                                            dict(epoch=0, iter=runner.iter))
 
     def after_val(self, runner: Runner) -> None:
         """Restore the random states."""
@@ -169,13 +148,10 @@ class ResumableCheckpointHook(CheckpointHook):
         signal.signal(signal.SIGTERM, self.former_handler)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add the position of the run to a checkpoint."""
-        done = checkpoint['meta']['iter'] - self.first_iter
+        """Add what an exact resume needs to a checkpoint."""
         sampler = runner.train_dataloader.sampler
-        images = images_per_iter(runner)
         checkpoint['run'] = dict(
-            images_per_iter=images,
-            images=self.first_image + done * images,
+            images_per_iter=images_per_iter(runner),
             sampler_seed=getattr(sampler, 'seed', None),
             random_states=self.states)
 
@@ -193,13 +169,7 @@ class ResumableCheckpointHook(CheckpointHook):
 
     @contextmanager
     def safely_writing(self, step: int) -> Iterator[None]:
-        """Delete outdated checkpoints only after the block.
-
-        mmengine deletes them before it writes the new one.
-
-        Raises:
-            CheckpointError: If the disk raises an error.
-        """
+        """Delete outdated checkpoints after the block, not in it."""
         outdated = []
         remove = self.file_backend.remove
         self.file_backend.remove = outdated.append
@@ -217,6 +187,29 @@ class ResumableCheckpointHook(CheckpointHook):
             remove(path)
 
 
+def restart_schedulers(runner: Runner, checkpoint: dict) -> None:
+    """Advance the config's schedulers, and put their rates in a checkpoint."""
+    schedulers = runner.param_schedulers or []
+    if any(scheduler.by_epoch for scheduler in schedulers):
+        return
+    checkpoint.pop('param_schedulers', None)
+    with warnings.catch_warnings():
+        # torch's advice to step the optimizer first
+        warnings.simplefilter('ignore', UserWarning)
+        for _ in range(checkpoint['meta']['iter']):
+            for scheduler in schedulers:
+                scheduler.step()
+    names = {'lr', *(scheduler.param_name for scheduler in schedulers)}
+    state = checkpoint['optimizer']
+    # mmengine keeps a group without parameters, for the rate that it logs.
+    groups = [*state['param_groups'], state.get('base_param_settings')]
+    for group, saved in zip(runner.optim_wrapper.param_groups, groups):
+        for name in names:
+            for key in (name, f'initial_{name}'):
+                if key in group:
+                    saved[key] = group[key]
+
+
 def images_per_iter(runner: Runner) -> int:
     """Return the number of images of all processes in an iteration."""
     loader = runner.train_dataloader
@@ -226,14 +219,10 @@ def images_per_iter(runner: Runner) -> int:
 def check_images_per_iter(runner: Runner, expected: int, where: str) -> None:
     """Refuse to resume with another number of images an iteration."""
     found, processes = images_per_iter(runner), get_world_size()
-    if found == expected:
-        return
-    batch_size, rest = divmod(expected, processes)
-    fix = f'Set train_dataloader.batch_size={batch_size}.'
-    if rest:
-        fix = f'Use a number of processes that divides {expected}.'
-    raise CheckpointError(
-        f'{where}: from a run with {expected} images an '
-        f'iteration, but this run has {found} ({processes} x '
-        f'{found // processes}). {fix} To train on with {found}, start a new '
-        f'run from the weights: load_from={where} without --resume.')
+    if found != expected:
+        raise CheckpointError(
+            f'{where}: from a run with {expected} images an iteration, but '
+            f'this run has {found} ({processes} x {found // processes}). '
+            'Change train_dataloader.batch_size or the number of processes. '
+            f'To train on with {found}, start a new run from the weights: '
+            f'load_from={where} without --resume.')
