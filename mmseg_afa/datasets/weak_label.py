@@ -78,6 +78,10 @@ class WeakLabelDataset(BaseSegDataset):
                     'a label_file with a first line such as "# cat,cow,dog", '
                     "or metainfo=dict(classes=('background', ...)).")
             metainfo['classes'] = ('background', *self._listed[0])
+        if kwargs.get('reduce_zero_label'):
+            raise UserError(
+                f'{type(self).__name__}: reduce_zero_label would remove the '
+                'background, which has id 0. Leave it out.')
         first = metainfo['classes'][0]
         if first != 'background':
             raise UserError(
@@ -206,9 +210,16 @@ class WeakLabelDataset(BaseSegDataset):
         # Tags of classes that `metainfo` leaves out are ignored.
         classes = self.METAINFO.get('classes', self._metainfo['classes'])
         try:
-            return read_label_file(self.label_file or '', classes[1:],
-                                   self.backend_args)
+            listed, labels = read_label_file(self.label_file or '',
+                                             classes[1:], self.backend_args)
         except MissingFileError:
             if self.test_mode:
                 return None, {}
             raise
+        known = tuple(classes[1:])
+        if listed and listed != known and 'classes' not in self.METAINFO:
+            raise UserError(
+                f'{self.label_file}:1: lists the classes {", ".join(listed)}, '
+                f'but the data set has {", ".join(known)}. List the same '
+                'classes in the same order, or remove metainfo.classes.')
+        return listed, labels

@@ -4,7 +4,8 @@
 Another number, other names or another order would train and score wrong
 classes without any error.
 """
-from typing import Iterator, Optional, Sequence, Tuple
+from functools import lru_cache
+from typing import Callable, Iterator, Optional, Sequence, Tuple
 
 from mmengine.config import Config
 from mmengine.fileio import join_path
@@ -33,7 +34,8 @@ def settle_classes(cfg: Config,
         tuple[str], optional: The classes with the background. None if no
         data set names them.
     """
-    named = {key: dataset_classes(one) for key, one in all_datasets(cfg)}
+    read = lru_cache(read_label_file)  # training and validation share a file
+    named = {key: dataset_classes(one, read) for key, one in all_datasets(cfg)}
     named = {key: classes for key, classes in named.items() if classes}
     source, classes = next(iter(named.items()), (None, None))
     for key, found in named.items():
@@ -100,7 +102,8 @@ def _unwrap(key: str, dataset: dict) -> Iterator[Tuple[str, dict]]:
         yield key, dataset
 
 
-def dataset_classes(dataset: dict) -> Optional[tuple]:
+def dataset_classes(dataset: dict,
+                    read: Callable = read_label_file) -> Optional[tuple]:
     """Find the classes of a data set that is not built, if they are named."""
     kind = dataset['type']
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind
@@ -112,8 +115,7 @@ def dataset_classes(dataset: dict) -> Optional[tuple]:
         return tuple(classes or ()) or None
     path = join_path(dataset.get('data_root') or '', dataset['label_file'])
     try:
-        listed, _ = read_label_file(
-            path, backend_args=dataset.get('backend_args'))
+        listed, _ = read(path)
     except FileNotFoundError:
         return None  # the data set decides whether it needs the file
     return listed and ('background', *listed)

@@ -279,3 +279,21 @@ def test_coco_metainfo():
     assert {name: classes.index(name) for name in numbers} == numbers
     palette = COCO2014WeakDataset.METAINFO['palette']
     assert len(set(map(tuple, palette))) == 81
+
+
+@pytest.mark.parametrize('listed', ['cat,dog', 'dog', 'dog,cat,cow'])
+def test_contradicting_classes(tmp_path, listed):
+    """Refuse another number or order of classes: masks may follow either."""
+    write_photos(tmp_path / 'JPEGImages', 'a.jpg')
+    (tmp_path / 'image_labels.txt').write_text(f'# {listed}\na: dog\n')
+    with pytest.raises(
+            UserError, match=r'txt:1: lists the classes .*, but the data set'):
+        own(tmp_path, metainfo=dict(classes=['background', 'dog', 'cat']))
+
+
+def test_reduce_zero_label(tmp_path):
+    write_photos(tmp_path / 'JPEGImages', 'a.jpg')
+    with pytest.raises(UserError, match='reduce_zero_label would remove'):
+        own(tmp_path,
+            metainfo=dict(classes=['background', 'dog']),
+            reduce_zero_label=True)

@@ -45,7 +45,11 @@ class Watch(Hook):
         ))
 
 
-def train(data_root, work_dir, hooks=(), watches=()):
+def train(data_root,
+          work_dir,
+          hooks=(),
+          watches=(),
+          backend='LocalVisBackend'):
     """Train for six iterations, through all three phases."""
     cfg = Config.fromfile(DEMO)
     cfg.model.train_cfg.update(cam_iters=1, switch_iter=3)
@@ -56,6 +60,7 @@ def train(data_root, work_dir, hooks=(), watches=()):
     for part in ('dataloader', 'evaluator', 'cfg'):
         cfg[f'val_{part}'] = cfg[f'test_{part}'] = None
     cfg.custom_hooks = list(hooks)
+    cfg.visualizer.vis_backends = [dict(type=backend)]
     cfg.work_dir, cfg.experiment_name = str(work_dir), work_dir.name
     cfg.launcher, cfg.log_level = 'none', 'ERROR'
     runner = launch.build_runner(cfg)
@@ -159,3 +164,14 @@ def test_mistakes():
         runner = SimpleNamespace(model=model, visualizer=visualizer)
         with pytest.raises(TypeError, match="AFA and visualizer.type='WeakS"):
             PseudoLabelVisualizationHook().before_train(runner)
+
+
+def test_tensorboard(data_root, tmp_path):
+    pytest.importorskip('tensorboard')
+    train(data_root, tmp_path, [hook()], backend='TensorboardVisBackend')
+    from tensorboard.backend.event_processing.event_accumulator import \
+        EventAccumulator
+    folder, = tmp_path.glob('*/vis_data')
+    events = EventAccumulator(str(folder), dict(images=0)).Reload()
+    steps = [image.step for image in events.Images('pseudo_labels')]
+    assert steps == [2, 4, 6]
