@@ -13,8 +13,7 @@ from tests.test_models.test_afa import batch, build
 from tests.test_reference.reference import ROOT
 from tools.analysis_tools import prediction_sheet as tool
 from tools.analysis_tools.prediction_sheet import (find_worst, image_iou,
-                                                   predict, prediction_sheet,
-                                                   spread)
+                                                   predict, prediction_sheet)
 
 sys.path.insert(0, str(ROOT / 'tools/demo'))
 
@@ -40,7 +39,7 @@ def test_image_iou(pred, label, iou):
     assert score == pytest.approx(iou, nan_ok=True)
 
 
-def test_worst_and_spread():
+def test_worst():
 
     class Net(torch.nn.Module):
         test_cfg = ConfigDict(mode='whole', sources=('seg', 'cam'))
@@ -56,8 +55,6 @@ def test_worst_and_spread():
     assert list(find_worst(net, dataset, 3)) == [3, 2, 0]
     assert list(find_worst(net, dataset, 9)) == [3, 2, 0, 4, 1]
     assert net.test_cfg.sources == ('seg', 'cam')
-    assert list(spread(dataset, 2)) == [0, 2]
-    assert list(spread(dataset, 9)) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize('ori_shape, with_affinity', [((48, 64), False),
