@@ -81,14 +81,14 @@ def test_predictions_and_sheet(ori_shape, with_affinity):
     assert sheet.shape[1] == pytest.approx(976 - 161 * (not with_affinity), 9)
 
 
-def test_tool(checkpoint, tmp_path, capsys):
-    """Draw the worst image of a folder."""
+@pytest.mark.parametrize('option', ['--worst', '--num=9'])
+def test_tool(checkpoint, tmp_path, capsys, option):
     import make_demo_data
     data, out = tmp_path / 'data', tmp_path / 'new/sheet.png'
     make_demo_data.main([str(data), '--train=1', '--val=2', '--size=48'])
     (data / 'image_labels.txt').write_text('# a,b,c,d,e\n')
     tool.main([
-        str(DEMO), checkpoint, '--num', '1', '--worst', '--out',
+        str(DEMO), checkpoint, option, '--out',
         str(out), '--cfg-options', f'val_dataloader.dataset.data_root={data}'
     ])
     assert capsys.readouterr().out.endswith(f'{out}\n')
