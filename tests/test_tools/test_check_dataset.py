@@ -33,14 +33,14 @@ def config(tmp_path):
 
 
 def run(config, *args):
-    return check_dataset.main([str(config), '--workers', '2', *args])
+    return check_dataset.main([str(config), *args])
 
 
 def check(config, *options, split='train'):
     """Examine the data sets of a config, and return one of them."""
     cfg = launch.read_config(str(config), list(options))
     splits = dataset_findings.open_splits(cfg)
-    dataset_findings.check(splits, 2)
+    dataset_findings.check(splits)
     return splits[split]
 
 

@@ -24,7 +24,7 @@ A, B, C, D = (f'COCO_{split}2014_{id:012d}'
 
 
 def main(*args):
-    coco2014.main([*map(str, args), '--workers', '2'])
+    coco2014.main([*map(str, args)])
 
 
 def write_coco(root):

@@ -20,7 +20,7 @@ EXPECT = ('--expect', 5, 2)
 
 
 def main(*args):
-    voc_aug.main([*map(str, args), '--workers', '2'])
+    voc_aug.main([*map(str, args)])
 
 
 @pytest.fixture(scope='module')

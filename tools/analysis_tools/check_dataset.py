@@ -72,7 +72,6 @@ def parse_args(argv=None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add('config', help='config file')
-    add('--workers', type=int, default=8, help='threads (default: 8)')
     add('--all',
         action='store_true',
         help=f'list all problems, not the first {EXAMPLES} of each kind')
@@ -98,7 +97,7 @@ def run(args: argparse.Namespace) -> bool:
     if not splits:
         raise UserError(f'{args.config}: nothing to check. It has no data set '
                         'with image-level labels, such as WeakLabelDataset.')
-    check(splits, args.workers)
+    check(splits)
     show_classes(splits)
     for name, split in splits.items():
         show_findings(name, split, None if args.all else EXAMPLES)

@@ -99,12 +99,13 @@ def open_split(cfg: dict) -> Split:
                  dict.fromkeys(classes, 0), list(found.values()))
 
 
-def check(splits: Dict[str, Split], workers: int) -> None:
+def check(splits: Dict[str, Split]) -> None:
     """Examine all images of the data sets, in place."""
     for name, split in splits.items():
         for shown, findings in parallel_map(
-                partial(examine, split), list(split.paths), workers,
-                f'Examining {name}'):
+                partial(examine, split),
+                list(split.paths),
+                description=f'Examining {name}'):
             split.findings += findings
             for one in split.images_of.keys() & shown:
                 split.images_of[one] += 1

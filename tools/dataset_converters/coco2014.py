@@ -19,12 +19,7 @@ from pathlib import Path
 
 
 def read_annotations(path: Path, classes: tuple):
-    """Read annotations.
-
-    Returns:
-        tuple: pycocotools' COCO; and the ids of the images with annotations,
-        by their names.
-    """
+    """Read annotations, and the ids of annotated images by their names."""
     from pycocotools.coco import COCO
 
     from mmseg_afa.utils import UserError
@@ -55,13 +50,7 @@ def find_region(coco, item: dict):
 
 
 def draw_mask(coco, image_id: int, overlap: str):
-    """Draw the mask of an image, uint8 (H, W).
-
-    Args:
-        coco (COCO): The annotations.
-        image_id (int): The image.
-        overlap (str): See the command line.
-    """
+    """Draw the mask of an image, uint8 (H, W)."""
     import numpy as np
 
     from mmseg_afa.utils import IGNORE_INDEX
@@ -94,8 +83,7 @@ def make_mask(coco, images: dict, folder: Path, overlap: str, classes: tuple,
     return tags_in_mask(mask, classes)
 
 
-def convert(root: Path, split: str, overlap: str, workers: int,
-            overwrite: bool) -> None:
+def convert(root: Path, split: str, overlap: str, overwrite: bool) -> None:
     """Make the masks and the image list of a split, and add its labels."""
     from mmseg_afa.datasets import (COCO2014WeakDataset, read_label_file,
                                     write_label_file)
@@ -112,7 +100,8 @@ def convert(root: Path, split: str, overlap: str, workers: int,
     folder.mkdir(parents=True, exist_ok=True)
     tags = parallel_map(
         partial(make_mask, coco, images, folder, overlap, classes),
-        list(images), workers, f'Drawing {split}')
+        list(images),
+        description=f'Drawing {split}')
     lists = root / 'ImageSets/Segmentation'
     lists.mkdir(parents=True, exist_ok=True)
     write_image_list(lists / f'{split}.txt', images)
@@ -143,7 +132,6 @@ def parse_args(argv=None) -> argparse.Namespace:
         'crowds are 255, below all objects. coco2voc: the one with the '
         "smaller 'area' in the annotations; crowds are their class (default: "
         '%(default)s)')
-    add('--workers', type=int, default=8, help='threads (default: 8)')
     add('--overwrite', action='store_true', help='replace existing masks')
     return parser.parse_args(argv)
 
@@ -157,8 +145,7 @@ def main(argv=None) -> None:
     from mmseg_afa.utils import UserError
     try:
         for split in args.splits:
-            convert(args.data_root, split, args.overlap, args.workers,
-                    args.overwrite)
+            convert(args.data_root, split, args.overlap, args.overwrite)
     except UserError as error:
         raise SystemExit(str(error)) from error
     print(f'{args.data_root}: complete.')

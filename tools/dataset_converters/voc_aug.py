@@ -116,15 +116,16 @@ def check_pair(root: Path, classes: tuple, name: str) -> tuple:
     return tags_in_mask(mask, classes)
 
 
-def write_lists(root: Path, train: list, val: list, overwrite: bool,
-                workers: int) -> None:
+def write_lists(root: Path, train: list, val: list, overwrite: bool) -> None:
     """Check all images and masks; write training list and label file."""
     from mmseg_afa.datasets import PascalVOCWeakDataset, write_label_file
     from mmseg_afa.utils import parallel_map
 
     classes = PascalVOCWeakDataset.METAINFO['classes'][1:]
     tags = parallel_map(
-        partial(check_pair, root, classes), train + val, workers, 'Checking')
+        partial(check_pair, root, classes),
+        train + val,
+        description='Checking')
     print(f'{len(train):,} training and {len(val):,} validation images, as '
           'expected; every mask fits its image.')
     write(root / LIST.format('trainaug'), '\n'.join([*train, '']).encode(),
@@ -134,8 +135,7 @@ def write_lists(root: Path, train: list, val: list, overwrite: bool,
         write_label_file(str(label_file), classes, dict(zip(train, tags)))
 
 
-def make_voc_aug(root: Path, voc, sbd, aug, expect, overwrite: bool,
-                 workers: int) -> None:
+def make_voc_aug(root: Path, voc, sbd, aug, expect, overwrite: bool) -> None:
     """Make the data set; the arguments are those of the command line."""
     from mmseg_afa.datasets.image_files import read_bytes
     from mmseg_afa.datasets.label_file import read_image_list
@@ -167,7 +167,7 @@ def make_voc_aug(root: Path, voc, sbd, aug, expect, overwrite: bool,
         if sbd and name not in own:
             content = convert_sbd_mask(content)
         write(root / MASK.format(name), content, overwrite)
-    write_lists(root, train, val, overwrite, workers)
+    write_lists(root, train, val, overwrite)
     print(f'{root} is complete.')
 
 
@@ -193,7 +193,6 @@ def parse_args(argv=None) -> argparse.Namespace:
         default=(10582, 1449),
         help='numbers of images (default: %(default)s)')
     add('--overwrite', action='store_true', help='replace existing files')
-    add('--workers', type=int, default=8, help='threads (default: 8)')
     return parser.parse_args(argv)
 
 
