@@ -85,6 +85,10 @@ def test_validation(config):
     split = check(config, split='val')
     assert kinds(split, True) == {MASKS: ['nomask', 'scaled', 'seven']}
     assert kinds(split, False) == {'images that are trained on, too': ['cat0']}
+    # The same names in other folders are other images.
+    folder = 'val_dataloader.dataset.data_prefix.img_path=masks'
+    other = kinds(check(config, folder, split='val'), False)
+    assert 'images that are trained on, too' not in other
     assert '[7]' in messages(split, MASKS)
     assert '(20, 25)' in messages(split, MASKS)
     # 'cat0' has a line in the label file, 'good' is told by its mask
@@ -128,14 +132,6 @@ def test_lines_without_an_image(config, tmp_path):
     assert kinds(split, False)[UNUSED] == ['cat0', 'gone']
 
 
-def test_the_same_names_in_other_folders_are_other_images(config):
-    split = check(
-        config,
-        'val_dataloader.dataset.data_prefix.img_path=masks',
-        split='val')
-    assert 'images that are trained on, too' not in kinds(split, False)
-
-
 def test_wrong_masks_to_train_on_are_no_obstacle(config):
     split = check(config, 'train_dataloader.dataset.ann_file=lists/val.txt')
     assert kinds(split, True) == {
@@ -167,9 +163,10 @@ def test_images_that_differ_only_in_their_suffix(config, tmp_path):
 
 @pytest.mark.parametrize('label_file, option, text', [
     (None, (), 'no such label file'),
-    ('cat: dog\n', (), 'lists no classes'),
+    ('a: dog\n', (), 'lists no classes'),
     ('# cat\n', ('train_dataloader.dataset.metainfo.classes=cat,dog', ),
      "Put 'background' first"),
+    ('# cat,cow,dog\n', (), ''),
 ])
 def test_classes(config, tmp_path, label_file, option, text):
     """Examine everything else nevertheless."""
@@ -180,7 +177,7 @@ def test_classes(config, tmp_path, label_file, option, text):
     split = check(config, *option)
     assert text in messages(split, FILES)
     assert 'cut' in kinds(split, True)['missing or unreadable images']
-    assert len(split.paths) == 14
+    assert len(kinds(split, True)[NO_LINE]) == len(split.paths) == 14
 
 
 @pytest.mark.parametrize('content, text', [('', 'names no image'),

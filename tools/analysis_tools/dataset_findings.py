@@ -37,7 +37,7 @@ class Split:
     needs_masks: bool
     has_list: bool  # otherwise a folder is the list
     paths: Dict[str, str]  # of each image
-    tags: Dict[str, Tags]  # of each line; empty if there is no label file
+    tags: Dict[str, Tags]  # of each line of the label file
     images_of: Dict[str, int]  # of each class; empty if there are no classes
     findings: List[Finding]
 
@@ -125,9 +125,7 @@ def check(splits: Dict[str, Split]) -> None:
 def examine(split: Split, name: str) -> tuple:
     """Open the files of an image, as training and validation do.
 
-    Returns:
-        tuple: The tags, or the classes of the mask if the label file has no
-        line; the findings.
+    Return the tags, or else the classes of the mask, and the findings.
     """
     dataset, path = split.dataset, split.paths[name]
     sample = dataset.image_info(path)
@@ -148,7 +146,7 @@ def examine(split: Split, name: str) -> tuple:
 
     if tags == ():
         found('images without any tag', f'{path}: no tags.', False)
-    elif tags is None and split.tags and not dataset.test_mode:
+    elif tags is None and not dataset.test_mode:
         found(
             'images without a line in the label file',
             f'{path}: the label file has no line for {name!r}. Add a line, '
