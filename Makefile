@@ -15,7 +15,7 @@ setup:  ## make .venv with the tested set of libraries
 	@$(PYTHON) tools/setup_env.py
 
 demo: setup  ## write the demo data, train AFA on it, evaluate, draw
-	@$(VENV) tools/demo/demo.py $(ARGS)
+	@$(VENV) tools/demo/demo.py
 
 # Up to four processes run tests, and some tests start more: torch takes one
 # thread in each. SLOW=1 adds the tests that are marked slow.

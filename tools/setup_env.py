@@ -2,7 +2,7 @@
 """Make the project's virtual environment with the tested libraries.
 
 `make setup` runs this script, which needs the standard library only. A second
-run returns at once if nothing has changed. An interrupted run continues.
+run returns at once if nothing has changed.
 
 AFA needs none of mmcv's compiled operators. For a model that does, run
 `.venv/bin/pip uninstall mmcv-lite`, then `.venv/bin/mim install mmcv==2.1.0`.
@@ -13,13 +13,11 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / 'requirements'
-TESTED = REQUIREMENTS / 'tested.txt'
 MMCV = '2.1.0'
 VENV = ROOT / '.venv'
 PYTHON_X_Y = f'python{sys.version_info[0]}.{sys.version_info[1]}'
@@ -54,25 +52,17 @@ def works(code):
 
 
 def run(*command):
-    """Run a command with its output in the log; exit with its first error."""
-    path = VENV / 'setup.log'
-    with path.open('a+', encoding='utf-8', errors='replace') as log:
-        begin = log.tell()
-        status = subprocess.run(
-            command, stdout=log, stderr=subprocess.STDOUT).returncode
-        log.seek(begin)
-        error = re.search(r'(?im)^.*(\berror:|×).*', log.read())
-    if status:
-        what = error[0].strip() if error else f'exit status {status}'
-        sys.exit(f'Set-up stopped: {what}. See {path}. Check the network (uv '
-                 "does not read pip's settings) and the disk (up to 12 GB), "
-                 'then run this again to continue.')
+    """Run a command; exit if it fails."""
+    if subprocess.run(command).returncode:
+        sys.exit('Set-up stopped, see above. Check the network (uv does not '
+                 "read pip's settings) and the disk (up to 12 GB), then run "
+                 'this again.')
 
 
 def install(*requirements):
     """Install with uv if it is available, otherwise with pip."""
     # --no-compile saves 15 s: Python compiles what it imports.
-    command = ['pip', 'install', '--no-compile', *requirements]
+    command = ['pip', 'install', '--quiet', '--no-compile', *requirements]
     if shutil.which('uv'):
         run('uv', *command, '--python', VENV / 'bin/python')
     else:
@@ -83,9 +73,7 @@ def create_environment():
     """Make the environment, unless it works with this version of Python."""
     version = tuple(sys.version_info[:2])
     if not works(f'import pip, sys; assert sys.version_info[:2] == {version}'):
-        command = [sys.executable, '-m', 'venv', '--clear', VENV]
-        if subprocess.run(command).returncode:
-            sys.exit(f'python -m venv {VENV} failed, see above.')
+        run(sys.executable, '-m', 'venv', '--clear', VENV)
 
 
 def install_libraries():
@@ -93,9 +81,8 @@ def install_libraries():
     # mmcv-lite would overwrite the files of a full mmcv.
     full = any(VENV.glob('lib/*/site-packages/mmcv-*.dist-info'))
     requirements = [] if full else [f'mmcv-lite=={MMCV}']
-    more = [REQUIREMENTS / f'{name}.txt' for name in ('data', 'tests', 'lint')]
-    for path in [TESTED, *more]:
-        requirements += ['-r', path]
+    for name in ('tested', 'data', 'tests', 'lint'):
+        requirements += ['-r', REQUIREMENTS / f'{name}.txt']
     install(*requirements)
     # openmim's own requirements would downgrade libraries that we need.
     install('--no-deps', '--no-build-isolation', 'openmim==0.3.9',
@@ -105,8 +92,8 @@ def install_libraries():
 def mend_opencv():
     """Replace OpenCV by its build without windows if libGL is missing."""
     if not works('import cv2'):
-        version = re.search(r'^opencv-python(==\S+)', TESTED.read_text(),
-                            re.M)[1]
+        tested = (REQUIREMENTS / 'tested.txt').read_text()
+        version = re.search(r'^opencv-python(==\S+)', tested, re.M)[1]
         # Both builds write the same folder.
         run(VENV / 'bin/python', '-m', 'pip', 'uninstall', '--yes',
             'opencv-python')
@@ -121,25 +108,16 @@ def set_up():
         return
     check_python()
     stamp.unlink(missing_ok=True)
-    begin = time.time()
-    print(f'Setting up {VENV}; setup.log in it has the details.')
-    steps = [create_environment, install_libraries, mend_opencv]
-    for number, step in enumerate(steps, 1):
-        name = step.__name__.replace('_', ' ')
-        seconds = time.time() - begin
-        print(f'[{number}/{len(steps)}] {name} ({seconds:.0f} s)', flush=True)
+    for step in (create_environment, install_libraries, mend_opencv):
+        print(f'{VENV}: {step.__name__.replace("_", " ")}', flush=True)
         step()
     if not works('import mmseg_afa'):
         sys.exit(f'Set-up stopped: `{VENV}/bin/python -c "import mmseg_afa"` '
                  'fails. Run it to see why, or start anew by `make '
                  'distclean`.')
     stamp.write_text(fingerprint())
-    print(f'Ready after {time.time() - begin:.0f} s.')
 
 
 if __name__ == '__main__':
     argparse.ArgumentParser(description=__doc__).parse_args()
-    try:
-        set_up()
-    except KeyboardInterrupt:
-        sys.exit('Set-up was interrupted. Run it again to continue.')
+    set_up()

@@ -34,25 +34,22 @@ def test_view_is_what_the_pipeline_gives(tmp_path, box):
     np.testing.assert_array_equal(shown, expected)
 
 
-def run(tmp_path, *options, split='train'):
+def run(tmp_path, split='train'):
     out = tmp_path / 'sheet.png'
     browse_dataset.main([
         CONFIG, '--split', split, '--num', '2', '--out',
-        str(out), *options, '--cfg-options',
+        str(out), '--cfg-options',
         f'{split}_dataloader.dataset.data_root={tmp_path / "voc"}'
     ])
     return cv2.imread(str(out))
 
 
 def test_sheets(tmp_path):
-    """Repeat the views of a seed; add a legend if there are masks."""
+    """Draw the same views again; add a legend if there are masks."""
     write_voc(tmp_path / 'voc')
-    train = run(tmp_path)
+    train, val = run(tmp_path), run(tmp_path, 'val')
     assert (run(tmp_path) == train).all()
-    assert (run(tmp_path, '--seed', '1') != train).any()
-    fewer, val = run(tmp_path, '--views', '2'), run(tmp_path, split='val')
     assert train.shape[1] == pytest.approx(4 * 163, abs=8)
-    assert fewer.shape[1] == pytest.approx(3 * 163, abs=8)
     assert val.shape[1] == pytest.approx(2 * 163, abs=15)
     assert len(val) > len(train)
 

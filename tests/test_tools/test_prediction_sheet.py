@@ -13,8 +13,7 @@ from tests.test_models.test_afa import batch, build
 from tests.test_reference.reference import ROOT
 from tools.analysis_tools import prediction_sheet as tool
 from tools.analysis_tools.prediction_sheet import (find_worst, image_iou,
-                                                   predict, prediction_sheet,
-                                                   spread)
+                                                   predict, prediction_sheet)
 
 sys.path.insert(0, str(ROOT / 'tools/demo'))
 
@@ -40,7 +39,7 @@ def test_image_iou(pred, label, iou):
     assert score == pytest.approx(iou, nan_ok=True)
 
 
-def test_worst_and_spread():
+def test_worst():
 
     class Net(torch.nn.Module):
         test_cfg = ConfigDict(mode='whole', sources=('seg', 'cam'))
@@ -56,8 +55,6 @@ def test_worst_and_spread():
     assert list(find_worst(net, dataset, 3)) == [3, 2, 0]
     assert list(find_worst(net, dataset, 9)) == [3, 2, 0, 4, 1]
     assert net.test_cfg.sources == ('seg', 'cam')
-    assert list(spread(dataset, 2)) == [0, 2]
-    assert list(spread(dataset, 9)) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize('ori_shape, with_affinity', [((48, 64), False),
@@ -84,14 +81,14 @@ def test_predictions_and_sheet(ori_shape, with_affinity):
     assert sheet.shape[1] == pytest.approx(976 - 161 * (not with_affinity), 9)
 
 
-def test_tool(checkpoint, tmp_path, capsys):
-    """Draw the worst image of a folder."""
+@pytest.mark.parametrize('option', ['--worst', '--num=9'])
+def test_tool(checkpoint, tmp_path, capsys, option):
     import make_demo_data
     data, out = tmp_path / 'data', tmp_path / 'new/sheet.png'
     make_demo_data.main([str(data), '--train=1', '--val=2', '--size=48'])
     (data / 'image_labels.txt').write_text('# a,b,c,d,e\n')
     tool.main([
-        str(DEMO), checkpoint, '--num', '1', '--worst', '--out',
+        str(DEMO), checkpoint, option, '--out',
         str(out), '--cfg-options', f'val_dataloader.dataset.data_root={data}'
     ])
     assert capsys.readouterr().out.endswith(f'{out}\n')

@@ -48,14 +48,11 @@ def set_up_until_ready(monkeypatch, python_works=True, cv2_works=True):
     setup_env.set_up()
 
 
-@pytest.mark.parametrize('version', [(3, 8), (3, 13)])
-def test_python(version):
-    with pytest.raises(SystemExit, match='not supported.*PYTHON=python3'):
-        setup_env.check_python(version)
+def test_python(monkeypatch):
+    for version in ((3, 8), (3, 13)):
+        with pytest.raises(SystemExit, match='not supported.*PYTHON=python3'):
+            setup_env.check_python(version)
     setup_env.check_python()
-
-
-def test_no_venv_module(monkeypatch):
     monkeypatch.setattr(setup_env, 'find_spec', lambda name: None)
     with pytest.raises(SystemExit, match='venv or ensurepip.*-venv'):
         setup_env.check_python()
@@ -65,7 +62,7 @@ def test_no_venv_module(monkeypatch):
 def test_repeats_only_after_a_change(commands, monkeypatch, capsys, change):
     set_up_until_ready(monkeypatch)
     assert len(commands) == 2
-    assert '[3/3] mend opencv' in capsys.readouterr().out
+    assert 'mend opencv' in capsys.readouterr().out
     if change == 'version':
         monkeypatch.setattr(setup_env, 'MMCV', '2.0.0')
     set_up_until_ready(monkeypatch, python_works=change != 'python')
@@ -82,27 +79,15 @@ def test_not_ready_after_a_failure(venv, commands, monkeypatch):
     assert not (venv / 'mmseg_afa_setup').exists()
 
 
-def test_create_only_where_needed(venv, monkeypatch):
-    setup_env.create_environment()
-    write_command(venv / 'bin/python', 'exit 1')
-    broken = str(venv / 'bin/python')
-    monkeypatch.setattr(setup_env.sys, 'executable', broken)
-    with pytest.raises(SystemExit, match='-m venv .* failed'):
-        setup_env.create_environment()
-
-
-def test_failed_install(venv, tmp_path, monkeypatch):
-    monkeypatch.setenv('PATH', '')  # without uv
-    with pytest.raises(SystemExit) as error:
-        setup_env.install('--no-index', 'no_such_folder/')
-    message = str(error.value)
-    assert 'no_such_folder' in message and '\n' not in message
-    assert str(venv / 'setup.log') in message
-    assert 'ERROR' in (venv / 'setup.log').read_text()
-    write_command(tmp_path / 'uv', 'echo "  × No solution found"\nexit 1')
-    monkeypatch.setenv('PATH', str(tmp_path))
-    with pytest.raises(SystemExit, match='stopped: × No solution found'):
-        setup_env.install('anything')
+def test_failed_install(venv, tmp_path, monkeypatch, capfd):
+    """Use uv where it is installed; show its errors or those of pip."""
+    for path, error in (('', 'no_such_folder'), (str(tmp_path),
+                                                 'no solution')):
+        write_command(tmp_path / 'uv', 'echo no solution\nexit 1')
+        monkeypatch.setenv('PATH', path)
+        with pytest.raises(SystemExit, match='stopped, see above'):
+            setup_env.install('--no-index', 'no_such_folder/')
+        assert error in ''.join(capfd.readouterr())
 
 
 @pytest.mark.parametrize('full', [False, True])

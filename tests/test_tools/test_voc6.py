@@ -38,7 +38,7 @@ def voc(tmp_path):
 def test_data_set(voc, tmp_path):
     """Keep small photographs of animals; ignore all but six classes."""
     root = tmp_path / 'voc6'
-    voc6.main([str(root), '--voc', str(voc), '--workers', '1'])
+    voc6.main([str(root), '--voc', str(voc)])
     classes, tags = read_label_file(str(root / 'image_labels.txt'))
     assert classes == ('cat', 'cow', 'dog', 'horse', 'person', 'sheep')
     assert tags == dict(

@@ -1,8 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Write small copies of the archives of VOC and SBD."""
-import tarfile
-import zipfile
-
 import numpy as np
 from PIL import Image
 from scipy.io import savemat
@@ -52,61 +49,37 @@ def write_voc(folder, images):
     """Write what VOC's archive unpacks to, and return VOC2012 in it."""
     root = folder / 'VOCdevkit/VOC2012'
     for name in ('JPEGImages', 'Annotations', 'SegmentationClass',
-                 'SegmentationObject', 'ImageSets/Segmentation',
-                 'ImageSets/Main'):
+                 'SegmentationObject', 'ImageSets/Segmentation'):
         (root / name).mkdir(parents=True)
     for name in images:
-        shape = make_mask(name).shape
-        image = np.random.default_rng(1).integers(0, 255, (*shape, 3), 'u1')
-        Image.fromarray(image).save(root / f'JPEGImages/{name}.jpg')
+        Image.fromarray(make_mask(name)).save(root / f'JPEGImages/{name}.jpg')
         (root / f'Annotations/{name}.xml').write_text('<annotation/>')
     for name in TRAIN + VAL:
-        mask = with_void(make_mask(name))
-        write_mask(root / f'SegmentationClass/{name}.png', mask)
-        write_mask(root / f'SegmentationObject/{name}.png', mask)
-    lists = dict(train=TRAIN, val=VAL, trainval=TRAIN + VAL)
-    for split, names in lists.items():
+        write_mask(root / f'SegmentationClass/{name}.png',
+                   with_void(make_mask(name)))
+        (root / f'SegmentationObject/{name}.png').write_text('not needed')
+    for split, names in dict(train=TRAIN, val=VAL).items():
         text = ''.join(f'{name}\n' for name in names)
         (root / f'ImageSets/Segmentation/{split}.txt').write_text(text)
-        (root / f'ImageSets/Main/{split}.txt').write_text(text)
     return root
 
 
 def write_sbd(folder):
     """Write what SBD's archive unpacks to, and return its ``dataset``."""
     root = folder / 'benchmark_RELEASE/dataset'
-    for name in ('cls', 'img', 'inst'):
+    for name in ('cls', 'img'):
         (root / name).mkdir(parents=True)
     for name in SBD:
         write_sbd_mask(root / f'cls/{name}.mat', make_mask(name))
-        (root / f'inst/{name}.mat').write_text('not needed')
         (root / f'img/{name}.jpg').write_text('not needed')
     return root
 
 
-def write_aug(folder, names):
-    """Write what SegmentationClassAug.zip unpacks to: no palette."""
+def write_aug(folder):
+    """Write what SegmentationClassAug.zip unpacks to, on a Mac."""
     root = folder / 'SegmentationClassAug'
     root.mkdir(parents=True)
-    for name in names:
+    for name in [*TRAINAUG, *VAL]:
         Image.fromarray(make_mask(name)).save(root / f'{name}.png')
+        (root / f'._{name}.png').write_text('a note')
     return root
-
-
-def write_tar(path, folder):
-    """Put a folder into an archive, compressed if its name says so."""
-    with tarfile.open(path,
-                      'w:gz' if path.suffix == '.tgz' else 'w') as archive:
-        archive.add(folder, folder.name)
-    return path
-
-
-def write_zip(path, folder):
-    """Put a folder into an archive, as a Mac does."""
-    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(folder.rglob('*')):
-            name = file.relative_to(folder.parent)
-            archive.write(file, name)
-            note = f'__MACOSX/{name.parent}/._{name.name}'
-            archive.writestr(note, 'a note')
-    return path

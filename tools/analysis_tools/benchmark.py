@@ -9,7 +9,6 @@ Training and inference use random images and weights. Only the loader reads
 the data set.
 """
 import argparse
-import json
 import os
 import re
 import statistics
@@ -25,11 +24,7 @@ NUM_IMAGES = 500  # that the loader reads
 def random_batch(batch: int, crop: tuple, num_classes: int) -> dict:
     """Make a batch like the data loader's: two tags for each image.
 
-    Args:
-        batch (int): Number of images.
-        crop (tuple[int, int]): Height and width. The image fills three
-            quarters of the crop.
-        num_classes (int): Number of foreground classes.
+    The image fills three quarters of the crop (height, width).
     """
     import torch
     from mmseg.structures import SegDataSample
@@ -55,10 +50,10 @@ def reset_peak() -> None:
         Path('/proc/self/clear_refs').write_text('5')  # see man 5 proc
 
 
-def peak_gb():
+def peak_gb() -> float:
     """Return the peak memory in 10^9 bytes.
 
-    On a GPU of the tensors; on a CPU of the process, or None without Linux.
+    On a GPU of the tensors; on a CPU of the process, and 0 without Linux.
     """
     import torch
 
@@ -67,11 +62,11 @@ def peak_gb():
     status = Path('/proc/self/status')
     # Not getrusage: a process inherits that peak from its parent.
     peak = status.exists() and re.search(r'VmHWM:\s+(\d+)', status.read_text())
-    return int(peak[1]) * 1024 / 1e9 if peak else None
+    return int(peak[1]) * 1024 / 1e9 if peak else 0.
 
 
-def measure_steps(step, count: int, batch: int) -> dict:
-    """Time a function that handles a batch: median seconds, peak memory."""
+def measure_steps(name: str, step, count: int, batch: int) -> float:
+    """Print time and memory of a function; return its median seconds."""
     import torch
 
     reset_peak()
@@ -83,75 +78,73 @@ def measure_steps(step, count: int, batch: int) -> dict:
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     seconds = statistics.median(times[WARM_UP:])
-    return dict(
-        seconds=seconds, images_per_second=batch / seconds, gb=peak_gb())
+    print(f'{name}: {seconds:.4g} s a step, {batch / seconds:.4g} images a '
+          f'second, {peak_gb():.3g} GB')
+    return seconds
 
 
-def measure_model(runner, wanted: list, steps: int, crop: tuple) -> dict:
-    """Time the wanted phases of the schedule, and inference.
-
-    Inference is the segmentation of a batch at one scale, without CAMs.
-    """
-    import torch
+def measure_training(runner, phases: list, steps: int, crop: tuple) -> None:
+    """Time phases of the schedule; print its hours if all are measured."""
     from mmengine.logging import MessageHub
 
-    model, cfg = runner.model, runner.cfg
-    size = cfg.train_dataloader.batch_size
+    model, cfg = runner.model.train(), runner.cfg
+    size, max_iters = cfg.train_dataloader.batch_size, cfg.train_cfg.max_iters
+    schedule = [model.phase(i) for i in range(max_iters)]
     optim_wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)
-    schedule, rows = [], {}
-    if hasattr(model, 'phase'):
-        schedule = [model.phase(i) for i in range(cfg.train_cfg.max_iters)]
-    optim_wrapper.initialize_count_status(model, 0, len(schedule))
+    optim_wrapper.initialize_count_status(model, 0, max_iters)
     batch = random_batch(size, crop, model.decode_head.num_classes - 1)
-    model.train()
-    for phase in PHASES:
-        if phase in wanted and phase in schedule:
+    total = 0.
+    for phase in phases:
+        if phase in schedule:
             MessageHub.get_current_instance().update_info(
                 'iter', schedule.index(phase))
-            rows[phase] = measure_steps(
-                lambda: model.train_step(batch, optim_wrapper), steps, size)
-            rows[phase]['iterations'] = schedule.count(phase)
-    if 'inference' in wanted:
-        model.eval()
-        device = next(model.parameters()).device
-        images = torch.randn(size, 3, *crop, device=device)
-        metas = [dict.fromkeys(('img_shape', 'ori_shape', 'pad_shape'), crop)]
-
-        def segment():
-            with torch.no_grad(), optim_wrapper.optim_context(model):
-                model.inference(images, metas * size).argmax(1)
-
-        rows['inference'] = measure_steps(segment, steps, size)
-    return rows
+            seconds = measure_steps(
+                phase, lambda: model.train_step(batch, optim_wrapper), steps,
+                size)
+            total += seconds * schedule.count(phase)
+    if set(schedule).issubset(phases):
+        print(f'schedule of {max_iters:,} iterations: {total / 3600:.3g} '
+              'hours')
 
 
-def measure_loader(cfg, workers: int) -> dict:
-    """Time the loading of training images by a number of processes."""
+def measure_inference(runner, steps: int, crop: tuple) -> None:
+    """Time the segmentation of a batch at one scale, without CAMs."""
+    import torch
+
+    model, cfg = runner.model.eval(), runner.cfg
+    size = cfg.train_dataloader.batch_size
+    images = torch.randn(
+        size, 3, *crop, device=next(model.parameters()).device)
+    metas = [dict.fromkeys(('img_shape', 'ori_shape', 'pad_shape'), crop)]
+    optim_wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)
+
+    def segment():
+        with torch.no_grad(), optim_wrapper.optim_context(model):
+            model.inference(images, metas * size).argmax(1)
+
+    measure_steps('inference', segment, steps, size)
+
+
+def measure_loader(cfg) -> None:
+    """Time the loading of training images."""
     from mmengine.runner import Runner
 
+    workers, batch = cfg.get('num_workers', 0), cfg.batch_size
     loader = dict(
-        cfg,
-        num_workers=workers,
-        persistent_workers=False,
-        sampler=dict(type='ResumableSampler'))
+        cfg, persistent_workers=False, sampler=dict(type='ResumableSampler'))
     batches = iter(Runner.build_dataloader(loader, seed=0))
     for _ in range(2 * workers + 1):
         next(batches)  # the workers prepared these before the clock starts
-    count = max(NUM_IMAGES // cfg.batch_size, 1)
+    count = max(NUM_IMAGES // batch, 1)
     start = time.perf_counter()
     for _ in range(count):
         next(batches)
     seconds = (time.perf_counter() - start) / count
-    return dict(seconds=seconds, images_per_second=cfg.batch_size / seconds)
+    print(f'loader, {workers} workers: {batch / seconds:.4g} images a second')
 
 
-def measure(args: argparse.Namespace, work_dir: str) -> dict:
-    """Measure what the command line names.
-
-    Returns:
-        dict: 'settings'; 'rows', a dict of figures for each phase and more;
-        and 'schedule_hours' if all phases were measured.
-    """
+def measure(args: argparse.Namespace, work_dir: str) -> None:
+    """Measure what the command line names."""
     import torch
 
     from mmseg_afa.engine import launch
@@ -172,42 +165,20 @@ def measure(args: argparse.Namespace, work_dir: str) -> dict:
     cfg.randomness = dict(seed=0)
     runner = launch.build_runner(cfg)
 
-    rows = measure_model(runner, args.measure, args.steps, crop)
+    wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    device = f'CPU with {torch.get_num_threads()} threads'
+    if torch.cuda.is_available():
+        device = torch.cuda.get_device_name()
+    print(f'{Path(args.config).name}: batch {loader.batch_size}, crop '
+          f'{crop[0]} x {crop[1]}, {wrapper}, {device}, '
+          f'torch {torch.__version__}')
+    phases = [phase for phase in PHASES if phase in args.measure]
+    if phases and hasattr(runner.model, 'phase'):
+        measure_training(runner, phases, args.steps, crop)
+    if 'inference' in args.measure:
+        measure_inference(runner, args.steps, crop)
     if 'loader' in args.measure:
-        for workers in args.workers or [loader.get('num_workers', 0)]:
-            rows[f'loader, {workers} workers'] = measure_loader(
-                loader, workers)
-    settings = dict(
-        config=Path(args.config).name,
-        batch=loader.batch_size,
-        crop=f'{crop[0]} x {crop[1]}',
-        optim_wrapper=cfg.optim_wrapper.get('type', 'OptimWrapper'),
-        device=torch.cuda.get_device_name() if torch.cuda.is_available() else
-        f'CPU, {torch.get_num_threads()} threads',
-        torch=torch.__version__)
-    report = dict(settings=settings, rows=rows)
-    steps = [row for row in rows.values() if 'iterations' in row]
-    if steps and sum(s['iterations']
-                     for s in steps) == cfg.train_cfg.max_iters:
-        seconds = sum(s['iterations'] * s['seconds'] for s in steps)
-        report['schedule_hours'] = seconds / 3600
-    return report
-
-
-def show(report: dict) -> str:
-    """Format a report: a line for the settings and for each row."""
-    lines = [', '.join(f'{k} {v}' for k, v in report['settings'].items())]
-    for name, row in report['rows'].items():
-        line = (f'{name}: {row["seconds"]:.4g} s a step, '
-                f'{row["images_per_second"]:.4g} images a second')
-        if row.get('gb'):
-            line += f', {row["gb"]:.3g} GB'
-        if 'iterations' in row:
-            line += f', {row["iterations"]:,} iterations'
-        lines.append(line)
-    if 'schedule_hours' in report:
-        lines.append(f'schedule: {report["schedule_hours"]:.3g} hours')
-    return '\n'.join(lines)
+        measure_loader(loader)
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -225,14 +196,9 @@ def parse_args(argv=None) -> argparse.Namespace:
     add('--steps', type=int, default=20, help='timed steps (default: 20)')
     add('--crop', type=int, help="side in pixels (default: the config's)")
     add('--batch', type=int, help="images a step (default: the config's)")
-    add('--workers',
-        nargs='+',
-        type=int,
-        help="numbers of loader processes (default: the config's)")
     add('--amp',
         choices=['bfloat16', 'float16'],
         help='mixed precision; a CPU has bfloat16 only')
-    add('--json', metavar='FILE', help='file to write')
     add('--cfg-options',
         nargs='+',
         metavar='KEY=VALUE',
@@ -241,18 +207,14 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 
 def main(argv=None) -> None:
-    """Measure, print the report and write its file."""
+    """Measure, and print the figures."""
     args = parse_args(argv)
-    from mmseg_afa.utils import UserError, replacing
+    from mmseg_afa.utils import UserError
     try:
         with TemporaryDirectory() as work_dir:
-            report = measure(args, work_dir)
+            measure(args, work_dir)
     except UserError as error:
         raise SystemExit(str(error)) from error
-    print(show(report))
-    if args.json:
-        with replacing(args.json) as unfinished:
-            unfinished.write_text(json.dumps(report, indent=2) + '\n')
 
 
 if __name__ == '__main__':

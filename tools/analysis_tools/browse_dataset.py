@@ -6,10 +6,7 @@ GREEN = (0, 200, 0)
 
 
 def draw_view(visualizer, sample: dict):
-    """Draw a sample of the pipeline: the crop, and its mask if there is one.
-
-    A green rectangle outlines the part of the crop that shows image.
-    """
+    """Draw a crop with its mask; outline the part that shows image."""
     import cv2
     import mmcv
 
@@ -26,13 +23,7 @@ def draw_view(visualizer, sample: dict):
 
 
 def dataset_sheet(dataset, num: int, views: int):
-    """Draw images that are spread evenly over the data set.
-
-    Args:
-        dataset (BaseDataset): The data set.
-        num (int): Number of images.
-        views (int): Number of augmented views of each, beside the file.
-    """
+    """Draw `num` images of a data set, each with `views` augmented views."""
     import mmcv
     import numpy as np
 
@@ -42,7 +33,7 @@ def dataset_sheet(dataset, num: int, views: int):
     visualizer.dataset_meta = dataset.metainfo
     load = dataset.pipeline.transforms[0]
     rows, captions = [], []
-    num = min(num, len(dataset))
+    num = min(num, len(dataset))  # spread evenly over the data set
     for i in np.linspace(0, len(dataset), num, endpoint=False, dtype=int):
         row = dict(image=mmcv.bgr2rgb(load(dataset.get_data_info(i))['img']))
         for view in range(views):
@@ -67,10 +58,6 @@ def parse_args(argv=None) -> argparse.Namespace:
         default='browse_dataset.png',
         help='picture to write, .png or .jpg (default: %(default)s)')
     add('--num', type=int, default=6, help='number of images')
-    add('--views',
-        type=int,
-        help='views of each image (default: 3, and 1 without augmentation)')
-    add('--seed', type=int, default=0, help='random seed')
     add('--cfg-options',
         nargs='+',
         metavar='KEY=VALUE',
@@ -91,13 +78,13 @@ def main(argv=None) -> None:
     try:
         cfg = launch.read_config(args.config, args.cfg_options)
         init_default_scope('mmseg')
-        set_random_seed(args.seed)
+        set_random_seed(0)
         dataloader = cfg.get(f'{args.split}_dataloader')
         if dataloader is None:
             raise UserError(f'{args.config}: has no {args.split}_dataloader. '
                             'Choose another --split.')
         dataset = DATASETS.build(dataloader.dataset)
-        views = args.views or (1 if dataset.test_mode else 3)
+        views = 1 if dataset.test_mode else 3  # without, with augmentation
         save_picture(args.out, dataset_sheet(dataset, args.num, views))
     except UserError as error:
         raise SystemExit(str(error)) from error

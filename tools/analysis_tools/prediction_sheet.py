@@ -8,12 +8,7 @@ from tempfile import TemporaryDirectory
 
 
 def predict(model, data: dict):
-    """Predict an image of a validation set.
-
-    Returns:
-        SegDataSample: The prediction, with `affinity_cam` scores and the
-        label map of the last phase, both given the true image label.
-    """
+    """Predict an image, its CAM and the pseudo label of the last phase."""
     import torch
     from mmengine.dataset import pseudo_collate
     from mmengine.structures import PixelData
@@ -37,11 +32,7 @@ def predict(model, data: dict):
 
 
 def image_iou(sample, num_classes: int) -> float:
-    """Compute the mean IoU of an image, in 0..1.
-
-    It covers the classes of the mask and of the prediction. It is NaN if the
-    mask has no known pixel.
-    """
+    """Compute the mean IoU of the classes of mask and prediction, or NaN."""
     from mmseg.evaluation import IoUMetric
 
     from mmseg_afa.utils import IGNORE_INDEX
@@ -72,24 +63,8 @@ def find_worst(model, dataset, num: int):
     return np.argsort(scores)[:num]  # NaN comes last
 
 
-def spread(dataset, num: int):
-    """Choose images that are spread evenly over the data set."""
-    import numpy as np
-    return np.linspace(
-        0, len(dataset), min(num, len(dataset)), endpoint=False, dtype=int)
-
-
 def prediction_sheet(model, dataset, images):
-    """Draw a row for each image, from CAM to mask.
-
-    Args:
-        model (AFA): The segmentor, in evaluation mode.
-        dataset (BaseDataset): A validation set.
-        images (Sequence[int]): Indices of the images.
-
-    Returns:
-        np.ndarray: The sheet, RGB uint8 (H, W, 3).
-    """
+    """Draw a row, from CAM to mask, for each of some images (indices)."""
     import mmcv
 
     from mmseg_afa.visualization import WeakSegLocalVisualizer
@@ -132,6 +107,8 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> None:
     """Draw the sheet."""
     args = parse_args(argv)
+    import numpy as np
+
     from mmseg_afa.engine import launch
     from mmseg_afa.utils import UserError
     from mmseg_afa.visualization import save_picture
@@ -144,9 +121,12 @@ def main(argv=None) -> None:
             runner.load_checkpoint(args.checkpoint)
             dataset = runner.build_dataloader(cfg.val_dataloader).dataset
             model = runner.model.eval()
-            images = (
-                find_worst(model, dataset, args.num) if args.worst else spread(
-                    dataset, args.num))
+            if args.worst:
+                images = find_worst(model, dataset, args.num)
+            else:
+                num = min(args.num, len(dataset))
+                images = np.linspace(
+                    0, len(dataset), num, endpoint=False, dtype=int)
             sheet = prediction_sheet(model, dataset, images)
         save_picture(args.out, sheet)
     except UserError as error:

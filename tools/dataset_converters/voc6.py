@@ -26,18 +26,14 @@ LIST = 'ImageSets/Segmentation/{}.txt'
 
 
 def convert(voc: Path, root: Path, name: str):
-    """Write a photograph and its mask, if it shows an animal.
-
-    Returns:
-        tuple[str] or None: The tags; None if nothing was written.
-    """
+    """Write a photograph of an animal and its mask, and return the tags."""
     import numpy as np
     from PIL import Image
 
     from mmseg_afa.datasets import PascalVOCWeakDataset
     from mmseg_afa.datasets.mask_file import (encode_mask, read_mask,
                                               tags_in_mask)
-    from mmseg_afa.utils import IGNORE_INDEX, replacing
+    from mmseg_afa.utils import IGNORE_INDEX
 
     voc_classes = PascalVOCWeakDataset.METAINFO['classes']
     mask = read_mask(str(voc / MASK.format(name)), len(voc_classes))
@@ -52,14 +48,12 @@ def convert(voc: Path, root: Path, name: str):
     mask = np.asarray(
         Image.fromarray(ids[mask]).resize(photograph.size,
                                           Image.Resampling.NEAREST))
-    with replacing(root / IMAGE.format(name)) as unfinished:
-        photograph.save(unfinished, 'JPEG', quality=QUALITY)
-    with replacing(root / MASK.format(name)) as unfinished:
-        unfinished.write_bytes(encode_mask(mask))
+    photograph.save(root / IMAGE.format(name), 'JPEG', quality=QUALITY)
+    (root / MASK.format(name)).write_bytes(encode_mask(mask))
     return tags_in_mask(mask, CLASSES)
 
 
-def make_voc6(root: Path, voc: Path, workers: int) -> None:
+def make_voc6(root: Path, voc: Path) -> None:
     """Make the data set; the arguments are those of the command line."""
     from mmseg_afa.datasets import write_label_file
     from mmseg_afa.datasets.label_file import read_image_list, write_image_list
@@ -71,7 +65,9 @@ def make_voc6(root: Path, voc: Path, workers: int) -> None:
         for path in (IMAGE, MASK, LIST):
             (root / path).parent.mkdir(parents=True, exist_ok=True)
         found = parallel_map(
-            partial(convert, voc, root), names, workers, f'Converting {split}')
+            partial(convert, voc, root),
+            names,
+            description=f'Converting {split}')
         chosen = {n: t for n, t in zip(names, found) if t is not None}
         write_image_list(str(root / LIST.format(split)), list(chosen))
         tags.update(chosen)
@@ -91,7 +87,6 @@ def parse_args(argv=None) -> argparse.Namespace:
         type=Path,
         required=True,
         help='folder VOC2012 that voc_aug.py completed')
-    add('--workers', type=int, default=8, help='threads (default: 8)')
     return parser.parse_args(argv)
 
 

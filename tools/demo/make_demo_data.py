@@ -18,19 +18,8 @@ from tempfile import TemporaryDirectory
 SPLITS = ('train', 'val')
 
 
-def write_image(path, image, *options):
-    import cv2
-
-    if not cv2.imwrite(str(path), image, options):
-        raise OSError(f'{path}: cannot be written. Is the disk full?')
-
-
 def write_scene(folder, parameters, item):
-    """Write an image and, for validation, its mask.
-
-    Returns:
-        tuple: The name of the image, and its line for the label file.
-    """
+    """Write an image and, for validation, its mask; return name and tags."""
     import cv2
     import numpy as np
     import scenes
@@ -39,37 +28,36 @@ def write_scene(folder, parameters, item):
     name = f'{SPLITS[split]}_{index:06d}'
     rng = np.random.default_rng([parameters['seed'], split, index])
     image, mask, tags = scenes.draw_scene(rng, parameters['size'])
-    write_image(folder / f'JPEGImages/{name}.jpg', image,
-                cv2.IMWRITE_JPEG_QUALITY, 90)
+    cv2.imwrite(
+        str(folder / f'JPEGImages/{name}.jpg'), image,
+        [cv2.IMWRITE_JPEG_QUALITY, 90])
     if SPLITS[split] == 'val':
-        write_image(folder / f'SegmentationClassAug/{name}.png', mask)
-    return name, f'{name}: {", ".join(tags)}'
+        cv2.imwrite(str(folder / f'SegmentationClassAug/{name}.png'), mask)
+    return name, tags
 
 
-def write_dataset(folder, parameters, workers):
+def write_dataset(folder, parameters):
     """Write the data set into a new folder."""
     import scenes
     from tqdm.contrib.concurrent import thread_map
 
-    for name in ('JPEGImages', 'SegmentationClassAug',
-                 'ImageSets/Segmentation'):
-        (folder / name).mkdir(parents=True)
+    lists = folder / 'ImageSets/Segmentation'
+    for path in (lists, folder / 'JPEGImages',
+                 folder / 'SegmentationClassAug'):
+        path.mkdir(parents=True)
     items = [(split, index) for split, key in enumerate(SPLITS)
              for index in range(parameters[key])]
-    names, lines = zip(*thread_map(
-        partial(write_scene, folder, parameters),
-        items,
-        max_workers=workers,
-        desc='Drawing images'))
-    count = parameters['train']
-    for path, text in {
-            'ImageSets/Segmentation/trainaug.txt': names[:count],
-            'ImageSets/Segmentation/val.txt': names[count:],
-            'image_labels.txt':
-        ['# ' + ','.join(scenes.CLASSES), *lines[:count]],
-            'parameters.json': [json.dumps(parameters)]
-    }.items():
-        (folder / path).write_text('\n'.join(text) + '\n')
+    written = thread_map(
+        partial(write_scene, folder, parameters), items, desc='Drawing images')
+    train, val = written[:parameters['train']], written[parameters['train']:]
+    labels = [f'{name}: {", ".join(tags)}' for name, tags in train]
+    for path, lines in ((lists / 'trainaug.txt', [name for name, _ in train]),
+                        (lists / 'val.txt', [name for name, _ in val]),
+                        (folder / 'image_labels.txt',
+                         ['# ' + ','.join(scenes.CLASSES),
+                          *labels]), (folder / 'parameters.json',
+                                      [json.dumps(parameters)])):
+        path.write_text('\n'.join(lines) + '\n')
 
 
 def parse_args(argv=None):
@@ -80,8 +68,7 @@ def parse_args(argv=None):
     for name, default, meaning in (('train', 600, 'number of training images'),
                                    ('val', 100, 'number of validation images'),
                                    ('size', 128, 'longer side in pixels'),
-                                   ('seed', 0, 'random seed'),
-                                   ('workers', 8, 'number of threads')):
+                                   ('seed', 0, 'random seed')):
         parser.add_argument(
             f'--{name}',
             type=int,
@@ -95,24 +82,21 @@ def main(argv=None):
     args = vars(parse_args(argv))
     import scenes
 
-    folder, workers = args.pop('out'), args.pop('workers')
+    folder = args.pop('out')
     parameters = dict(recipe=scenes.RECIPE, classes=scenes.CLASSES, **args)
     record = folder / 'parameters.json'
-    if record.exists():
-        found = json.loads(record.read_text())
-        if found == parameters:
-            print(f'{folder} is complete.')
-            return
-        raise SystemExit(f'{folder} was made with {found}, not with '
-                         f'{parameters}. Remove it, or name another folder.')
+    if record.exists() and json.loads(record.read_text()) == parameters:
+        print(f'{folder} is complete.')
+        return
     if folder.exists() and any(folder.iterdir()):
-        raise SystemExit(f'{folder} exists and is not a demo data set. Name '
-                         'another folder.')
+        raise SystemExit(f'{folder}: exists, and was not made with '
+                         f'{parameters}. Remove it, or name another folder.')
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(
             dir=folder.parent, prefix=f'.{folder.name}.') as unfinished:
-        write_dataset(Path(unfinished) / 'new', parameters, workers)
-        (Path(unfinished) / 'new').replace(folder)
+        new = Path(unfinished) / 'new'
+        write_dataset(new, parameters)
+        new.replace(folder)
     print('{}: {train} training and {val} validation images.'.format(
         folder, **args))
 

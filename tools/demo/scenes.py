@@ -70,10 +70,7 @@ def spots(rng, shape):
 
 
 def texture(rng, shape, colour, contrast):
-    """Blend a colour and a lighter or darker one by a random pattern.
-
-    `contrast` is the range of their relative difference.
-    """
+    """Blend a colour and a lighter or darker one by a random pattern."""
     pattern = (gradient, noise, stripes, spots)[rng.integers(4)](rng, shape)
     brightness = rng.choice((-1, 1)) * rng.uniform(*contrast)
     tint = rng.uniform(-0.5, 0.5, 3) * contrast[1]
@@ -122,9 +119,7 @@ def outline(spine, half_width):
 def class_marks():
     """List the (tone, polygon) pairs on each class's head, bottom first.
 
-    The head is the unit disc, and x points away from the body. Tones: 'dark',
-    'vivid' (the hue of the class), 'body' (the body's texture) and 'coat'
-    (that texture with vivid markings).
+    The head is the unit disc, and x points away from the body.
     """
     eyes = [(tone, disc((0.1, side * 0.52), radius)) for side in (-1, 1)
             for tone, radius in (('vivid', 0.52), ('dark', 0.24))]
@@ -153,9 +148,8 @@ BODIES = (lambda x: 0.03 + 0.15 * np.sin(0.85 * np.pi * x),
 def draw_parts(rng, name):
     """Compose an object of about unit length, with its head towards +x.
 
-    Returns:
-        tuple: The tones of its parts, bottom first; their polygons; and the
-        number of parts below the head.
+    Return tones and polygons of the parts, bottom first, and how many parts
+    lie below the head.
     """
     x = np.linspace(0, 1, 16)
     bend = rng.uniform(-0.22, 0.22) * np.sin(rng.uniform(0.8, 2) * np.pi * x)
@@ -197,16 +191,13 @@ def fill(shape, polygons):
 
 
 def place(rng, polygons, shape, length):
-    """Turn, mirror, scale and move polygons to a random place in a scene.
-
-    `length` is in pixels per unit, and is reduced if the scene is too small.
-    """
+    """Turn, mirror, scale and move polygons to a random place in a scene."""
     matrix = rotation(rng.uniform(-1.1, 1.1)) * [rng.choice((-1, 1)), 1]
     turned = [polygon @ matrix for polygon in polygons]
     points = np.concatenate(turned)
     low, extent = points.min(0), np.ptp(points, axis=0)
     room = np.array(shape[::-1]) - 1
-    scale = min(length, *(0.95 * room / extent))
+    scale = min(length, *(0.95 * room / extent))  # pixels per unit
     offset = rng.random(2) * (room - scale * extent)
     return [(polygon - low) * scale + offset for polygon in turned]
 

@@ -69,8 +69,6 @@ def main(argv=None) -> None:
     try:
         checkpoint = CheckpointLoader.load_checkpoint(args.src, 'cpu')
         state_dict = checkpoint.get('state_dict', checkpoint)
-        if any(name.startswith('decode_head.') for name in state_dict):
-            raise UserError(f'{args.src}: converted already.')
         converted = convert(state_dict, args.src)
     except UserError as error:
         raise SystemExit(str(error)) from error
