@@ -1,7 +1,6 @@
 # Your own photos: correct the lines below (docs/your_data.md)
 _base_ = ['./afa_mit-b1_voc.py']
 data_root = 'data/pets'  # all other paths start in this folder
-classes = ('background', 'cat', 'cow', 'dog')  # 'background' comes first
 train_images = 'JPEGImages/train'  # may have subfolders
 val_images = 'JPEGImages/val'
 val_masks = 'masks/val'  # PNG files with the names of the images
@@ -10,13 +9,13 @@ load = [dict(type='LoadWeakImage'), resize]  # or crops miss the objects
 train_pipeline = [*load, *_base_.train_pipeline[1:]]
 test_pipeline = [*load, *_base_.test_pipeline[1:]]
 
-model = dict(decode_head=dict(num_classes=len(classes)))
+# as many as the label file lists, and the background
+model = dict(decode_head=dict(num_classes=None))
 dataset = dict(
     type='WeakLabelDataset',
     _delete_=True,
     data_root=data_root,
-    label_file='image_labels.txt',  # made by image_labels.py
-    metainfo=dict(classes=classes))
+    label_file='image_labels.txt')  # made by image_labels.py
 train_dataloader = dict(
     dataset=dict(
         **dataset,

@@ -127,7 +127,7 @@ def test_resume_of_a_killed_run(checkpoint, tmp_path):
         PYTHONPATH=str(ROOT),
         OMP_NUM_THREADS=str(torch.get_num_threads()))
     process = subprocess.Popen(
-        list(map(str, command)), cwd=ROOT, env=environment)
+        list(map(str, command)), cwd=tmp_path, env=environment)
     while len(list(out.glob('seg/[0-9]*.png'))) < 10:
         assert process.poll() is None
         time.sleep(0.01)
