@@ -16,6 +16,11 @@ def resize(x: Tensor,
         x, tuple(size), mode='bilinear', align_corners=align_corners)
 
 
+def rescale(x: Tensor, factor: float) -> Tensor:
+    """Multiply the size of (B, C, H, W) by a factor, bilinearly."""
+    return resize(x, [max(int(factor * n), 1) for n in x.shape[-2:]])
+
+
 def denormalize(inputs: Tensor, data_preprocessor: nn.Module) -> Tensor:
     """Undo the normalisation: (B, 3, H, W) in [0, 1], whole grey levels.
 
