@@ -50,9 +50,6 @@ class AFAHead(BaseModule):
 
         Returns:
             Tensor: (B, N, N) float32 in [0, 1], symmetric.
-
-        Raises:
-            ValueError: If the blocks do not have `in_channels` heads in all.
         """
         heads = [(attention.query if isinstance(attention, AttentionLogits)
                   else attention).shape[1] for attention in attentions]

@@ -30,6 +30,7 @@ ARCHS = dict(
     b4=dict(embed_dims=64, num_layers=(3, 8, 27, 3)),
     b5=dict(embed_dims=64, num_layers=(3, 6, 40, 3)),
 )
+MAX_LOGITS = 2**22  # attention logits in memory at once: 8 MB in bfloat16
 
 
 def pad_to_at_least(x: Tensor, size: int) -> Tensor:
@@ -39,11 +40,8 @@ def pad_to_at_least(x: Tensor, size: int) -> Tensor:
 
 
 def to_map(x: Tensor, hw_shape: Tuple[int, int]) -> Tensor:
-    """View tokens (B, H * W, C) as a channels-last map (B, C, H, W).
-
-    mmseg's nlc_to_nchw copies. Moving the channels last keeps strides that
-    torch recognises as channels-last, also for a single image.
-    """
+    """View tokens (B, H * W, C) as a channels-last map (B, C, H, W)."""
+    # torch recognises these strides as channels-last, also for one image
     return x.unflatten(1, hw_shape).permute(0, 3, 1, 2)
 
 
@@ -54,19 +52,10 @@ def to_tokens(x: Tensor) -> Tensor:
 
 def mix_ffn(ffn: MixFFN, x: Tensor, hw_shape: Tuple[int, int],
             identity: Tensor) -> Tensor:
-    """Run a MixFFN without transposed copies of the tokens.
+    """Run a MixFFN on (B, N, C) without transposed copies of the tokens.
 
     The 1x1 convolutions are matrix products over tokens. The depth-wise
     convolution reads the tokens as a channels-last map.
-
-    Args:
-        ffn (MixFFN): The module.
-        x (Tensor): (B, N, C), N = height x width.
-        hw_shape (tuple[int, int]): Height and width of the grid.
-        identity (Tensor): (B, N, C), added to the output.
-
-    Returns:
-        Tensor: (B, N, C).
     """
     expand, depthwise, activate, drop, reduce, drop_out = ffn.layers
     out = F.linear(x, expand.weight.flatten(1), expand.bias)
@@ -74,9 +63,6 @@ def mix_ffn(ffn: MixFFN, x: Tensor, hw_shape: Tuple[int, int],
     out = drop(activate(out))
     out = drop_out(F.linear(out, reduce.weight.flatten(1), reduce.bias))
     return identity + ffn.dropout_layer(out)
-
-
-MAX_LOGITS = 2**22  # attention logits in memory at once: 8 MB in bfloat16
 
 
 def attend(query: Tensor,
@@ -87,15 +73,6 @@ def attend(query: Tensor,
 
     On a CPU torch's function takes as long in bfloat16 as in float32. Products
     of parts that fit the cache take 0.6 times as long.
-
-    Args:
-        query (Tensor): (B, heads, Nq, d).
-        key (Tensor): (B, heads, Nk, d).
-        value (Tensor): (B, heads, Nk, d).
-        dropout_p (float): Dropout probability of the attention.
-
-    Returns:
-        Tensor: (B, heads, Nq, d).
     """
     batch, rows = query.shape[:2], MAX_LOGITS // key[..., 0].numel()
     # the backward pass needs the attention of all parts
@@ -116,10 +93,7 @@ def attend(query: Tensor,
 
 
 class LogitAttention(EfficientMultiheadAttention):
-    """Attend through scaled_dot_product_attention; return logits on request.
-
-    The parameters are those of EfficientMultiheadAttention.
-    """
+    """Attend by scaled_dot_product_attention; return logits on request."""
 
     def _heads(self, x: Tensor, part: slice) -> Tensor:
         """Project (B, N, C) to one or more of q, k, v, (..., heads, N, d)."""
@@ -135,23 +109,16 @@ class LogitAttention(EfficientMultiheadAttention):
             self,
             x: Tensor,
             hw_shape: Tuple[int, int],
-            identity: Optional[Tensor] = None,
+            identity: Tensor,
             with_logits: bool = False
     ) -> Tuple[Tensor, Optional[AttentionLogits]]:
-        """Attend.
-
-        Args:
-            x (Tensor): (B, N, C), N = height x width.
-            hw_shape (tuple[int, int]): Height and width of the grid.
-            identity (Tensor, optional): Added to the output. Default: x.
-            with_logits (bool): Also return the logits.
+        """Attend from tokens (B, N, C), and add the identity.
 
         Returns:
             tuple[Tensor, AttentionLogits or None]: (B, N, C), and the logits
             Q K^T before scaling and softmax, (B, heads, Nk, Nk). The query
             axis is average-pooled to the grid of the keys.
         """
-        identity = x if identity is None else identity
         x_kv = x
         if self.sr_ratio > 1:
             x_kv = pad_to_at_least(to_map(x, hw_shape), self.sr_ratio)
@@ -241,9 +208,6 @@ class AttnMixVisionTransformer(MixVisionTransformer):
             one, 1, keeps stage 4 on the 1/16 grid.
         drop_path_rate (float): Rate of stochastic depth.
         kwargs: Arguments of MixVisionTransformer.
-
-    Raises:
-        ValueError: If the arch or a block does not exist.
     """
 
     def __init__(self,
@@ -302,14 +266,9 @@ class AttnMixVisionTransformer(MixVisionTransformer):
         self._register_load_state_dict_pre_hook(self._accept_segformer)
 
     def init_weights(self) -> None:
-        """Load or draw the weights that `init_cfg` names.
-
-        Raises:
-            UserError: If the checkpoint file does not exist.
-        """
-        path = None
-        if isinstance(self.init_cfg, dict):
-            path = self.init_cfg.get('checkpoint')
+        """Load or draw the weights that `init_cfg` names."""
+        path = isinstance(self.init_cfg,
+                          dict) and self.init_cfg.get('checkpoint')
         if path and '://' not in path and not Path(path).is_file():
             raise UserError(
                 f'{path}: no such file. Put ImageNet weights of the Mix '

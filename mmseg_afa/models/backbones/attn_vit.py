@@ -36,10 +36,6 @@ class AttnVisionTransformer(VisionTransformer):
         attn_blocks (Sequence[int]): Blocks whose logits are returned, counted
             in the same way. The first block is not allowed.
         kwargs: Arguments of mmpretrain's VisionTransformer.
-
-    Raises:
-        ValueError: If a block does not exist, or `attn_blocks` names the
-            first block.
     """
 
     def __init__(self,

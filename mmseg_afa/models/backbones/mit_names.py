@@ -29,11 +29,7 @@ def is_segformer(state_dict: Dict[str, Tensor]) -> bool:
 
 
 def rename(name: str) -> str:
-    """Convert SegFormer's name of a parameter to mmseg's name.
-
-    Raises:
-        KeyError: For a name that SegFormer's backbone does not have.
-    """
+    """Convert SegFormer's name of a parameter to mmseg's name."""
     for pattern, target in RENAMES:
         match = re.fullmatch(pattern, name)
         if match:

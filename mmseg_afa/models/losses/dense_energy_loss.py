@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from ..utils import rescale
+
 # A larger grid hints at wrong sigmas: an 8-bit image of 512 x 512 pixels
 # takes a tenth of MAX_CELLS at the default sigmas.
 MAX_CELLS = 4_000_000
@@ -17,15 +19,7 @@ BLUR = (0.4810, 0.2349, 0.0246)
 
 
 def _corners(features: Tensor, strides: Tensor):
-    """Yield the cells around each pixel and their multilinear weights.
-
-    Args:
-        features (Tensor): (P, D) positions in units of a cell, >= 0.
-        strides (Tensor): (D, ) strides of the flattened grid.
-
-    Yields:
-        tuple[Tensor, Tensor]: (P, ) cell numbers and (P, 1) weights.
-    """
+    """Yield cells (P, ) around each pixel and multilinear weights (P, 1)."""
     base = features.floor()
     frac = features - base
     base = base.long()
@@ -44,13 +38,7 @@ def bilateral_filter(values: Tensor, features: Tensor) -> Tensor:
     The sum is computed on a bilateral grid (Chen et al., SIGGRAPH 2007) with
     one cell per standard deviation: splat, blur, slice. The time is linear in
     the number of pixels. The mean error is below a tenth of the exact sum.
-
-    Args:
-        values (Tensor): (P, K).
-        features (Tensor): (P, D), in standard deviations.
-
-    Returns:
-        Tensor: (P, K).
+    Values are (P, K), features (P, D) in standard deviations.
     """
     # two cells of margin on each side, for the blur
     features = features - features.amin(0) + 2
@@ -147,16 +135,9 @@ class DenseEnergyLoss(nn.Module):
             Tensor: Scalar <= 0.
         """
         with torch.autocast(image.device.type, enabled=False):
-            size = [
-                max(int(n * self.scale_factor), 1) for n in image.shape[-2:]
-            ]
-            prob = F.interpolate(
-                cls_score.float().softmax(1),
-                size,
-                mode='bilinear',
-                align_corners=False)
-            image = F.interpolate(
-                image.float(), size, mode='bilinear', align_corners=False)
+            prob = rescale(cls_score.float().softmax(1), self.scale_factor)
+            image = rescale(image.float(), self.scale_factor)
+            size = image.shape[-2:]
             unlabelled = F.interpolate(
                 (label == ignore_index)[:, None].float(), size)
             if region is not None:

@@ -11,12 +11,7 @@ from .boxes import box_mask
 
 
 def normalize_cam(cam: Tensor) -> Tensor:
-    """Stretch each map to [0, 1): subtract the minimum, divide by the
-    maximum + 1e-5.
-
-    Args:
-        cam (Tensor): (B, C, H, W).
-    """
+    """Stretch each map of (B, C, H, W) to [0, 1)."""
     cam = cam - cam.amin((2, 3), keepdim=True)
     return cam / (cam.amax((2, 3), keepdim=True) + 1e-5)
 
@@ -46,12 +41,7 @@ def merge_cams(cams: Sequence[Tuple[Tensor, Tensor]],
 
 
 def present_cam(cam: Tensor, image_label: Tensor) -> Tensor:
-    """Zero the maps of classes that the image does not show.
-
-    Args:
-        cam (Tensor): (B, C, H, W).
-        image_label (Tensor): (B, C) multi-hot.
-    """
+    """Zero the maps (B, C, H, W) of classes that a label (B, C) lacks."""
     return cam * image_label[:, :, None, None]
 
 

@@ -43,11 +43,7 @@ class PresentClasses(NamedTuple):
         return cls(index, valid)
 
     def select_channels(self, cam: Tensor) -> Tensor:
-        """Select the maps (B, K, H, W) of the present classes.
-
-        Args:
-            cam (Tensor): (B, C, H, W).
-        """
+        """Select the present classes' maps (B, K, H, W) of (B, C, H, W)."""
         index = self.index[:, 1:, None, None] - 1
         return cam.gather(1, index.expand(-1, -1, *cam.shape[-2:]))
 
@@ -68,28 +64,16 @@ class PresentClasses(NamedTuple):
     def to_class_ids(self,
                      channels: Tensor,
                      ignore_index: int = IGNORE_INDEX) -> Tensor:
-        """Replace numbers of channels by numbers of classes.
-
-        Args:
-            channels (Tensor): (B, H, W) int64 in 0..K or ignore_index.
-            ignore_index (int): The number that is kept.
-
-        Returns:
-            Tensor: (B, H, W) int64 in 0..C or ignore_index.
-        """
+        """Replace numbers of channels, (B, H, W), by numbers of classes."""
         ignored = channels == ignore_index
         channels = channels.masked_fill(ignored, 0).flatten(1)
         classes = self.index.gather(1, channels).view_as(ignored)
         return classes.masked_fill_(ignored, ignore_index)
 
     def argmax(self, scores: Tensor) -> Tensor:
-        """Find the class of the largest score, the first of several.
+        """Find the class of the largest of (B, K + 1, H, W) scores, (B, H, W).
 
-        Args:
-            scores (Tensor): (B, K + 1, H, W).
-
-        Returns:
-            Tensor: (B, H, W) int64 in 0..C.
+        Of equal scores the first wins.
         """
         # Ten times as fast as torch.argmax over a dimension of a few.
         count = scores.shape[1]

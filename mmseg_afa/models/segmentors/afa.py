@@ -71,9 +71,6 @@ class AFA(RegularizedEncoderDecoder):
                 long as those of a training step.
             cam_scales: Scales of the CAM then; default (1, ).
         kwargs: Arguments of RegularizedEncoderDecoder.
-
-    Raises:
-        ValueError: If train_cfg has an unknown key or a wrong value.
     """
 
     def __init__(self,
@@ -96,12 +93,7 @@ class AFA(RegularizedEncoderDecoder):
 
     # -- the network -------------------------------------------------------
     def features(self, inputs: Tensor, with_attention: bool) -> Features:
-        """Run the backbone.
-
-        Args:
-            inputs (Tensor): (B, 3, H, W), normalised.
-            with_attention (bool): Also return the attention logits, if the
-                model has an affinity head.
+        """Run the backbone, with attention if the model has an affinity head.
         """
         if not with_attention or self.affinity_head is None:
             return Features(self.extract_feat(inputs))
@@ -109,11 +101,7 @@ class AFA(RegularizedEncoderDecoder):
         return Features(self.neck(maps) if self.with_neck else maps, attention)
 
     def affinity(self, features: Features) -> Tensor:
-        """Compute the affinity (B, N, N) of the cells of the last map.
-
-        Raises:
-            ValueError: If the attention is on another grid.
-        """
+        """Compute the affinity (B, N, N) of the cells of the last map."""
         affinity = self.affinity_head(features.attention)
         grid = tuple(features.maps[-1].shape[2:])
         if affinity.shape[1] != grid[0] * grid[1]:

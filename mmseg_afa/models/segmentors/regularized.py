@@ -29,11 +29,7 @@ class RegularizedEncoderDecoder(EncoderDecoder):
         self.loss_reg = MODELS.build(loss_reg) if loss_reg else None
 
     def images(self, inputs: Tensor) -> Tensor:
-        """Convert the network's input to RGB in [0, 1], in whole grey levels.
-
-        Args:
-            inputs (Tensor): (B, 3, H, W), from the data preprocessor.
-        """
+        """Convert the network's input to RGB in [0, 1], see `denormalize`."""
         return denormalize(inputs, self.data_preprocessor)
 
     def regularize(self, seg_logits: Tensor, label: Tensor, image: Tensor,
