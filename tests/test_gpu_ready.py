@@ -40,7 +40,7 @@ MASK_LOSS_WAITS = {
 }
 PREDICT_WAITS = Counter({
     'present_classes.from_image_label': 5,
-    'afa._score_maps': 1
+    'afa.label_scores': 1
 })
 
 aten = torch.ops.aten
