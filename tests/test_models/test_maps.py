@@ -8,7 +8,7 @@ from mmseg.structures import SegDataSample
 
 from mmseg_afa.models import PresentClasses
 from mmseg_afa.models.segmentors import score_maps as module
-from mmseg_afa.models.segmentors.maps import FIELDS, photo_maps, tiled_logits
+from mmseg_afa.models.segmentors.maps import photo_maps, tiled_logits
 from mmseg_afa.models.segmentors.score_maps import (ScoreMaps, resize_strip,
                                                     restrict_to_tags,
                                                     with_background)
@@ -125,13 +125,3 @@ def test_tiles_of_padded_photos():
     assert masks[0][0].shape == (1, 6, 38, 43)
     for expected, found in zip(*masks):
         assert torch.equal(expected, found)
-
-
-def test_fields():
-    """Training labels always know the tags."""
-    assert list(FIELDS) == [
-        'pred_sem_seg', 'cam_predicted_tags', 'affinity_cam_predicted_tags',
-        'cam_given_tags', 'affinity_cam_given_tags', 'cam_label_given_tags',
-        'refined_label_given_tags'
-    ]
-    assert FIELDS['cam_given_tags'].title == 'CAM, tags given'

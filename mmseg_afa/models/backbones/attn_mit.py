@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...utils import UserError
 from ..utils import AttentionLogits
-from .mit_names import is_segformer, segformer_to_mmseg
+from .mit_names import segformer_to_mmseg
 
 # SegFormer (arXiv 2105.15203), table 6
 ARCHS = dict(
@@ -114,10 +114,8 @@ class LogitAttention(EfficientMultiheadAttention):
     ) -> Tuple[Tensor, Optional[AttentionLogits]]:
         """Attend from tokens (B, N, C), and add the identity.
 
-        Returns:
-            tuple[Tensor, AttentionLogits or None]: (B, N, C), and the logits
-            Q K^T before scaling and softmax, (B, heads, Nk, Nk). The query
-            axis is average-pooled to the grid of the keys.
+        The logits are Q K^T before scaling and softmax, (B, heads, Nk, Nk),
+        with the query axis pooled to the grid of the keys.
         """
         x_kv = x
         if self.sr_ratio > 1:
@@ -150,29 +148,19 @@ class LogitEncoderLayer(TransformerEncoderLayer):
     """Run an encoder layer of MiT; return attention logits on request."""
 
     def __init__(self, embed_dims: int, num_heads: int,
-                 feedforward_channels: int, *, drop_rate: float,
-                 attn_drop_rate: float, drop_path_rate: float, qkv_bias: bool,
-                 norm_cfg: dict, sr_ratio: int, **kwargs) -> None:
-        common = dict(qkv_bias=qkv_bias, sr_ratio=sr_ratio)
-        super().__init__(
-            embed_dims,
-            num_heads,
-            feedforward_channels,
-            drop_rate=drop_rate,
-            attn_drop_rate=attn_drop_rate,
-            drop_path_rate=drop_path_rate,
-            norm_cfg=norm_cfg,
-            **common,
-            **kwargs)
+                 feedforward_channels: int, **kwargs) -> None:
+        super().__init__(embed_dims, num_heads, feedforward_channels, **kwargs)
         self.attn = LogitAttention(
             embed_dims,
             num_heads,
-            attn_drop=attn_drop_rate,
-            proj_drop=drop_rate,
-            dropout_layer=dict(type='DropPath', drop_prob=drop_path_rate),
+            attn_drop=kwargs['attn_drop_rate'],
+            proj_drop=kwargs['drop_rate'],
+            dropout_layer=dict(
+                type='DropPath', drop_prob=kwargs['drop_path_rate']),
+            qkv_bias=kwargs['qkv_bias'],
             # the published weights use 1e-5 here, 1e-6 in the blocks' norms
-            norm_cfg=dict(norm_cfg, eps=1e-5),
-            **common)
+            norm_cfg=dict(kwargs['norm_cfg'], eps=1e-5),
+            sr_ratio=kwargs['sr_ratio'])
 
     def forward(self,
                 x: Tensor,
@@ -225,9 +213,6 @@ class AttnMixVisionTransformer(MixVisionTransformer):
                  norm_cfg: dict = dict(type='LN', eps=1e-6),
                  with_cp: bool = False,
                  **kwargs) -> None:
-        if arch not in ARCHS:
-            raise ValueError(
-                f'backbone.arch must be one of {list(ARCHS)}, got {arch!r}')
         num_layers = ARCHS[arch]['num_layers']
         common = dict(
             drop_rate=drop_rate,
@@ -259,10 +244,8 @@ class AttnMixVisionTransformer(MixVisionTransformer):
                     drop_path_rate=next(drop_path),
                     sr_ratio=sr_ratios[i],
                     **common) for _ in range(num_layers[i]))
-        self.attn_blocks = [
-            self._block_index(tuple(block), num_layers)
-            for block in attn_blocks
-        ]
+        self.attn_blocks = [(stage, range(num_layers[stage])[block])
+                            for stage, block in attn_blocks]
         self._register_load_state_dict_pre_hook(self._accept_segformer)
 
     def init_weights(self) -> None:
@@ -281,28 +264,11 @@ class AttnMixVisionTransformer(MixVisionTransformer):
     @staticmethod
     def _accept_segformer(state_dict: dict, prefix: str, *args) -> None:
         """Convert SegFormer's published weights while they are loaded."""
-        own = {
-            k[len(prefix):]: v
-            for k, v in state_dict.items() if k.startswith(prefix)
-        }
-        if is_segformer(own):
-            for k in own:
-                del state_dict[prefix + k]
-            state_dict.update({
-                prefix + k: v
-                for k, v in segformer_to_mmseg(own).items()
-            })
-
-    @staticmethod
-    def _block_index(block: Tuple[int, int],
-                     num_layers: Sequence[int]) -> Tuple[int, int]:
-        """Check a (stage, block) pair and count a negative block from 0."""
-        if len(block) != 2 or not 0 <= block[0] < len(num_layers) or not (
-                -num_layers[block[0]] <= block[1] < num_layers[block[0]]):
-            raise ValueError(
-                f'backbone.attn_blocks: {block} is not a (stage, block) pair '
-                f'of stages with {tuple(num_layers)} blocks')
-        return block[0], block[1] % num_layers[block[0]]
+        own = [k for k in state_dict if k.startswith(prefix)]
+        if f'{prefix}patch_embed1.proj.weight' in own:
+            theirs = {k[len(prefix):]: state_dict.pop(k) for k in own}
+            for k, value in segformer_to_mmseg(theirs).items():
+                state_dict[prefix + k] = value
 
     def forward(
         self,
@@ -310,11 +276,7 @@ class AttnMixVisionTransformer(MixVisionTransformer):
         with_attention: bool = False
     ) -> Union[Tuple[Tensor, ...], Tuple[Tuple[Tensor, ...],
                                          List[AttentionLogits]]]:
-        """Extract features.
-
-        Args:
-            x (Tensor): (B, 3, H, W), any size.
-            with_attention (bool): Also return attention logits.
+        """Extract features of images (B, 3, H, W) of any size.
 
         Returns:
             tuple[Tensor] or tuple[tuple[Tensor], list[AttentionLogits]]:

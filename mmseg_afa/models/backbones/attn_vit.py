@@ -69,11 +69,7 @@ class AttnVisionTransformer(VisionTransformer):
         with_attention: bool = False
     ) -> Union[Tuple[Tensor, ...], Tuple[Tuple[Tensor, ...],
                                          List[AttentionLogits]]]:
-        """Extract features.
-
-        Args:
-            x (Tensor): (B, 3, H, W), any size.
-            with_attention (bool): Also return attention logits.
+        """Extract features of images (B, 3, H, W) of any size.
 
         Returns:
             tuple[Tensor] or tuple[tuple[Tensor], list[AttentionLogits]]:

@@ -109,11 +109,11 @@ class WSSSHead(BaseDecodeHead):
 
     def loss_by_label(self, seg_logits: Tensor,
                       label: Tensor) -> Dict[str, Tensor]:
-        """Compute the segmentation losses under a (pseudo) label.
+        """Compute the segmentation losses of (B, num_classes, h, w) logits.
 
         Args:
-            seg_logits (Tensor): (B, num_classes, h, w).
-            label (Tensor): (B, H, W) int64; ignore_index: no supervision.
+            seg_logits (Tensor): The logits.
+            label (Tensor): (B, H, W) int64, or ignore_index.
         """
         seg_logits = resize(seg_logits.float(), label.shape[1:],
                             self.align_corners)

@@ -9,9 +9,6 @@ from torch import Tensor, nn
 
 from ..utils import rescale
 
-# A larger grid hints at wrong sigmas: an 8-bit image of 512 x 512 pixels
-# takes a tenth of MAX_CELLS at the default sigmas.
-MAX_CELLS = 4_000_000
 # Blur along one axis, for offsets 0, 1 and 2. With the linear interpolations
 # of splat and slice, the kernel has the Gaussian's mean value at distance 0
 # and variance 1.
@@ -48,10 +45,6 @@ def bilateral_filter(values: Tensor, features: Tensor) -> Tensor:
         strides.insert(0, strides[0] * cells)
     strides = torch.tensor(strides, device=features.device)
     num_cells = shape[0] * int(strides[0])
-    if num_cells > MAX_CELLS:
-        raise ValueError(
-            f'DenseEnergyLoss: the bilateral grid would have {num_cells} '
-            f'cells, the limit is {MAX_CELLS}. Raise sigma_rgb or sigma_xy.')
 
     grid = values.new_zeros(num_cells, values.shape[1])
     for cell, weight in _corners(features, strides):
@@ -126,7 +119,7 @@ class DenseEnergyLoss(nn.Module):
 
         Args:
             cls_score (Tensor): (B, C + 1, H, W) logits.
-            label (Tensor): (B, H, W) int64, the current segmentation label.
+            label (Tensor): (B, H, W) int64, the segmentation label in force.
             image (Tensor): (B, 3, H, W), RGB in [0, 1].
             region (Tensor, optional): (B, H, W) bool, pixels to include.
             ignore_index (int): Label of pixels without supervision.

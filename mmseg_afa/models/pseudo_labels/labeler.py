@@ -90,11 +90,7 @@ class PseudoLabeler(nn.Module):
                   image: Tensor) -> Tensor:
         """Make the CAM label: the CAM, refined by PAR.
 
-        Args:
-            cam (Tensor): (B, K, H, W) in [0, 1], of the present classes.
-            classes (PresentClasses): The classes of its channels.
-            boxes (Tensor): (B, 4), the part of the crop that shows image.
-            image (Tensor): (B, 3, H, W), RGB in [0, 1].
+        The arguments are those of :meth:`refined_label`.
 
         Returns:
             Tensor: (B, H, W) int64 in 0..C or ignore_index.

@@ -33,11 +33,7 @@ class Features(NamedTuple):
 
 
 class PseudoLabels(NamedTuple):
-    """Hold the labels of a step, (B, H, W) int64 each.
-
-    `seg` supervises the segmentation. The affinity label is made from
-    `affinity`.
-    """
+    """Hold the labels of segmentation and affinity, (B, H, W) int64 each."""
     seg: Tensor
     affinity: Tensor
 
@@ -126,8 +122,7 @@ class AFA(RegularizedEncoderDecoder):
             scales (Sequence[float]): Factors of the image size.
             flip_in_batch (bool): One pass for images and flipped images.
             with_affinity (bool): Also compute the affinity.
-            features (Features, optional): Those of the inputs themselves,
-                which are then not computed again.
+            features (Features, optional): Those of the inputs, to reuse.
 
         Returns:
             tuple[list[tuple[Tensor, Tensor]], Tensor or None]: For each scale
@@ -193,15 +188,14 @@ class AFA(RegularizedEncoderDecoder):
     def pseudo_labels(self, inputs: Tensor, image: Tensor,
                       classes: PresentClasses, boxes: Tensor,
                       phase: str) -> PseudoLabels:
-        """Make labels from the network's own CAM and affinity.
+        """Make the labels of a phase from the network's CAM and affinity.
 
         Args:
             inputs (Tensor): (B, 3, H, W), normalised.
             image (Tensor): (B, 3, H, W), the same as RGB in [0, 1].
             classes (PresentClasses): The classes that the images show.
             boxes (Tensor): (B, 4), the part of the crop that shows image.
-            phase (str): 'cam' for the CAM label, 'refined' for the refined
-                label.
+            phase (str): 'cam' or 'refined'.
         """
         cam, affinity, grid = self.train_cam(inputs, classes,
                                              phase == REFINED_LABELS)
@@ -272,10 +266,7 @@ class AFA(RegularizedEncoderDecoder):
         return losses
 
     def parse_losses(self, losses: Dict[str, Tensor]):
-        """Sum up the losses, and log their means over all processes.
-
-        EncoderDecoder logs those of the first process.
-        """
+        """Sum up the losses, and log their means over all processes."""
         loss, log_vars = super().parse_losses(losses)
         log_vars = {k: v.detach().clone() for k, v in log_vars.items()}
         all_reduce_dict(log_vars, op='mean')

@@ -58,17 +58,16 @@ class Field(NamedTuple):
         return f'{self.source.title}, tags {self.tags}'
 
 
-def list_fields() -> Dict[str, Field]:
-    """List the label maps of a sample by their names."""
-    fields = {'pred_sem_seg': Field(SOURCES['seg'], 'none')}
-    for tags in ('predicted', 'given'):
-        for name, source in SOURCES.items():
-            if name != 'seg' and (tags == 'given' or not source.needs_tags):
-                fields[f'{name}_{tags}_tags'] = Field(source, tags)
-    return fields
-
-
-FIELDS = list_fields()  # evaluation scores those that samples carry
+# the label maps of a sample by name; evaluation scores those that are there
+FIELDS = {
+    'pred_sem_seg': Field(SOURCES['seg'], 'none'),
+    'cam_predicted_tags': Field(SOURCES['cam'], 'predicted'),
+    'affinity_cam_predicted_tags': Field(SOURCES['affinity_cam'], 'predicted'),
+    'cam_given_tags': Field(SOURCES['cam'], 'given'),
+    'affinity_cam_given_tags': Field(SOURCES['affinity_cam'], 'given'),
+    'cam_label_given_tags': Field(SOURCES['cam_label'], 'given'),
+    'refined_label_given_tags': Field(SOURCES['refined_label'], 'given'),
+}
 
 
 class TTA(NamedTuple):
@@ -100,13 +99,8 @@ def multi_scale_logits(forward: Callable[[Tensor], Tensor], inputs: Tensor,
                        tta: TTA) -> Tensor:
     """Merge logits over scales: mean over the flip, maximum over scales.
 
-    Args:
-        forward (Callable): (B, 3, h, w) to logits (B, C + 1, ...).
-        inputs (Tensor): (B, 3, H, W), normalised.
-        tta (TTA): The scales. Logits are merged on the grid of the first.
-
-    Returns:
-        Tensor: (B, C + 1, h, w) float32 logits.
+    `forward` maps (B, 3, h, w) to logits. They are merged, in float32, on the
+    grid of the first scale.
     """
     merged = None
     for scale in tta.scales:
@@ -140,9 +134,6 @@ def tiled_logits(forward: Callable[[Tensor], Tensor],
 
     Returns:
         Tensor: (B, C + 1, H / 4, W / 4), rounded up.
-
-    Raises:
-        UserError: If a tile is not larger than the overlap.
     """
     stride = (tile - overlap) // 4 * 4  # tiles begin at cells of the grid
     if stride <= 0:
@@ -185,7 +176,7 @@ def seg_logits(model: nn.Module,
     Args:
         model (nn.Module): An EncoderDecoder.
         inputs (Tensor): (B, 3, H, W), normalised.
-        features (Features, optional): Those of the inputs, to be used again.
+        features (Features, optional): Those of the inputs, to reuse.
         tta (TTA, optional): Test-time augmentation.
         tile (int, optional): Side of the tiles.
 
@@ -267,16 +258,17 @@ def photo_maps(
                                                       labels)):
             maps.update(more)
 
-    def on_photo(maps: ScoreMaps, meta: dict) -> ScoreMaps:
-        if tile:
-            return maps
-        shown = unpad(resize(maps.scores, inputs.shape[-2:]), meta)
-        return maps._replace(scores=shown)
+    def on_photo(maps: ScoreMaps, i: int) -> ScoreMaps:
+        maps = maps.single(i)
+        if not tile:
+            shown = resize(maps.scores, inputs.shape[-2:])
+            maps = maps._replace(scores=unpad(shown, samples[i].metainfo))
+        return maps
 
     return scores, [[{
-        source: on_photo(batch.single(i), sample.metainfo)
+        source: on_photo(batch, i)
         for source, batch in maps.items()
-    } for i, sample in enumerate(samples)] for maps in found]
+    } for i in range(len(samples))] for maps in found]
 
 
 def refine(maps: PhotoMaps,
