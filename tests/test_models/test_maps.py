@@ -8,7 +8,8 @@ from mmseg.structures import SegDataSample
 
 from mmseg_afa.models import PresentClasses
 from mmseg_afa.models.segmentors import score_maps as module
-from mmseg_afa.models.segmentors.maps import photo_maps, tiled_logits
+from mmseg_afa.models.segmentors.logits import tiled_logits
+from mmseg_afa.models.segmentors.maps import photo_maps
 from mmseg_afa.models.segmentors.score_maps import (ScoreMaps, resize_strip,
                                                     restrict_to_tags,
                                                     with_background)

@@ -5,7 +5,8 @@ from mmengine.model import BaseTTAModel
 from mmseg.registry import MODELS
 from mmseg.utils import SampleList
 
-from .maps import TTA, predict_step
+from .logits import TTA
+from .maps import predict_step
 
 
 @MODELS.register_module()
