@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from ...utils import IGNORE_INDEX
 from ..utils import resize
 from .boxes import box_mask, boxes_to_half, half_sizes, half_to_boxes
-from .cam import cam_to_train_label
 from .present_classes import PresentClasses
 from .random_walk import affinity_label, random_walk
 
@@ -95,11 +94,6 @@ class PseudoLabeler(nn.Module):
         Returns:
             Tensor: (B, H, W) int64 in 0..C or ignore_index.
         """
-        if self.refiner is None:
-            present = classes.valid[:, 1:].to(cam.dtype)
-            label = cam_to_train_label(cam, present, boxes, self.bkg_high,
-                                       self.bkg_low, self.ignore_index)
-            return classes.to_class_ids(label, self.ignore_index)
         scores = self.cam_label_scores(cam, classes, image)
         return combine_scores(scores, classes, boxes, self.ignore_index)
 

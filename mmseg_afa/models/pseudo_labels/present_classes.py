@@ -5,8 +5,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...utils import IGNORE_INDEX
-
 
 class PresentClasses(NamedTuple):
     """Hold background and the classes present, as the channels of a batch.
@@ -61,15 +59,6 @@ class PresentClasses(NamedTuple):
         return scores.masked_fill_(~self.valid[:, :, None, None],
                                    float('-inf')).softmax(1)
 
-    def to_class_ids(self,
-                     channels: Tensor,
-                     ignore_index: int = IGNORE_INDEX) -> Tensor:
-        """Replace numbers of channels, (B, H, W), by numbers of classes."""
-        ignored = channels == ignore_index
-        channels = channels.masked_fill(ignored, 0).flatten(1)
-        classes = self.index.gather(1, channels).view_as(ignored)
-        return classes.masked_fill_(ignored, ignore_index)
-
     def argmax(self, scores: Tensor) -> Tensor:
         """Find the class of the largest of (B, K + 1, H, W) scores, (B, H, W).
 
@@ -81,7 +70,8 @@ class PresentClasses(NamedTuple):
             count, 0, -1, dtype=scores.dtype, device=scores.device)
         largest = scores == scores.amax(1, keepdim=True)
         first = (largest * rank[:, None, None]).amax(1)
-        return self.to_class_ids(count - first.long())
+        channel = count - first.long()
+        return self.index.gather(1, channel.flatten(1)).view_as(channel)
 
     def scatter(self, scores: Tensor, num_classes: int) -> Tensor:
         """Scatter (B, K + 1, H, W) to (B, num_classes, H, W), absent 0."""
