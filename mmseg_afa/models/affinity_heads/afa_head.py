@@ -45,8 +45,7 @@ class AFAHead(BaseModule):
 
         Args:
             attentions (Sequence[AttentionLogits or Tensor]): Raw attention
-                logits of each block: factors from the backbone, or
-                (B, heads, N, N). All blocks have the same grid of N cells.
+                logits of each block, as factors or (B, heads, N, N).
 
         Returns:
             Tensor: (B, N, N) float32 in [0, 1], symmetric.

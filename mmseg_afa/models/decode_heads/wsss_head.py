@@ -109,12 +109,7 @@ class WSSSHead(BaseDecodeHead):
 
     def loss_by_label(self, seg_logits: Tensor,
                       label: Tensor) -> Dict[str, Tensor]:
-        """Compute the segmentation losses of (B, num_classes, h, w) logits.
-
-        Args:
-            seg_logits (Tensor): The logits.
-            label (Tensor): (B, H, W) int64, or ignore_index.
-        """
+        """Compute the segmentation losses under a label (B, H, W) int64."""
         seg_logits = resize(seg_logits.float(), label.shape[1:],
                             self.align_corners)
         losses = self.loss_decode if isinstance(

@@ -87,13 +87,7 @@ class PseudoLabeler(nn.Module):
     @torch.no_grad()
     def cam_label(self, cam: Tensor, classes: PresentClasses, boxes: Tensor,
                   image: Tensor) -> Tensor:
-        """Make the CAM label: the CAM, refined by PAR.
-
-        The arguments are those of :meth:`refined_label`.
-
-        Returns:
-            Tensor: (B, H, W) int64 in 0..C or ignore_index.
-        """
+        """Make the CAM label, as :meth:`refined_label` without affinity."""
         scores = self.cam_label_scores(cam, classes, image)
         return combine_scores(scores, classes, boxes, self.ignore_index)
 

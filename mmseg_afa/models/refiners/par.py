@@ -55,10 +55,7 @@ def replicate_pad(x: Tensor, pad: int, sizes: Optional[Tensor]) -> Tensor:
 def neighbour_views(x: Tensor,
                     dilations: Sequence[int],
                     sizes: Optional[Tensor] = None) -> List[Tensor]:
-    """Shift a map so that each pixel holds the value of its n-th neighbour.
-
-    The maps (B, C, H, W) of the neighbours are views of one tensor.
-    """
+    """Shift a map so that each pixel holds the value of its n-th neighbour."""
     pad = max(dilations)
     height, width = x.shape[-2:]
     padded = replicate_pad(x, pad, sizes)
@@ -89,11 +86,7 @@ def par_weights(image: Tensor,
                 w1: float = 0.3,
                 w2: float = 0.01,
                 sizes: Optional[Tensor] = None) -> Tensor:
-    """Compute the weight of each neighbour of each pixel.
-
-    Returns:
-        Tensor: (B, 8 * len(dilations), H, W); sums to 1 + w2 over dim 1.
-    """
+    """Compute the weights (B, N, H, W) of each pixel's N neighbours."""
     neighbours = neighbour_views(image, dilations, sizes)
     # One neighbour at a time: all 48 neighbours of a colour image would be
     # the largest tensor of the training step.

@@ -89,8 +89,7 @@ class AFA(RegularizedEncoderDecoder):
 
     # -- the network -------------------------------------------------------
     def features(self, inputs: Tensor, with_attention: bool) -> Features:
-        """Run the backbone, with attention if the model has an affinity head.
-        """
+        """Run the backbone, with attention if there is an affinity head."""
         if not with_attention or self.affinity_head is None:
             return Features(self.extract_feat(inputs))
         maps, attention = self.backbone(inputs, with_attention=True)

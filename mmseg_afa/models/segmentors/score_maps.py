@@ -32,11 +32,10 @@ class ScoreMaps(NamedTuple):
         return self._replace(scores=self.scores[one], classes=classes)
 
     def argmax_with_confidence(self) -> Tuple[Tensor, Tensor]:
-        """Find the class of each cell and its confidence.
+        """Find the class of each cell and its share of all scores.
 
-        The confidence is the share of that class in all scores, a softmax if
-        the scores are logits. Where high and low background score disagree,
-        the class is 255 and the confidence 0.
+        Where high and low background score disagree, the class is 255 and
+        the confidence 0.
 
         Returns:
             tuple[Tensor, Tensor]: (B, h, w) int64 in 0..C or 255, and
@@ -71,9 +70,6 @@ class ScoreMaps(NamedTuple):
 
         Large maps are resized in strips: 20 or 80 scores for each pixel of a
         large photo would take gigabytes.
-
-        Args:
-            size (Sequence[int]): Height and width.
 
         Returns:
             tuple[Tensor, Tensor]: (B, *size) uint8 and (B, *size) float32.
