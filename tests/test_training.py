@@ -154,8 +154,7 @@ def two(tmp_path_factory, config, options):
     folder = tmp_path_factory.mktemp('two')
     run('env', 'CUDA_VISIBLE_DEVICES=', 'tools/dist_run.sh',
         '../tests/train_and_test.py', 2, config, folder, 'iter_4.pth',
-        'iter_8.pth', *options, 'train_dataloader.batch_size=2',
-        'custom_hooks.0.interval=2')
+        'iter_8.pth', *options, 'train_dataloader.batch_size=2')
     return folder
 
 
@@ -185,24 +184,12 @@ def test_resume_of_two(two):
     assert_same_state(two / 'resumed', two / 'whole')
 
 
-def test_pictures_of_two(two):
-    """The main process draws in each phase, and the other waits for it."""
-    pictures = (two / 'whole').glob('*/vis_data/vis_image/*')
-    assert {path.name
-            for path in pictures
-            } == {f'pseudo_labels_{step}.png'
-                  for step in (2, 4, 6, 8)}
-
-
-def test_weights_agree_and_random_numbers_differ(two):
+def test_random_numbers_differ(two):
     """Else drop path, dropout and crops are alike in all processes."""
-    first, second = (
+    drawn = (
         json.loads((two / f'whole/rank_{rank}.json').read_text())
         for rank in range(2))
-    assert first['before'] == second['before']
-    assert first['after'] == second['after'] != first['before']
-    for mine, other in zip(first['drawn'], second['drawn']):
-        assert mine != other
+    assert all(mine != other for mine, other in zip(*drawn))
 
 
 def test_test_in_two_processes(two):

@@ -221,9 +221,9 @@ class AFAInferencer(MMSegInferencer):
             label if label is None else label.to(inputs.device)
             for label in data['image_labels']
         ]
-        scores, _, (maps, ) = photo_maps(self.model, inputs, samples,
-                                         [(self.sources, tags)], self._tta,
-                                         self.tile)
+        scores, (maps, ) = photo_maps(self.model, inputs, samples,
+                                      [(self.sources, tags)], self._tta,
+                                      self.tile)
         if self.refiner is not None:
             refine(maps, photos, metas, self.refiner, self.long_side)
         for i, sample in enumerate(samples):

@@ -23,7 +23,6 @@ from mmseg.structures import SegDataSample
 from tests.test_reference.reference import ROOT
 from .configs import CONFIGS, MetaWeights, build_shallow, load
 
-VOC = [f'afa_mit-b{i}_voc' for i in range(6)]
 VIT = ['afa_deit-base_voc', 'afa_vit-base_voc', 'afa_dinov2-base_voc']
 
 
@@ -67,12 +66,6 @@ def test_config(path):
     assert torch.isfinite(loss)
     wrapper.update_params(loss)
 
-    crops = torch.zeros(2, 3, 96, 96, dtype=torch.uint8)
-    samples = [SegDataSample(metainfo=dict(img_shape=(96, 96)))] * 2
-    data = model.data_preprocessor(
-        dict(inputs=list(crops), data_samples=samples), True)
-    assert data['inputs'].isfinite().all()
-
     for dataloader in (cfg.train_dataloader, cfg.val_dataloader):
         for transform in dataloader.dataset.get('pipeline', []):
             TRANSFORMS.build(transform)
@@ -81,11 +74,11 @@ def test_config(path):
         HOOKS.build(hook)
 
 
-@pytest.mark.parametrize('name', VOC)
-def test_voc_configs(name):
+@pytest.mark.parametrize('arch', ['b0', 'b1', 'b2', 'b3', 'b4', 'b5'])
+def test_voc_configs(arch):
     """The published schedule."""
-    cfg = load(ROOT / f'configs/afa/{name}.py')
-    assert cfg.model.backbone.arch == name[8:10]
+    cfg = load(ROOT / f'configs/afa/afa_mit-{arch}_voc.py')
+    assert cfg.model.backbone.arch == arch
     assert cfg.train_cfg.max_iters == 20000
     assert cfg.model.train_cfg.cam_iters == 2000
     assert cfg.model.train_cfg.switch_iter == 6000
@@ -121,10 +114,9 @@ def settings_by_name(name):
     return model, {n: settings[id(p)] for n, p in model.named_parameters()}
 
 
-@pytest.mark.parametrize('name', [
-    'afa/afa_mit-b0_voc', 'afa/afa_mit-b5_voc', 'mix/afa_deit-base_voc',
-    'mix/afa_dinov2-base_voc'
-])
+@pytest.mark.parametrize(
+    'name',
+    ['afa/afa_mit-b0_voc', 'mix/afa_deit-base_voc', 'mix/afa_dinov2-base_voc'])
 def test_norms_are_frozen_and_heads_learn_faster(name):
     """The class token and the position embedding do not decay."""
     model, settings = settings_by_name(f'configs/{name}.py')
@@ -150,10 +142,8 @@ def test_norms_are_frozen_and_heads_learn_faster(name):
     'segformer_mit-b1_pseudo-labels_voc', 'deeplabv3plus_r50_pseudo-labels_voc'
 ])
 def test_second_stage_configs(name):
-    """16 images an iteration, on what tools/predict.py wrote; validated on
-    masks that people drew."""
+    """Train on what tools/predict.py wrote, validate on drawn masks."""
     cfg = load(ROOT / f'configs/afa/{name}.py')
-    assert cfg.model.type == 'EncoderDecoder'
     assert cfg.train_dataloader.batch_size == 16
     train = cfg.train_dataloader.dataset
     assert train.ann_file == 'ImageSets/Segmentation/trainaug.txt'
@@ -161,7 +151,6 @@ def test_second_stage_configs(name):
     val = cfg.val_dataloader.dataset
     assert val.data_prefix.seg_map_path.startswith('SegmentationClass')
     assert train.data_root == val.data_root
-    assert cfg.default_hooks.checkpoint.save_best == 'mIoU'
 
 
 @pytest.mark.parametrize('name', VIT)

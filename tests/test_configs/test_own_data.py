@@ -34,10 +34,6 @@ def pets(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_short_enough_to_read():
-    assert TEMPLATE.read_text().count('\n') <= 32
-
-
 def test_large_photos_are_seen_whole(pets, tmp_path):
     """Photos are scaled to VOC's size: crops would miss the objects."""
     root = tmp_path / 'data/pets'

@@ -79,11 +79,6 @@ def test_no_label_at_all():
         wsss_head().loss(feats(), samples(False, False), None)
 
 
-def test_bad_pooling():
-    with pytest.raises(ValueError, match="'gmp' or 'gap', got 'mean'"):
-        wsss_head(pooling='mean')
-
-
 @pytest.mark.parametrize('norm_cfg', [dict(type='BN'), None])
 def test_segmentation_is_the_fusion_of_the_resized_levels(norm_cfg):
     head = wsss_head(norm_cfg=norm_cfg).eval()

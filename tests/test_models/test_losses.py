@@ -97,11 +97,3 @@ def test_dense_energy_region():
     label = torch.zeros(1, 16, 16, dtype=torch.int64)
     assert loss(logits, label, image, nothing) == 0
     assert loss(logits, label, image, ~nothing) < 0
-
-
-def test_dense_energy_grid_limit():
-    with pytest.raises(ValueError, match='Raise sigma_rgb or sigma_xy'):
-        DenseEnergyLoss(sigma_rgb=0.5)(torch.randn(1, 2, 32, 32),
-                                       torch.zeros(
-                                           1, 32, 32, dtype=torch.int64),
-                                       torch.rand(1, 3, 32, 32))

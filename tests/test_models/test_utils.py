@@ -2,10 +2,12 @@
 import pytest
 import torch
 from mmengine.model import ImgDataPreprocessor
+from mmseg.structures import SegDataSample
 from torch import nn
 
-from mmseg_afa.models.utils import (denormalize, evaluating, unpad,
-                                    zero_gradients)
+from mmseg_afa.models.utils import (denormalize, evaluating, most_classes,
+                                    stack_boxes, stack_image_labels, unpad)
+from mmseg_afa.utils import UserError
 
 
 def test_unpad():
@@ -37,7 +39,35 @@ def test_evaluating():
     assert [m.training for m in net.modules()] == [True, True, False, False]
 
 
-def test_zero_gradients():
-    layer = nn.Linear(2, 3)
-    zero_gradients(layer.parameters()).backward()
-    assert all((p.grad == 0).all() for p in layer.parameters())
+@pytest.mark.parametrize('meta, expected', [
+    (dict(img_box=(4, 30, 2, 20), img_shape=(32, 40)), [4, 30, 2, 20]),
+    (dict(img_shape=(32, 40, 3)), [0, 32, 0, 40]),
+    (dict(), [0, 64, 0, 64]),
+])
+def test_boxes(meta, expected):
+    boxes = stack_boxes([SegDataSample(metainfo=meta)],
+                        torch.zeros(1, 3, 64, 64))
+    assert boxes.tolist() == [expected]
+
+
+def samples(*labels):
+    out = []
+    for i, label in enumerate(labels):
+        sample = SegDataSample(metainfo=dict(img_path=f'{i}.jpg'))
+        if label is not None:
+            sample.set_field(torch.tensor(label), 'image_label', dtype=None)
+        out.append(sample)
+    return out
+
+
+@pytest.mark.parametrize('label, number', [(None, 0), ([1., 0.], 2)])
+def test_wrong_image_labels(label, number):
+    with pytest.raises(
+            UserError, match=f'1.jpg has {number} classes, the model has 3'):
+        stack_image_labels(samples([0., 1., 1.], label), 3)
+
+
+@pytest.mark.parametrize('counts, most', [([1, 3, 2], 3), ([1, None], None)])
+def test_most_classes(counts, most):
+    metas = [dict(num_tags=n) if n else dict() for n in counts]
+    assert most_classes([SegDataSample(metainfo=m) for m in metas]) == most

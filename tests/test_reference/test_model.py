@@ -7,7 +7,7 @@ import torch
 
 from mmseg_afa.models import TTA
 from mmseg_afa.models.pseudo_labels import merge_cams
-from mmseg_afa.models.segmentors.maps import seg_logits
+from mmseg_afa.models.segmentors.logits import seg_logits
 from . import reference as ref
 
 ATTENTION = r'attn_stage(\d)_block(\d+)'

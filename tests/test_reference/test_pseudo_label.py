@@ -6,10 +6,8 @@ import pytest
 import torch
 
 from mmseg_afa.models import (PAR, AffinityLoss, BalancedSegLoss,
-                              PresentClasses, PseudoLabeler,
-                              cam_to_train_label, radius_mask)
+                              PresentClasses, PseudoLabeler, radius_mask)
 from mmseg_afa.models.pseudo_labels.boxes import box_mask
-from mmseg_afa.models.pseudo_labels.cam import present_cam
 from mmseg_afa.models.segmentors.score_maps import with_background
 from . import reference as ref
 
@@ -46,16 +44,14 @@ def test_par(data, num_iter, key):
 
 
 def test_threshold_labels(data):
-    cam, label = data['cam'], data['image_labels']
-    ref.assert_close(present_cam(cam, label), data['valid_cam'])
-    classes = PresentClasses.from_image_label(label)
-    maps = with_background(classes.select_channels(cam), classes, 0.45)
+    cam, classes, *_ = crop(data)
+    maps = with_background(cam, classes, 0.45)
+    valid_cam = classes.scatter(maps.scores, 1 + data['cam'].shape[1])[:, 1:]
+    ref.assert_close(valid_cam, data['valid_cam'])
     evaluated, _ = maps.argmax_with_confidence()
     ref.assert_same_labels(evaluated, data['cam_label_eval'])
-    ref.assert_same_labels(
-        cam_to_train_label(
-            cam, label, data['img_box'], bkg_high=.55, bkg_low=.35),
-        data['cam_label_train'])
+    ref.assert_same_labels(PseudoLabeler().cam_label(*crop(data)),
+                           data['cam_label_train'])
 
 
 def test_cam_label(data, labeler):

@@ -45,14 +45,10 @@ class AFAHead(BaseModule):
 
         Args:
             attentions (Sequence[AttentionLogits or Tensor]): Raw attention
-                logits of each block: factors from the backbone, or
-                (B, heads, N, N). All blocks have the same grid of N cells.
+                logits of each block, as factors or (B, heads, N, N).
 
         Returns:
             Tensor: (B, N, N) float32 in [0, 1], symmetric.
-
-        Raises:
-            ValueError: If the blocks do not have `in_channels` heads in all.
         """
         heads = [(attention.query if isinstance(attention, AttentionLogits)
                   else attention).shape[1] for attention in attentions]

@@ -12,13 +12,6 @@ def build_attn_vit(**kwargs) -> nn.Module:
     """Build an :class:`attn_vit.AttnVisionTransformer` for a config.
 
     The class needs mmpretrain, which is optional and takes seconds to import.
-    It is imported when a config names the backbone.
-
-    Args:
-        kwargs: Arguments of the class.
-
-    Raises:
-        ImportError: If mmpretrain cannot be imported.
     """
     try:
         from .attn_vit import AttnVisionTransformer

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...utils import UserError
 from ..utils import AttentionLogits
-from .mit_names import is_segformer, segformer_to_mmseg
+from .mit_names import segformer_to_mmseg
 
 # SegFormer (arXiv 2105.15203), table 6
 ARCHS = dict(
@@ -30,6 +30,7 @@ ARCHS = dict(
     b4=dict(embed_dims=64, num_layers=(3, 8, 27, 3)),
     b5=dict(embed_dims=64, num_layers=(3, 6, 40, 3)),
 )
+MAX_LOGITS = 2**22  # attention logits in memory at once: 8 MB in bfloat16
 
 
 def pad_to_at_least(x: Tensor, size: int) -> Tensor:
@@ -39,11 +40,8 @@ def pad_to_at_least(x: Tensor, size: int) -> Tensor:
 
 
 def to_map(x: Tensor, hw_shape: Tuple[int, int]) -> Tensor:
-    """View tokens (B, H * W, C) as a channels-last map (B, C, H, W).
-
-    mmseg's nlc_to_nchw copies. Moving the channels last keeps strides that
-    torch recognises as channels-last, also for a single image.
-    """
+    """View tokens (B, H * W, C) as a channels-last map (B, C, H, W)."""
+    # torch recognises these strides as channels-last, also for one image
     return x.unflatten(1, hw_shape).permute(0, 3, 1, 2)
 
 
@@ -54,19 +52,10 @@ def to_tokens(x: Tensor) -> Tensor:
 
 def mix_ffn(ffn: MixFFN, x: Tensor, hw_shape: Tuple[int, int],
             identity: Tensor) -> Tensor:
-    """Run a MixFFN without transposed copies of the tokens.
+    """Run a MixFFN on (B, N, C) without transposed copies of the tokens.
 
     The 1x1 convolutions are matrix products over tokens. The depth-wise
     convolution reads the tokens as a channels-last map.
-
-    Args:
-        ffn (MixFFN): The module.
-        x (Tensor): (B, N, C), N = height x width.
-        hw_shape (tuple[int, int]): Height and width of the grid.
-        identity (Tensor): (B, N, C), added to the output.
-
-    Returns:
-        Tensor: (B, N, C).
     """
     expand, depthwise, activate, drop, reduce, drop_out = ffn.layers
     out = F.linear(x, expand.weight.flatten(1), expand.bias)
@@ -74,9 +63,6 @@ def mix_ffn(ffn: MixFFN, x: Tensor, hw_shape: Tuple[int, int],
     out = drop(activate(out))
     out = drop_out(F.linear(out, reduce.weight.flatten(1), reduce.bias))
     return identity + ffn.dropout_layer(out)
-
-
-MAX_LOGITS = 2**22  # attention logits in memory at once: 8 MB in bfloat16
 
 
 def attend(query: Tensor,
@@ -87,15 +73,6 @@ def attend(query: Tensor,
 
     On a CPU torch's function takes as long in bfloat16 as in float32. Products
     of parts that fit the cache take 0.6 times as long.
-
-    Args:
-        query (Tensor): (B, heads, Nq, d).
-        key (Tensor): (B, heads, Nk, d).
-        value (Tensor): (B, heads, Nk, d).
-        dropout_p (float): Dropout probability of the attention.
-
-    Returns:
-        Tensor: (B, heads, Nq, d).
     """
     batch, rows = query.shape[:2], MAX_LOGITS // key[..., 0].numel()
     # the backward pass needs the attention of all parts
@@ -116,10 +93,7 @@ def attend(query: Tensor,
 
 
 class LogitAttention(EfficientMultiheadAttention):
-    """Attend through scaled_dot_product_attention; return logits on request.
-
-    The parameters are those of EfficientMultiheadAttention.
-    """
+    """Attend by scaled_dot_product_attention; return logits on request."""
 
     def _heads(self, x: Tensor, part: slice) -> Tensor:
         """Project (B, N, C) to one or more of q, k, v, (..., heads, N, d)."""
@@ -135,23 +109,14 @@ class LogitAttention(EfficientMultiheadAttention):
             self,
             x: Tensor,
             hw_shape: Tuple[int, int],
-            identity: Optional[Tensor] = None,
+            identity: Tensor,
             with_logits: bool = False
     ) -> Tuple[Tensor, Optional[AttentionLogits]]:
-        """Attend.
+        """Attend from tokens (B, N, C), and add the identity.
 
-        Args:
-            x (Tensor): (B, N, C), N = height x width.
-            hw_shape (tuple[int, int]): Height and width of the grid.
-            identity (Tensor, optional): Added to the output. Default: x.
-            with_logits (bool): Also return the logits.
-
-        Returns:
-            tuple[Tensor, AttentionLogits or None]: (B, N, C), and the logits
-            Q K^T before scaling and softmax, (B, heads, Nk, Nk). The query
-            axis is average-pooled to the grid of the keys.
+        The logits are Q K^T before scaling and softmax, (B, heads, Nk, Nk),
+        with the query axis pooled to the grid of the keys.
         """
-        identity = x if identity is None else identity
         x_kv = x
         if self.sr_ratio > 1:
             x_kv = pad_to_at_least(to_map(x, hw_shape), self.sr_ratio)
@@ -183,29 +148,19 @@ class LogitEncoderLayer(TransformerEncoderLayer):
     """Run an encoder layer of MiT; return attention logits on request."""
 
     def __init__(self, embed_dims: int, num_heads: int,
-                 feedforward_channels: int, *, drop_rate: float,
-                 attn_drop_rate: float, drop_path_rate: float, qkv_bias: bool,
-                 norm_cfg: dict, sr_ratio: int, **kwargs) -> None:
-        common = dict(qkv_bias=qkv_bias, sr_ratio=sr_ratio)
-        super().__init__(
-            embed_dims,
-            num_heads,
-            feedforward_channels,
-            drop_rate=drop_rate,
-            attn_drop_rate=attn_drop_rate,
-            drop_path_rate=drop_path_rate,
-            norm_cfg=norm_cfg,
-            **common,
-            **kwargs)
+                 feedforward_channels: int, **kwargs) -> None:
+        super().__init__(embed_dims, num_heads, feedforward_channels, **kwargs)
         self.attn = LogitAttention(
             embed_dims,
             num_heads,
-            attn_drop=attn_drop_rate,
-            proj_drop=drop_rate,
-            dropout_layer=dict(type='DropPath', drop_prob=drop_path_rate),
+            attn_drop=kwargs['attn_drop_rate'],
+            proj_drop=kwargs['drop_rate'],
+            dropout_layer=dict(
+                type='DropPath', drop_prob=kwargs['drop_path_rate']),
+            qkv_bias=kwargs['qkv_bias'],
             # the published weights use 1e-5 here, 1e-6 in the blocks' norms
-            norm_cfg=dict(norm_cfg, eps=1e-5),
-            **common)
+            norm_cfg=dict(kwargs['norm_cfg'], eps=1e-5),
+            sr_ratio=kwargs['sr_ratio'])
 
     def forward(self,
                 x: Tensor,
@@ -241,9 +196,6 @@ class AttnMixVisionTransformer(MixVisionTransformer):
             one, 1, keeps stage 4 on the 1/16 grid.
         drop_path_rate (float): Rate of stochastic depth.
         kwargs: Arguments of MixVisionTransformer.
-
-    Raises:
-        ValueError: If the arch or a block does not exist.
     """
 
     def __init__(self,
@@ -261,9 +213,6 @@ class AttnMixVisionTransformer(MixVisionTransformer):
                  norm_cfg: dict = dict(type='LN', eps=1e-6),
                  with_cp: bool = False,
                  **kwargs) -> None:
-        if arch not in ARCHS:
-            raise ValueError(
-                f'backbone.arch must be one of {list(ARCHS)}, got {arch!r}')
         num_layers = ARCHS[arch]['num_layers']
         common = dict(
             drop_rate=drop_rate,
@@ -295,21 +244,14 @@ class AttnMixVisionTransformer(MixVisionTransformer):
                     drop_path_rate=next(drop_path),
                     sr_ratio=sr_ratios[i],
                     **common) for _ in range(num_layers[i]))
-        self.attn_blocks = [
-            self._block_index(tuple(block), num_layers)
-            for block in attn_blocks
-        ]
+        self.attn_blocks = [(stage, range(num_layers[stage])[block])
+                            for stage, block in attn_blocks]
         self._register_load_state_dict_pre_hook(self._accept_segformer)
 
     def init_weights(self) -> None:
-        """Load or draw the weights that `init_cfg` names.
-
-        Raises:
-            UserError: If the checkpoint file does not exist.
-        """
-        path = None
-        if isinstance(self.init_cfg, dict):
-            path = self.init_cfg.get('checkpoint')
+        """Load or draw the weights that `init_cfg` names."""
+        path = isinstance(self.init_cfg,
+                          dict) and self.init_cfg.get('checkpoint')
         if path and '://' not in path and not Path(path).is_file():
             raise UserError(
                 f'{path}: no such file. Put ImageNet weights of the Mix '
@@ -322,28 +264,11 @@ class AttnMixVisionTransformer(MixVisionTransformer):
     @staticmethod
     def _accept_segformer(state_dict: dict, prefix: str, *args) -> None:
         """Convert SegFormer's published weights while they are loaded."""
-        own = {
-            k[len(prefix):]: v
-            for k, v in state_dict.items() if k.startswith(prefix)
-        }
-        if is_segformer(own):
-            for k in own:
-                del state_dict[prefix + k]
-            state_dict.update({
-                prefix + k: v
-                for k, v in segformer_to_mmseg(own).items()
-            })
-
-    @staticmethod
-    def _block_index(block: Tuple[int, int],
-                     num_layers: Sequence[int]) -> Tuple[int, int]:
-        """Check a (stage, block) pair and count a negative block from 0."""
-        if len(block) != 2 or not 0 <= block[0] < len(num_layers) or not (
-                -num_layers[block[0]] <= block[1] < num_layers[block[0]]):
-            raise ValueError(
-                f'backbone.attn_blocks: {block} is not a (stage, block) pair '
-                f'of stages with {tuple(num_layers)} blocks')
-        return block[0], block[1] % num_layers[block[0]]
+        own = [k for k in state_dict if k.startswith(prefix)]
+        if f'{prefix}patch_embed1.proj.weight' in own:
+            theirs = {k[len(prefix):]: state_dict.pop(k) for k in own}
+            for k, value in segformer_to_mmseg(theirs).items():
+                state_dict[prefix + k] = value
 
     def forward(
         self,
@@ -351,11 +276,7 @@ class AttnMixVisionTransformer(MixVisionTransformer):
         with_attention: bool = False
     ) -> Union[Tuple[Tensor, ...], Tuple[Tuple[Tensor, ...],
                                          List[AttentionLogits]]]:
-        """Extract features.
-
-        Args:
-            x (Tensor): (B, 3, H, W), any size.
-            with_attention (bool): Also return attention logits.
+        """Extract features of images (B, 3, H, W) of any size.
 
         Returns:
             tuple[Tensor] or tuple[tuple[Tensor], list[AttentionLogits]]:

@@ -36,10 +36,6 @@ class AttnVisionTransformer(VisionTransformer):
         attn_blocks (Sequence[int]): Blocks whose logits are returned, counted
             in the same way. The first block is not allowed.
         kwargs: Arguments of mmpretrain's VisionTransformer.
-
-    Raises:
-        ValueError: If a block does not exist, or `attn_blocks` names the
-            first block.
     """
 
     def __init__(self,
@@ -73,11 +69,7 @@ class AttnVisionTransformer(VisionTransformer):
         with_attention: bool = False
     ) -> Union[Tuple[Tensor, ...], Tuple[Tuple[Tensor, ...],
                                          List[AttentionLogits]]]:
-        """Extract features.
-
-        Args:
-            x (Tensor): (B, 3, H, W), any size.
-            with_attention (bool): Also return attention logits.
+        """Extract features of images (B, 3, H, W) of any size.
 
         Returns:
             tuple[Tensor] or tuple[tuple[Tensor], list[AttentionLogits]]:

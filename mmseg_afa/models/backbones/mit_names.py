@@ -23,17 +23,8 @@ RENAMES = (
 )
 
 
-def is_segformer(state_dict: Dict[str, Tensor]) -> bool:
-    """Return True if a backbone's state dict has SegFormer's names."""
-    return 'patch_embed1.proj.weight' in state_dict
-
-
 def rename(name: str) -> str:
-    """Convert SegFormer's name of a parameter to mmseg's name.
-
-    Raises:
-        KeyError: For a name that SegFormer's backbone does not have.
-    """
+    """Convert SegFormer's name of a parameter to mmseg's name."""
     for pattern, target in RENAMES:
         match = re.fullmatch(pattern, name)
         if match:

@@ -31,9 +31,6 @@ class WSSSHead(BaseDecodeHead):
         loss_cls (dict): Config of the classification loss.
         kwargs: Arguments of BaseDecodeHead. `num_classes` includes the
             background.
-
-    Raises:
-        ValueError: If pooling is neither 'gmp' nor 'gap'.
     """
 
     def __init__(self,
@@ -50,10 +47,7 @@ class WSSSHead(BaseDecodeHead):
             input_transform='multiple_select',
             loss_decode=loss_decode,
             **kwargs)
-        if pooling not in POOLING:
-            raise ValueError("decode_head.pooling must be 'gmp' or 'gap', "
-                             f'got {pooling!r}')
-        self.pooling = pooling
+        self.pool = POOLING[pooling]
         self.loss_cls = MODELS.build(loss_cls)
         self.convs = nn.ModuleList(
             nn.Conv2d(channels, self.channels, 1)
@@ -68,14 +62,11 @@ class WSSSHead(BaseDecodeHead):
             self.in_channels[-1], self.num_classes - 1, 1, bias=False)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Compute the segmentation logits.
+        """Compute the segmentation logits (B, num_classes, H_0, W_0).
 
         Args:
             inputs (Sequence[Tensor]): Feature maps (B, C_i, H_i, W_i), the
                 finest first.
-
-        Returns:
-            Tensor: (B, num_classes, H_0, W_0).
         """
         inputs = self._transform_inputs(inputs)
         fusion = self.fusion_conv
@@ -102,7 +93,7 @@ class WSSSHead(BaseDecodeHead):
     def image_logits(self, inputs: Sequence[Tensor]) -> Tensor:
         """Compute the classification logits (B, num_classes - 1)."""
         x = self._transform_inputs(inputs)[-1]
-        return self.classifier(POOLING[self.pooling](x, 1)).flatten(1)
+        return self.classifier(self.pool(x, 1)).flatten(1)
 
     def cam(self, inputs: Sequence[Tensor]) -> Tensor:
         """Compute raw class activation maps (B, num_classes - 1, h, w)."""
@@ -110,12 +101,7 @@ class WSSSHead(BaseDecodeHead):
 
     def loss_by_image_label(self, inputs: Sequence[Tensor],
                             image_label: Tensor) -> Dict[str, Tensor]:
-        """Compute the classification loss.
-
-        Args:
-            inputs (Sequence[Tensor]): Feature maps.
-            image_label (Tensor): (B, num_classes - 1) multi-hot.
-        """
+        """Compute the classification loss under a label (B, C) multi-hot."""
         return {
             self.loss_cls.loss_name:
             self.loss_cls(self.image_logits(inputs), image_label)
@@ -123,12 +109,7 @@ class WSSSHead(BaseDecodeHead):
 
     def loss_by_label(self, seg_logits: Tensor,
                       label: Tensor) -> Dict[str, Tensor]:
-        """Compute the segmentation losses under a (pseudo) label.
-
-        Args:
-            seg_logits (Tensor): (B, num_classes, h, w).
-            label (Tensor): (B, H, W) int64; ignore_index: no supervision.
-        """
+        """Compute the segmentation losses under a label (B, H, W) int64."""
         seg_logits = resize(seg_logits.float(), label.shape[1:],
                             self.align_corners)
         losses = self.loss_decode if isinstance(
@@ -141,12 +122,7 @@ class WSSSHead(BaseDecodeHead):
 
     def loss(self, inputs: Tuple[Tensor], batch_data_samples: SampleList,
              train_cfg: ConfigType) -> Dict[str, Tensor]:
-        """Compute the losses of all labels that the samples carry.
-
-        Raises:
-            ValueError: If the samples have neither `image_label` nor
-                `gt_sem_seg`.
-        """
+        """Compute the losses of all labels that the samples carry."""
         losses = dict()
         if 'gt_sem_seg' in batch_data_samples[0]:
             losses.update(super().loss(inputs, batch_data_samples, train_cfg))

@@ -16,9 +16,8 @@ class AffinityLoss(nn.Module):
     """Pull the affinity of same-class pairs to 1, of others to 0 (AFA, eq. 4).
 
     The loss is half the mean of 1 - A over positive pairs plus half the mean
-    of A over negative pairs. Each sum is divided by its count + 1. The counts
-    are taken over all processes, so that the loss does not depend on the
-    number of processes.
+    of A over negative pairs. Each sum is divided by its count + 1, the counts
+    of all processes.
 
     Args:
         loss_weight (float): Weight of the loss.

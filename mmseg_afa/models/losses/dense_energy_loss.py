@@ -7,9 +7,8 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-# A larger grid hints at wrong sigmas: an 8-bit image of 512 x 512 pixels
-# takes a tenth of MAX_CELLS at the default sigmas.
-MAX_CELLS = 4_000_000
+from ..utils import rescale
+
 # Blur along one axis, for offsets 0, 1 and 2. With the linear interpolations
 # of splat and slice, the kernel has the Gaussian's mean value at distance 0
 # and variance 1.
@@ -17,15 +16,7 @@ BLUR = (0.4810, 0.2349, 0.0246)
 
 
 def _corners(features: Tensor, strides: Tensor):
-    """Yield the cells around each pixel and their multilinear weights.
-
-    Args:
-        features (Tensor): (P, D) positions in units of a cell, >= 0.
-        strides (Tensor): (D, ) strides of the flattened grid.
-
-    Yields:
-        tuple[Tensor, Tensor]: (P, ) cell numbers and (P, 1) weights.
-    """
+    """Yield cells (P, ) around each pixel and multilinear weights (P, 1)."""
     base = features.floor()
     frac = features - base
     base = base.long()
@@ -44,13 +35,7 @@ def bilateral_filter(values: Tensor, features: Tensor) -> Tensor:
     The sum is computed on a bilateral grid (Chen et al., SIGGRAPH 2007) with
     one cell per standard deviation: splat, blur, slice. The time is linear in
     the number of pixels. The mean error is below a tenth of the exact sum.
-
-    Args:
-        values (Tensor): (P, K).
-        features (Tensor): (P, D), in standard deviations.
-
-    Returns:
-        Tensor: (P, K).
+    Values are (P, K), features (P, D) in standard deviations.
     """
     # two cells of margin on each side, for the blur
     features = features - features.amin(0) + 2
@@ -60,10 +45,6 @@ def bilateral_filter(values: Tensor, features: Tensor) -> Tensor:
         strides.insert(0, strides[0] * cells)
     strides = torch.tensor(strides, device=features.device)
     num_cells = shape[0] * int(strides[0])
-    if num_cells > MAX_CELLS:
-        raise ValueError(
-            f'DenseEnergyLoss: the bilateral grid would have {num_cells} '
-            f'cells, the limit is {MAX_CELLS}. Raise sigma_rgb or sigma_xy.')
 
     grid = values.new_zeros(num_cells, values.shape[1])
     for cell, weight in _corners(features, strides):
@@ -138,7 +119,7 @@ class DenseEnergyLoss(nn.Module):
 
         Args:
             cls_score (Tensor): (B, C + 1, H, W) logits.
-            label (Tensor): (B, H, W) int64, the current segmentation label.
+            label (Tensor): (B, H, W) int64, the segmentation label in force.
             image (Tensor): (B, 3, H, W), RGB in [0, 1].
             region (Tensor, optional): (B, H, W) bool, pixels to include.
             ignore_index (int): Label of pixels without supervision.
@@ -147,16 +128,9 @@ class DenseEnergyLoss(nn.Module):
             Tensor: Scalar <= 0.
         """
         with torch.autocast(image.device.type, enabled=False):
-            size = [
-                max(int(n * self.scale_factor), 1) for n in image.shape[-2:]
-            ]
-            prob = F.interpolate(
-                cls_score.float().softmax(1),
-                size,
-                mode='bilinear',
-                align_corners=False)
-            image = F.interpolate(
-                image.float(), size, mode='bilinear', align_corners=False)
+            prob = rescale(cls_score.float().softmax(1), self.scale_factor)
+            image = rescale(image.float(), self.scale_factor)
+            size = image.shape[-2:]
             unlabelled = F.interpolate(
                 (label == ignore_index)[:, None].float(), size)
             if region is not None:

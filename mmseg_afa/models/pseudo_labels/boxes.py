@@ -8,15 +8,12 @@ from torch import Tensor
 
 
 def box_mask(boxes: Tensor, size: Tuple[int, int]) -> Tensor:
-    """Mark the pixels inside the boxes.
+    """Mark the pixels inside the boxes, (B, H, W) bool.
 
     Args:
         boxes (Tensor): (B, 4) int64, (top, bottom, left, right), the last
             row and column excluded.
         size (tuple[int, int]): Height and width of the crop.
-
-    Returns:
-        Tensor: (B, H, W) bool.
     """
     top, bottom, left, right = boxes[:, :, None].unbind(1)
     rows = torch.arange(size[0], device=boxes.device)
@@ -37,16 +34,9 @@ def _source_coordinates(line: Tensor,
                         dst: Tensor,
                         src: Tensor,
                         align_corners: bool = False) -> Tensor:
-    """Compute the coordinates that interpolate would read for a line.
+    """Compute the coordinates (B, n) that interpolate reads for a line.
 
-    Args:
-        line (Tensor): (B, n), numbers of the resized pixels.
-        dst (Tensor): (B, ), how many resized pixels there are.
-        src (Tensor): (B, ), how many source pixels they cover.
-        align_corners (bool): As of interpolate.
-
-    Returns:
-        Tensor: (B, n) float64 in [0, src - 1].
+    `dst` resized pixels, numbered in `line`, cover `src` source pixels.
     """
     src, dst = src[:, None].double(), dst[:, None].double()
     if align_corners:
@@ -72,18 +62,11 @@ def _sample(x: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
 def boxes_to_half(x: Tensor,
                   boxes: Tensor,
                   align_corners: bool = False) -> Tensor:
-    """Cut out the boxes and resize each to half its size.
-
-    Each box ends in the top left corner of a canvas of half the crop's size.
-    Its border is repeated beyond.
-
-    Args:
-        x (Tensor): (B, C, H, W) float32.
-        boxes (Tensor): (B, 4) int64.
-        align_corners (bool): As of interpolate.
+    """Cut boxes (B, 4) out of (B, C, H, W) and resize each to half its size.
 
     Returns:
-        Tensor: (B, C, max(H // 2, 1), max(W // 2, 1)).
+        Tensor: (B, C, max(H // 2, 1), max(W // 2, 1)), each box in the top
+        left corner, its border repeated beyond.
     """
     top, bottom, left, right = boxes.unbind(1)
     half_height, half_width = half_sizes(boxes).unbind(1)
@@ -97,15 +80,10 @@ def boxes_to_half(x: Tensor,
 
 
 def half_to_boxes(x: Tensor, boxes: Tensor, size: Tuple[int, int]) -> Tensor:
-    """Resize each half-size box and put it in its place.
-
-    Args:
-        x (Tensor): (B, C, h, w) float32, from :func:`boxes_to_half`.
-        boxes (Tensor): (B, 4) int64.
-        size (tuple[int, int]): Height and width of the crop.
+    """Undo :func:`boxes_to_half`: put each box in its place in a crop.
 
     Returns:
-        Tensor: (B, C, H, W); outside the boxes their border is repeated.
+        Tensor: (B, C, *size); outside the boxes their border is repeated.
     """
     top, bottom, left, right = boxes.unbind(1)
     half_height, half_width = half_sizes(boxes).unbind(1)

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from ...utils import IGNORE_INDEX
 from ..utils import resize
 from .boxes import box_mask, boxes_to_half, half_sizes, half_to_boxes
-from .cam import cam_to_train_label
 from .present_classes import PresentClasses
 from .random_walk import affinity_label, random_walk
 
@@ -25,14 +24,11 @@ class LabelScores(NamedTuple):
 
 
 def disagreement(label: Tensor, low: Tensor) -> Tensor:
-    """Find pixels that only the high background score calls background.
+    """Find pixels (B, H, W) that only the high score calls background.
 
     Args:
         label (Tensor): (B, H, W), classes under the high background score.
         low (Tensor): (B, K + 1, H, W), scores under the low one.
-
-    Returns:
-        Tensor: (B, H, W) bool.
     """
     return (label == 0) & (low[:, 1:].amax(1) > low[:, 0])
 
@@ -41,18 +37,7 @@ def combine_scores(scores: LabelScores,
                    classes: PresentClasses,
                    boxes: Tensor,
                    ignore_index: int = IGNORE_INDEX) -> Tensor:
-    """Keep the pixels on which both background scores agree.
-
-    Args:
-        scores (LabelScores): The scores under both background scores.
-        classes (PresentClasses): The classes of the channels.
-        boxes (Tensor): (B, 4), the part of the crop that shows image.
-        ignore_index (int): The label of all other pixels, and of pixels
-            outside the boxes.
-
-    Returns:
-        Tensor: (B, H, W) int64 in 0..C or ignore_index.
-    """
+    """Keep the pixels of the boxes on which both background scores agree."""
     label = classes.argmax(scores.high)
     ignored = disagreement(label, scores.low)
     ignored |= ~box_mask(boxes, label.shape[-2:])
@@ -75,9 +60,6 @@ class PseudoLabeler(nn.Module):
             ``refiner(image, masks, sizes=None)``, see :class:`PAR`. Without
             a refiner the labels come from thresholds alone.
         ignore_index (int): The label of pixels that supervise nothing.
-
-    Raises:
-        ValueError: If not 0 <= bkg_low <= bkg_high <= 1 or radius < 1.
     """
 
     def __init__(self,
@@ -93,8 +75,6 @@ class PseudoLabeler(nn.Module):
             raise ValueError('labeler: background scores must satisfy '
                              '0 <= bkg_low <= bkg_high <= 1, got '
                              f'bkg_low={bkg_low}, bkg_high={bkg_high}')
-        if radius < 1:
-            raise ValueError(f'labeler.radius must be >= 1, got {radius}')
         self.bkg_score = bkg_score
         self.bkg_high = bkg_high
         self.bkg_low = bkg_low
@@ -107,26 +87,10 @@ class PseudoLabeler(nn.Module):
     @torch.no_grad()
     def cam_label(self, cam: Tensor, classes: PresentClasses, boxes: Tensor,
                   image: Tensor) -> Tensor:
-        """Make the CAM label: the CAM, refined by PAR.
-
-        Args:
-            cam (Tensor): (B, K, H, W) in [0, 1], of the present classes.
-            classes (PresentClasses): The classes of its channels.
-            boxes (Tensor): (B, 4), the part of the crop that shows image.
-            image (Tensor): (B, 3, H, W), RGB in [0, 1].
-
-        Returns:
-            Tensor: (B, H, W) int64 in 0..C or ignore_index.
-        """
-        if self.refiner is None:
-            present = classes.valid[:, 1:].to(cam.dtype)
-            label = cam_to_train_label(cam, present, boxes, self.bkg_high,
-                                       self.bkg_low, self.ignore_index)
-            return classes.to_class_ids(label, self.ignore_index)
+        """Make the CAM label, as :meth:`refined_label` without affinity."""
         scores = self.cam_label_scores(cam, classes, image)
         return combine_scores(scores, classes, boxes, self.ignore_index)
 
-    @torch.no_grad()
     def cam_label_scores(self, cam: Tensor, classes: PresentClasses,
                          image: Tensor) -> LabelScores:
         """Compute the scores of the CAM label; see :meth:`cam_label`."""
@@ -140,19 +104,12 @@ class PseudoLabeler(nn.Module):
             scores = resize(self.refiner(resize(image, half), scores), size)
         return LabelScores(*scores.chunk(2, 1))
 
-    @torch.no_grad()
     def walk(self, cam: Tensor, classes: PresentClasses, affinity: Tensor,
              grid: Tuple[int, int], bkg_scores: Sequence[float]) -> Tensor:
         """Spread the CAM over the affinity's grid by one random walk step.
 
-        Args:
-            cam (Tensor): (B, K, H, W) in [0, 1], of the present classes.
-            classes (PresentClasses): The classes of its channels.
-            affinity (Tensor): (B, N, N) in [0, 1].
-            grid (tuple[int, int]): Rows and columns of the affinity's grid.
-            bkg_scores (Sequence[float]): Scores of the constant background
-                map. One walk serves all of them: the transition matrix is
-                the costly part.
+        One walk serves all background scores: the transition matrix is the
+        costly part. The other arguments are those of :meth:`refined_label`.
 
         Returns:
             Tensor: (B, len(bkg_scores) * (K + 1), h, w).
@@ -189,7 +146,6 @@ class PseudoLabeler(nn.Module):
                                            affinity, grid)
         return combine_scores(scores, classes, boxes, self.ignore_index)
 
-    @torch.no_grad()
     def refined_label_scores(self, cam: Tensor, classes: PresentClasses,
                              boxes: Tensor, image: Tensor, affinity: Tensor,
                              grid: Tuple[int, int]) -> LabelScores:

@@ -21,8 +21,7 @@ def radius_mask(grid: Tuple[int, int],
     Args:
         grid (tuple[int, int]): Rows and columns, N = rows x columns cells.
         radius (int): Largest distance on either axis, in cells.
-        device (torch.device, optional): Where the mask is kept; it is
-            cached.
+        device (torch.device, optional): Device of the mask.
 
     Returns:
         Tensor: (N, N) bool.

@@ -25,13 +25,9 @@ class DenseCRF(nn.Module):
         bilateral (dict): Kernel of positions and colours: `srgb` is the width
             in grey levels.
         num_workers (int, optional): Processes that share the images of a
-            batch. With 0 or 1, and for a single image, everything runs in
-            this process. A process takes about 70 bytes per pixel and class:
-            0.3 GB for 500 x 375 pixels and 21 classes, 1.5 GB for 640 x 480
-            and 81. Default: the number of processors, at most 4.
-
-    Raises:
-        ImportError: If pydensecrf2 or joblib is not installed.
+            batch; a single image is refined in this process. Each takes
+            about 70 bytes per pixel and class: 0.3 GB for 500 x 375 pixels
+            and 21 classes. Default: the number of processors, at most 4.
     """
 
     def __init__(self,
@@ -48,21 +44,13 @@ class DenseCRF(nn.Module):
                 f'DenseCRF needs pydensecrf2 and joblib ({error}). Run `pip '
                 'install ".[crf]"`, which needs a C++ compiler, or use PAR.'
             ) from error
-        self.settings = (num_iter, dict(gaussian), dict(bilateral))
+        self.settings = num_iter, gaussian, bilateral
         if num_workers is None:
             num_workers = min(4, os.cpu_count())
         self.num_workers = num_workers
 
     def forward(self, image: Tensor, masks: Tensor) -> Tensor:
-        """Refine a batch of masks.
-
-        Args:
-            image (Tensor): (B, 3, H, W), RGB in [0, 1].
-            masks (Tensor): (B, C, H, W), probabilities.
-
-        Returns:
-            Tensor: (B, C, H, W) float32, probabilities.
-        """
+        """Refine probabilities (B, C, H, W) of images (B, 3, H, W)."""
         return torch.stack(self.refine_all(image, masks))
 
     def refine_all(self, images: Sequence[Tensor],
@@ -74,8 +62,7 @@ class DenseCRF(nn.Module):
             masks (Sequence[Tensor]): (C, H, W) each, probabilities.
 
         Returns:
-            list[Tensor]: (C, H, W) float32 each, probabilities. They do not
-            depend on the number of workers.
+            list[Tensor]: (C, H, W) float32 each, probabilities.
         """
         from joblib import Parallel, delayed
         infer = delayed(load_infer())
@@ -89,11 +76,6 @@ class DenseCRF(nn.Module):
             torch.from_numpy(refined).to(mask.device)
             for refined, mask in zip(parallel(calls), masks)
         ]
-
-    def extra_repr(self) -> str:
-        num_iter, gaussian, bilateral = self.settings
-        return (f'num_iter={num_iter}, gaussian={gaussian}, '
-                f'bilateral={bilateral}, num_workers={self.num_workers}')
 
 
 def grey_levels(image: Tensor) -> np.ndarray:

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from ..utils import resize
+
 try:  # the fused kernels; torch for a CPU has no Triton
     from .par_triton import fused_par
 except ImportError:
@@ -31,17 +33,10 @@ def neighbour_offsets(dilations: Sequence[int]) -> Tuple[Tuple[int, int], ...]:
 
 
 def replicate_pad(x: Tensor, pad: int, sizes: Optional[Tensor]) -> Tensor:
-    """Pad by repeating the border pixels.
+    """Pad each side of (B, C, H, W) by repeating the border pixels.
 
-    Args:
-        x (Tensor): (B, C, H, W).
-        pad (int): Pixels added on each side.
-        sizes (Tensor, optional): (B, 2), height and width of the valid part
-            of each map, from the top left corner. The border of the valid
-            part is repeated. Default: the whole map is valid.
-
-    Returns:
-        Tensor: (B, C, H + 2 pad, W + 2 pad).
+    `sizes` (B, 2) are height and width of the valid part of each map, from
+    the top left corner. The border of the valid part is repeated.
     """
     if sizes is None:
         return F.pad(x, (pad, ) * 4, mode='replicate')
@@ -60,16 +55,7 @@ def replicate_pad(x: Tensor, pad: int, sizes: Optional[Tensor]) -> Tensor:
 def neighbour_views(x: Tensor,
                     dilations: Sequence[int],
                     sizes: Optional[Tensor] = None) -> List[Tensor]:
-    """Shift a map so that each pixel holds the value of its n-th neighbour.
-
-    Args:
-        x (Tensor): (B, C, H, W).
-        dilations (Sequence[int]): Distances of the neighbours, in pixels.
-        sizes (Tensor, optional): See :func:`replicate_pad`.
-
-    Returns:
-        list[Tensor]: (B, C, H, W) per neighbour, views of one tensor.
-    """
+    """Shift a map so that each pixel holds the value of its n-th neighbour."""
     pad = max(dilations)
     height, width = x.shape[-2:]
     padded = replicate_pad(x, pad, sizes)
@@ -100,18 +86,7 @@ def par_weights(image: Tensor,
                 w1: float = 0.3,
                 w2: float = 0.01,
                 sizes: Optional[Tensor] = None) -> Tensor:
-    """Compute the weight of each neighbour of each pixel.
-
-    Args:
-        image (Tensor): (B, 3, H, W), RGB in [0, 1].
-        dilations (Sequence[int]): Distances of the neighbours, in pixels.
-        w1 (float): Width of both kernels, in standard deviations.
-        w2 (float): Share of the position kernel.
-        sizes (Tensor, optional): See :func:`replicate_pad`.
-
-    Returns:
-        Tensor: (B, 8 * len(dilations), H, W); sums to 1 + w2 over dim 1.
-    """
+    """Compute the weights (B, N, H, W) of each pixel's N neighbours."""
     neighbours = neighbour_views(image, dilations, sizes)
     # One neighbour at a time: all 48 neighbours of a colour image would be
     # the largest tensor of the training step.
@@ -135,18 +110,7 @@ def par_propagate(masks: Tensor,
                   dilations: Sequence[int],
                   num_iter: int,
                   sizes: Optional[Tensor] = None) -> Tensor:
-    """Replace every pixel by the weighted sum of its neighbours, repeatedly.
-
-    Args:
-        masks (Tensor): (B, C, H, W), any values; channels do not mix.
-        weights (Tensor): (B, N, H, W) of :func:`par_weights`.
-        dilations (Sequence[int]): As for the weights.
-        num_iter (int): Number of repetitions.
-        sizes (Tensor, optional): See :func:`replicate_pad`.
-
-    Returns:
-        Tensor: (B, C, H, W).
-    """
+    """Replace pixels by the weighted sums of their neighbours, repeatedly."""
     for _ in range(num_iter):
         neighbours = neighbour_views(masks, dilations, sizes)
         masks = torch.zeros_like(masks)
@@ -157,7 +121,7 @@ def par_propagate(masks: Tensor,
 
 def fused_arguments(par: 'PAR', image: Tensor, masks: Tensor,
                     sizes: Optional[Tensor]) -> tuple:
-    """Return the arguments of :func:`par_triton.fused_par`."""
+    """Collect the arguments of :func:`par_triton.fused_par`."""
     if sizes is None:
         size = torch.tensor(image.shape[-2:])
         sizes = size.expand(len(image), 2).to(image.device, non_blocking=True)
@@ -210,9 +174,6 @@ class PAR(nn.Module):
                  w1: float = 0.3,
                  w2: float = 0.01) -> None:
         super().__init__()
-        if not dilations or min(dilations) < 1:
-            raise ValueError('PAR: `dilations` are positive distances in '
-                             f'pixels, at least one. Got {tuple(dilations)}')
         self.num_iter = num_iter
         self.dilations = tuple(dilations)
         self.w1 = w1
@@ -239,12 +200,7 @@ class PAR(nn.Module):
         """
         with torch.autocast(image.device.type, enabled=False):
             image, masks = image.float(), masks.float()
-            if masks.shape[-2:] != image.shape[-2:]:
-                masks = F.interpolate(
-                    masks,
-                    image.shape[-2:],
-                    mode='bilinear',
-                    align_corners=True)
+            masks = resize(masks, image.shape[-2:], align_corners=True)
             refined = try_fused(self, image, masks, sizes)
             if refined is not None:
                 return refined
@@ -252,14 +208,7 @@ class PAR(nn.Module):
                                   sizes)
             # a few channels at a time: each takes several maps of memory
             count = max(MAX_VALUES // masks[:, :1].numel(), 1)
-            refined = torch.empty_like(masks)
-            for part, out in zip(
-                    masks.split(count, 1), refined.split(count, 1)):
-                out.copy_(
-                    par_propagate(part, weights, self.dilations, self.num_iter,
-                                  sizes))
-            return refined
-
-    def extra_repr(self) -> str:
-        return (f'num_iter={self.num_iter}, dilations={self.dilations}, '
-                f'w1={self.w1}, w2={self.w2}')
+            return torch.cat([
+                par_propagate(part, weights, self.dilations, self.num_iter,
+                              sizes) for part in masks.split(count, 1)
+            ], 1)

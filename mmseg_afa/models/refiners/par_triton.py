@@ -116,7 +116,7 @@ def _propagate_kernel(masks, weights, sizes, offsets, out, channels, height,
 
 def fused_par(image: Tensor, masks: Tensor, sizes: Tensor, offsets: Tensor,
               position: Tensor, num_iter: int, w1: float, w2: float) -> Tensor:
-    """Refine masks.
+    """Refine masks as :class:`PAR` does.
 
     Args:
         image (Tensor): (B, 3, H, W) float32, RGB in [0, 1].
@@ -124,9 +124,7 @@ def fused_par(image: Tensor, masks: Tensor, sizes: Tensor, offsets: Tensor,
         sizes (Tensor): (B, 2) int64, valid height and width of each image.
         offsets (Tensor): (N, 2) int32, (dy, dx) of the neighbours.
         position (Tensor): (N, ) float32, the position kernel.
-        num_iter (int): Number of iterations.
-        w1 (float): Width of the colour kernel, in standard deviations.
-        w2 (float): Share of the position kernel.
+        num_iter, w1, w2: Those of PAR.
 
     Returns:
         Tensor: (B, C, H, W) float32.
@@ -136,33 +134,14 @@ def fused_par(image: Tensor, masks: Tensor, sizes: Tensor, offsets: Tensor,
     count = len(offsets)
     blocks = triton.cdiv(height * width, BLOCK)
     weights = image.new_empty(batch, count, height, width)
-    _weights_kernel[blocks, batch](
-        image,
-        sizes,
-        offsets,
-        position,
-        weights,
-        height,
-        width,
-        count,
-        w1,
-        w2,
-        BLOCK=BLOCK)
+    _weights_kernel[blocks, batch](image, sizes, offsets, position, weights,
+                                   height, width, count, w1, w2, BLOCK)
     together = min(triton.next_power_of_2(channels), MAX_CHANNELS)
     grid = blocks, batch, triton.cdiv(channels, together)
     for _ in range(num_iter):
         refined = torch.empty_like(masks)
-        _propagate_kernel[grid](
-            masks,
-            weights,
-            sizes,
-            offsets,
-            refined,
-            channels,
-            height,
-            width,
-            count,
-            CHANNELS=together,
-            BLOCK=BLOCK)
+        _propagate_kernel[grid](masks, weights, sizes, offsets, refined,
+                                channels, height, width, count, together,
+                                BLOCK)
         masks = refined
     return masks

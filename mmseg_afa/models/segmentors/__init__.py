@@ -1,6 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 from .afa import AFA
-from .maps import FIELDS, SOURCES, TTA
+from .logits import TTA
+from .maps import FIELDS, SOURCES
 from .regularized import RegularizedEncoderDecoder
 from .score_maps import ScoreMaps
 from .tta import MultiScaleMaxTTA

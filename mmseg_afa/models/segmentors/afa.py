@@ -12,7 +12,7 @@ from torch import Tensor
 from ... import compat
 from ..pseudo_labels import PresentClasses, merge_cams
 from ..utils import (AttentionLogits, evaluating, first_images, most_classes,
-                     resize, stack_boxes, stack_image_labels, zero_gradients)
+                     rescale, stack_boxes, stack_image_labels, zero_gradients)
 from .maps import predict, predict_step
 from .regularized import RegularizedEncoderDecoder
 from .schedule import (CAM_LABELS, CLASSIFY, REFINED_LABELS,
@@ -25,20 +25,15 @@ Cams = List[Tuple[Tensor, Tensor]]
 class Features(NamedTuple):
     """Hold what a pass through the backbone returns.
 
-    `maps` are feature maps (B, C_i, H_i, W_i), finest first. `attention` are
-    the logits that the affinity head reads, empty where they were not asked
-    for.
+    `maps` are feature maps (B, C_i, H_i, W_i), finest first. `attention` is
+    what the affinity head reads, empty where it was not requested.
     """
     maps: Sequence[Tensor]
     attention: Sequence[AttentionLogits] = ()
 
 
 class PseudoLabels(NamedTuple):
-    """Hold the labels of a step, (B, H, W) int64 each.
-
-    `seg` supervises the segmentation. The affinity label is made from
-    `affinity`.
-    """
+    """Hold the labels of segmentation and affinity, (B, H, W) int64 each."""
     seg: Tensor
     affinity: Tensor
 
@@ -72,9 +67,6 @@ class AFA(RegularizedEncoderDecoder):
                 long as those of a training step.
             cam_scales: Scales of the CAM then; default (1, ).
         kwargs: Arguments of RegularizedEncoderDecoder.
-
-    Raises:
-        ValueError: If train_cfg has an unknown key or a wrong value.
     """
 
     def __init__(self,
@@ -97,24 +89,14 @@ class AFA(RegularizedEncoderDecoder):
 
     # -- the network -------------------------------------------------------
     def features(self, inputs: Tensor, with_attention: bool) -> Features:
-        """Run the backbone.
-
-        Args:
-            inputs (Tensor): (B, 3, H, W), normalised.
-            with_attention (bool): Also return the attention logits, if the
-                model has an affinity head.
-        """
+        """Run the backbone, with attention if there is an affinity head."""
         if not with_attention or self.affinity_head is None:
             return Features(self.extract_feat(inputs))
         maps, attention = self.backbone(inputs, with_attention=True)
         return Features(self.neck(maps) if self.with_neck else maps, attention)
 
     def affinity(self, features: Features) -> Tensor:
-        """Compute the affinity (B, N, N) of the cells of the last map.
-
-        Raises:
-            ValueError: If the attention is on another grid.
-        """
+        """Compute the affinity (B, N, N) of the cells of the last map."""
         affinity = self.affinity_head(features.attention)
         grid = tuple(features.maps[-1].shape[2:])
         if affinity.shape[1] != grid[0] * grid[1]:
@@ -139,26 +121,23 @@ class AFA(RegularizedEncoderDecoder):
             scales (Sequence[float]): Factors of the image size.
             flip_in_batch (bool): One pass for images and flipped images.
             with_affinity (bool): Also compute the affinity.
-            features (Features, optional): Those of the inputs themselves,
-                which are then not computed again.
+            features (Features, optional): Those of the inputs, to reuse.
 
         Returns:
             tuple[list[tuple[Tensor, Tensor]], Tensor or None]: For each scale
             the CAM (B, C, h, w) of the images and of the flipped images; the
             affinity (B, N, N) of the unflipped images at the largest scale.
         """
-        cams, affinity = [], None
+        cams, affinity, count = [], None, len(inputs)
         for scale in scales:
-            scaled = resize(
-                inputs, [max(int(scale * n), 1) for n in inputs.shape[-2:]])
+            scaled = rescale(inputs, scale)
             wanted = with_affinity and scale == max(scales)
             if flip_in_batch:
                 both = torch.cat([scaled, scaled.flip(-1)])
                 one = self.features(both, wanted)
                 cams.append(self.decode_head.cam(one.maps).chunk(2))
-                one = Features(
-                    [m[:len(inputs)] for m in one.maps],
-                    [first_images(a, len(inputs)) for a in one.attention])
+                one = Features([m[:count] for m in one.maps],
+                               [first_images(a, count) for a in one.attention])
             else:
                 reuse = features is not None and scaled is inputs
                 one = features if reuse else self.features(scaled, wanted)
@@ -193,31 +172,29 @@ class AFA(RegularizedEncoderDecoder):
             in [0, 1), the affinity (B, N, N) at the largest scale, and the
             rows and columns of its grid.
         """
-        cfg = self.train_cfg
-        mode = evaluating(
-            self.backbone) if cfg['cam_eval_mode'] else nullcontext()
+        cfg, mode = self.train_cfg, nullcontext()
+        if cfg['cam_eval_mode']:
+            mode = evaluating(self.backbone)
         with mode:
             cams, affinity = self.raw_cams(inputs, cfg['cam_scales'],
                                            cfg['cam_flip_in_batch'],
                                            with_affinity)
-        largest = cfg['cam_scales'].index(max(cfg['cam_scales']))
-        grid = tuple(cams[largest][0].shape[-2:])
-        cam = merge_cams(select(cams, classes), inputs.shape[-2:])
-        return cam, affinity, grid
+        # the largest scale has the largest grid
+        grid = max(tuple(cam.shape[-2:]) for cam, _ in cams)
+        return merge(cams, classes, inputs), affinity, grid
 
     @compat.no_grad
     def pseudo_labels(self, inputs: Tensor, image: Tensor,
                       classes: PresentClasses, boxes: Tensor,
                       phase: str) -> PseudoLabels:
-        """Make labels from the network's own CAM and affinity.
+        """Make the labels of a phase from the network's CAM and affinity.
 
         Args:
             inputs (Tensor): (B, 3, H, W), normalised.
             image (Tensor): (B, 3, H, W), the same as RGB in [0, 1].
             classes (PresentClasses): The classes that the images show.
             boxes (Tensor): (B, 4), the part of the crop that shows image.
-            phase (str): 'cam' for the CAM label, 'refined' for the refined
-                label.
+            phase (str): 'cam' or 'refined'.
         """
         cam, affinity, grid = self.train_cam(inputs, classes,
                                              phase == REFINED_LABELS)
@@ -288,10 +265,7 @@ class AFA(RegularizedEncoderDecoder):
         return losses
 
     def parse_losses(self, losses: Dict[str, Tensor]):
-        """Sum up the losses, and log their means over all processes.
-
-        EncoderDecoder logs those of the first process.
-        """
+        """Sum up the losses, and log their means over all processes."""
         loss, log_vars = super().parse_losses(losses)
         log_vars = {k: v.detach().clone() for k, v in log_vars.items()}
         all_reduce_dict(log_vars, op='mean')
@@ -332,45 +306,43 @@ class AFA(RegularizedEncoderDecoder):
             cams, _ = self.raw_cams(inputs, scales, features=features)
         if 'affinity_cam' in wanted:
             affinity = self.affinity(features)
-        return [
-            self._score_maps(inputs, features, cams, affinity, sources,
-                             PresentClasses.from_image_label(image_label))
-            for sources, image_label in requests
-        ]
-
-    def _score_maps(self, inputs: Tensor, features: Features,
-                    cams: Optional[Cams], affinity: Optional[Tensor],
-                    sources: Sequence[str],
-                    classes: PresentClasses) -> Dict[str, ScoreMaps]:
-        maps, labeler = dict(), self.labeler
-        if {'cam', 'affinity_cam'} & set(sources):
-            cam = merge_cams(select(cams, classes), inputs.shape[-2:])
-            if 'cam' in sources:
-                maps['cam'] = with_background(cam, classes, labeler.bkg_score)
+        out = []
+        for sources, image_label in requests:
+            classes = PresentClasses.from_image_label(image_label)
+            maps = {}
+            if {'cam', 'affinity_cam'} & set(sources):
+                cam = merge(cams, classes, inputs)
+                maps['cam'] = with_background(cam, classes,
+                                              self.labeler.bkg_score)
             if 'affinity_cam' in sources:
                 grid = tuple(features.maps[-1].shape[-2:])
                 # the lower score as in the evaluation of the paper: no PAR
-                maps['affinity_cam'] = ScoreMaps(
-                    labeler.walk(cam, classes, affinity, grid,
-                                 (labeler.bkg_low, )), classes)
-        if {'cam_label', 'refined_label'} & set(sources):
-            cam, affinity, grid = self.train_cam(inputs, classes,
-                                                 'refined_label' in sources)
-            image = self.images(inputs)
-            if 'cam_label' in sources:
-                maps['cam_label'] = ScoreMaps(
-                    torch.cat(
-                        labeler.cam_label_scores(cam, classes, image), 1),
-                    classes)
-            if 'refined_label' in sources:
-                height, width = inputs.shape[-2:]
-                box = inputs.new_tensor([[0, height, 0, width]]).long()
-                maps['refined_label'] = ScoreMaps(
-                    torch.cat(
-                        labeler.refined_label_scores(
-                            cam, classes, box.expand(len(inputs), -1), image,
-                            affinity, grid), 1), classes)
-        return maps
+                walked = self.labeler.walk(cam, classes, affinity, grid,
+                                           (self.labeler.bkg_low, ))
+                maps['affinity_cam'] = ScoreMaps(walked, classes)
+            if {'cam_label', 'refined_label'} & set(sources):
+                maps.update(self.label_scores(inputs, classes, sources))
+            out.append({k: v for k, v in maps.items() if k in sources})
+        return out
+
+    def label_scores(self, inputs: Tensor, classes: PresentClasses,
+                     sources: Sequence[str]) -> Dict[str, ScoreMaps]:
+        """Compute the scores of training labels, of whole photos."""
+        labeler, image, scores = self.labeler, self.images(inputs), {}
+        cam, affinity, grid = self.train_cam(inputs, classes, 'refined_label'
+                                             in sources)
+        if 'cam_label' in sources:
+            scores['cam_label'] = labeler.cam_label_scores(cam, classes, image)
+        if 'refined_label' in sources:
+            height, width = inputs.shape[-2:]
+            box = inputs.new_tensor([[0, height, 0, width]]).long()
+            scores['refined_label'] = labeler.refined_label_scores(
+                cam, classes, box.expand(len(inputs), -1), image, affinity,
+                grid)
+        return {
+            source: ScoreMaps(torch.cat(high_and_low, 1), classes)
+            for source, high_and_low in scores.items()
+        }
 
     def predict(self,
                 inputs: Tensor,
@@ -385,6 +357,7 @@ class AFA(RegularizedEncoderDecoder):
     val_step = test_step
 
 
-def select(cams: Cams, classes: PresentClasses) -> Cams:
-    """Select the channels of the present classes from raw CAMs."""
-    return [tuple(map(classes.select_channels, pair)) for pair in cams]
+def merge(cams: Cams, classes: PresentClasses, inputs: Tensor) -> Tensor:
+    """Merge the raw CAMs of the present classes at the inputs' size."""
+    selected = [tuple(map(classes.select_channels, pair)) for pair in cams]
+    return merge_cams(selected, inputs.shape[-2:])

@@ -4,9 +4,7 @@
 This is the only path from photos to masks. Evaluation, test-time augmentation,
 the refinement hook and the inferencer call it.
 """
-from functools import partial
-from typing import (Any, Callable, Dict, List, NamedTuple, Optional, Sequence,
-                    Tuple)
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from mmengine.structures import PixelData
@@ -14,9 +12,9 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor, nn
 
-from ...utils import UserError
 from ..utils import by_size, resize, unpad
-from .score_maps import ScoreMaps, Tags, restrict_to_tags
+from .logits import TTA, seg_logits, slides
+from .score_maps import ScoreMaps, restrict_to_tags
 
 LONG_SIDE = 1024  # pixels: refiners work at most at this size
 
@@ -59,104 +57,28 @@ class Field(NamedTuple):
         return f'{self.source.title}, tags {self.tags}'
 
 
-def list_fields() -> Dict[str, Field]:
-    """List the label maps that evaluation scores where samples carry them."""
-    fields = {'pred_sem_seg': Field(SOURCES['seg'], 'none')}
-    for tags in ('predicted', 'given'):
-        for name, source in SOURCES.items():
-            if name != 'seg' and (tags == 'given' or not source.needs_tags):
-                fields[f'{name}_{tags}_tags'] = Field(source, tags)
-    return fields
+# the label maps of a sample by name; evaluation scores those that are there
+FIELDS = {
+    'pred_sem_seg': Field(SOURCES['seg'], 'none'),
+    'cam_predicted_tags': Field(SOURCES['cam'], 'predicted'),
+    'affinity_cam_predicted_tags': Field(SOURCES['affinity_cam'], 'predicted'),
+    'cam_given_tags': Field(SOURCES['cam'], 'given'),
+    'affinity_cam_given_tags': Field(SOURCES['affinity_cam'], 'given'),
+    'cam_label_given_tags': Field(SOURCES['cam_label'], 'given'),
+    'refined_label_given_tags': Field(SOURCES['refined_label'], 'given'),
+}
 
-
-FIELDS = list_fields()
-
-
-class TTA(NamedTuple):
-    """Set up the test-time augmentation of the segmentation."""
-    scales: Sequence[float] = (1., 0.5, 0.75)  # of the input size
-    flip: bool = True  # add the horizontal flip at each scale
-
-
+Tags = Sequence[Optional[Tensor]]  # (C, ) of each image; None: not known
 Request = Tuple[Sequence[str], Tags]  # sources, and the tags that they know
 PhotoMaps = List[Dict[str, ScoreMaps]]  # of each photo, scores by source
 
 
-def multi_scale_logits(forward: Callable[[Tensor], Tensor], inputs: Tensor,
-                       tta: TTA) -> Tensor:
-    """Merge logits over scales: mean over the flip, maximum over scales.
-
-    Args:
-        forward (Callable): (B, 3, h, w) to logits (B, C + 1, ...).
-        inputs (Tensor): (B, 3, H, W), normalised.
-        tta (TTA): The scales. Logits are merged on the grid of the first.
-
-    Returns:
-        Tensor: (B, C + 1, h, w) float32 logits.
-    """
-    merged = None
-    for scale in tta.scales:
-        scaled = inputs
-        if scale != 1:
-            size = [max(int(scale * n), 1) for n in inputs.shape[-2:]]
-            scaled = resize(inputs, size)
-        logits = forward(scaled).float()
-        if tta.flip:
-            flipped = forward(scaled.flip(-1)).float()
-            logits = (logits + flipped.flip(-1)) / 2
-        if merged is None:
-            merged = logits
-        else:
-            merged = torch.maximum(merged, resize(logits, merged.shape[-2:]))
-    return merged
-
-
-def tiled_logits(forward: Callable[[Tensor], Tensor],
-                 inputs: Tensor,
-                 tile: int,
-                 overlap: int = 128) -> Tensor:
-    """Compute the logits of a large image tile by tile.
-
-    Where tiles overlap, their logits are averaged. Only logits at a quarter
-    of the image's size are kept: 4000 x 3000 pixels and 21 classes are 63 MB
-    there, and 1 GB at the size of the image.
-
-    Args:
-        forward (Callable): (1, 3, h, w) to logits (1, C + 1, ...).
-        inputs (Tensor): (1, 3, H, W), normalised.
-        tile (int): Side of a tile in pixels, larger than the overlap.
-        overlap (int): Pixels that neighbouring tiles share, at least.
-
-    Returns:
-        Tensor: (1, C + 1, H / 4, W / 4), rounded up.
-
-    Raises:
-        UserError: If a tile is not larger than the overlap.
-    """
-    if tile <= overlap:
-        raise UserError(f'A tile of {tile} pixels is not larger than the '
-                        f'overlap of {overlap}: take a larger tile.')
-    stride = (tile - overlap) // 4 * 4  # tiles begin at cells of the grid
-    height, width = inputs.shape[-2:]
-    total = count = None
-    for top in range(0, max(height - overlap, 1), stride):
-        for left in range(0, max(width - overlap, 1), stride):
-            part = inputs[..., top:top + tile, left:left + tile]
-            logits = resize(forward(part), quarter(part.shape[-2:]))
-            if total is None:
-                grid = quarter((height, width))
-                total = logits.new_zeros(1, logits.shape[1], *grid)
-                count = logits.new_zeros(grid)
-            rows = slice(top // 4, top // 4 + logits.shape[2])
-            cols = slice(left // 4, left // 4 + logits.shape[3])
-            total[..., rows, cols] += logits
-            count[rows, cols] += 1
-    return total.div_(count)
-
-
-def quarter(size: Sequence[int]) -> List[int]:
-    """Divide a height and a width by four, rounded up."""
-    return [-(-n // 4) for n in size]
+def fill_in(tags: Tags, default: Tensor) -> Tensor:
+    """Stack tags to an image label (B, C); unknown ones are the default's."""
+    return torch.stack([
+        other if label is None else label
+        for label, other in zip(tags, default)
+    ])
 
 
 def limit(size: Sequence[int], long_side: int) -> Tuple[int, int]:
@@ -165,52 +87,14 @@ def limit(size: Sequence[int], long_side: int) -> Tuple[int, int]:
     return tuple(max(round(n * factor), 1) for n in size)
 
 
-def seg_logits(model: nn.Module,
-               inputs: Tensor,
-               features: Any = None,
-               tta: Optional[TTA] = None,
-               tile: Optional[int] = None) -> Tensor:
-    """Compute the segmentation logits, in tiles or with augmentation if asked.
-
-    Args:
-        model (nn.Module): An EncoderDecoder.
-        inputs (Tensor): (B, 3, H, W), normalised.
-        features (Features, optional): Those of the inputs, to be used again.
-        tta (TTA, optional): Test-time augmentation.
-        tile (int, optional): Side of the tiles.
-
-    Returns:
-        Tensor: (B, C + 1, h, w) float32, on the network's grid or larger. A
-        model with one output gets two: mmseg's threshold, and the output.
-    """
-
-    def forward(images: Tensor) -> Tensor:
-        whole = model.test_cfg.get('mode', 'whole') == 'whole'
-        if whole and hasattr(model, 'score_maps'):
-            reuse = features is not None and images is inputs and not tile
-            maps = features.maps if reuse else model.extract_feat(images)
-            return model.decode_head(maps)
-        size = tuple(images.shape[-2:])
-        metas = [dict(img_shape=size, ori_shape=size) for _ in images]
-        logits = model.inference(images, metas)
-        if logits.shape[1] == 1:
-            threshold = torch.tensor(model.decode_head.threshold).logit()
-            return torch.cat([logits * 0 + threshold.item(), logits], 1)
-        return logits
-
-    run = partial(
-        multi_scale_logits, forward, tta=tta or TTA(scales=(1, ), flip=False))
-    return tiled_logits(run, inputs, tile) if tile else run(inputs)
-
-
 def photo_maps(
-    model: nn.Module,
-    inputs: Tensor,
-    samples: SampleList,
-    requests: Sequence[Request],
-    tta: Optional[TTA] = None,
-    tile: Optional[int] = None
-) -> Tuple[Optional[Tensor], Optional[Tensor], List[PhotoMaps]]:
+        model: nn.Module,
+        inputs: Tensor,
+        samples: SampleList,
+        requests: Sequence[Request],
+        tta: Optional[TTA] = None,
+        tile: Optional[int] = None
+) -> Tuple[Optional[Tensor], List[PhotoMaps]]:
     """Run the network, and compute the scores of the requested sources.
 
     Without tags every class may win the segmentation, and the predicted
@@ -228,54 +112,45 @@ def photo_maps(
 
     Returns:
         tuple: Probabilities (B, C) of the classes, None for a model without a
-        classifier; segmentation logits (B, C + 1, h, w), None if they are
-        not requested; and for each request and photo the scores by source.
+        classifier; and for each request and photo the scores by source.
     """
     wanted = {source for sources, _ in requests for source in sources}
-    features = scores = logits = None
+    features = scores = None
+    if tile:  # maps of the input's size, from which to cut, are too large
+        inputs = unpad(inputs, samples[0].metainfo)
     if hasattr(model, 'score_maps'):
         whole = inputs
-        if wanted <= {'seg'} and (tile or model.test_cfg['mode'] == 'slide'):
+        if wanted <= {'seg'} and (tile or slides(model)):
             # for photos that may be too large for one pass
             whole = resize(inputs, limit(inputs.shape[-2:], LONG_SIDE))
         features = model.features(whole, 'affinity_cam' in wanted)
         scores = model.image_scores(features)
-    batch = [{} for _ in requests]
+    found = [{} for _ in requests]
     if 'seg' in wanted:
         logits = seg_logits(model, inputs, features, tta, tile)
-        for maps, (sources, tags) in zip(batch, requests):
+        every = torch.ones_like(logits[:, 1:, 0, 0])
+        for maps, (sources, tags) in zip(found, requests):
             if 'seg' in sources:
-                maps['seg'] = restrict_to_tags(logits, tags)
-    others = [[s for s in sources if s != 'seg'] for sources, _ in requests]
-    if any(others):
+                maps['seg'] = restrict_to_tags(logits, fill_in(tags, every))
+    if wanted - {'seg'}:
         predicted = (scores > 0.5).float()
-        asked = [(maps, sources, fill_in(tags, predicted))
-                 for maps, sources, (_, tags) in zip(batch, others, requests)
-                 if sources]
-        found = model.score_maps(inputs, features,
-                                 [(sources, tags)
-                                  for _, sources, tags in asked])
-        for (maps, *_), more in zip(asked, found):
+        labels = [(sources, fill_in(tags, predicted))
+                  for sources, tags in requests]
+        for maps, more in zip(found, model.score_maps(inputs, features,
+                                                      labels)):
             maps.update(more)
 
-    def on_photo(maps: ScoreMaps, meta: dict) -> ScoreMaps:
-        """Cut the scores to the part of the input that shows the photo."""
-        if tile:  # stay on their grid: a map of the input's size is too large
-            return maps
-        shown = unpad(resize(maps.scores, inputs.shape[-2:]), meta)
-        return maps._replace(scores=shown)
+    def on_photo(maps: ScoreMaps, i: int) -> ScoreMaps:
+        maps = maps.single(i)
+        if not tile:
+            shown = resize(maps.scores, inputs.shape[-2:])
+            maps = maps._replace(scores=unpad(shown, samples[i].metainfo))
+        return maps
 
-    return scores, logits, [[{
-        source: on_photo(maps.single(i), sample.metainfo)
-        for source, maps in one.items()
-    } for i, sample in enumerate(samples)] for one in batch]
-
-
-def fill_in(tags: Tags, predicted: Tensor) -> Tensor:
-    """Replace unknown tags by the predicted image labels (B, C)."""
-    return torch.stack([
-        one if label is None else label for one, label in zip(predicted, tags)
-    ])
+    return scores, [[{
+        source: on_photo(batch, i)
+        for source, batch in maps.items()
+    } for i in range(len(samples))] for maps in found]
 
 
 def refine(maps: PhotoMaps,
@@ -292,7 +167,8 @@ def refine(maps: PhotoMaps,
         metas (Sequence[dict]): What the pipeline noted; the data preprocessor
             may add padding, which the photos do not have.
         refiner (nn.Module): PAR or DenseCRF. It works at the photo's size, or
-            at a long side of `long_side` if that is less.
+            at a long side of `long_side` if that is less. If it has a method
+            `refine_all`, the method gets all photos at once.
         long_side (int): In pixels.
     """
     for source in list(maps[0]):
@@ -306,31 +182,16 @@ def refine(maps: PhotoMaps,
             shares.append(coarse.normalized())
             image = unpad(photo[None].to(coarse.scores) / 255, meta)
             images.append(resize(image, size)[0])
-        refined = refine_all(refiner, images,
-                             [share.scores[0] for share in shares])
+        masks = [share.scores[0] for share in shares]
+        if hasattr(refiner, 'refine_all'):
+            refined = refiner.refine_all(images, masks)
+        else:  # it needs batches of one size
+            refined = [
+                refiner(image[None], mask[None])[0]
+                for image, mask in zip(images, masks)
+            ]
         for one, share, scores in zip(maps, shares, refined):
             one[source] = share._replace(scores=scores[None])
-
-
-def refine_all(refiner: nn.Module, images: Sequence[Tensor],
-               masks: Sequence[Tensor]) -> List[Tensor]:
-    """Refine the masks of images that may differ in size.
-
-    Args:
-        refiner (nn.Module): PAR or DenseCRF. One that has a method
-            `refine_all` takes all images at once.
-        images (Sequence[Tensor]): (3, H, W) each, RGB in [0, 1].
-        masks (Sequence[Tensor]): (C, H, W) each, probabilities.
-
-    Returns:
-        list[Tensor]: (C, H, W) float32 each.
-    """
-    if hasattr(refiner, 'refine_all'):
-        return refiner.refine_all(images, masks)
-    return [
-        refiner(image[None], mask[None])[0]
-        for image, mask in zip(images, masks)
-    ]
 
 
 def predict(model: nn.Module,
@@ -364,37 +225,44 @@ def predict(model: nn.Module,
         source for source in model.test_cfg.get('sources') or ()
         if source != 'seg' and source in model.sources
     ]
-    unknown = [None] * len(inputs)
     free = [source for source in others if not SOURCES[source].needs_tags]
+    unknown = [None] * len(inputs)
+    given = [sample.get('image_label') for sample in data_samples]
     requests = dict(none=(['seg'], unknown))
     if free:
         requests['predicted'] = free, unknown
-    if others and all('image_label' in sample for sample in data_samples):
-        requests['given'] = others, [s.image_label for s in data_samples]
+    if others and any(label is not None for label in given):
+        requests['given'] = others, given
     if 'cam' in free:
         num_classes = model.decode_head.num_classes - 1
         requests['every'] = ['cam'], list(
             inputs.new_ones(len(inputs), num_classes))
-    scores, logits, found = photo_maps(model, inputs, data_samples,
-                                       list(requests.values()), tta)
+    scores, found = photo_maps(model, inputs, data_samples,
+                               list(requests.values()), tta)
     found = dict(zip(requests, found))
+    sizes = [
+        sample.metainfo.get('ori_shape', inputs.shape[-2:])[:2]
+        for sample in data_samples
+    ]
+    for sample, maps, size in zip(data_samples, found['none'], sizes):
+        logits = resize(maps['seg'].scores, size)[0]
+        sample.seg_logits = PixelData(data=logits)
     if refiner is not None:
         for name in found.keys() - {'every'}:
             refine(found[name], photos, photo_metas, refiner)
     for i, sample in enumerate(data_samples):
-        size = sample.metainfo.get('ori_shape', inputs.shape[-2:])[:2]
-        own = unpad(
-            resize(logits[i:i + 1], inputs.shape[-2:]), sample.metainfo)
-        sample.seg_logits = PixelData(data=resize(own, size)[0])
         if scores is not None:
             sample.set_field(scores[i], 'pred_image_scores')
         if 'every' in found:
             cam = found['every'][i]['cam'].scores[:, 1:]
-            sample.cam = PixelData(data=resize(cam, size)[0])
+            sample.cam = PixelData(data=resize(cam, sizes[i])[0])
         for name, field in FIELDS.items():
-            maps = found.get(field.tags, {i: {}})[i].get(field.source.name)
+            if field.tags not in found or (field.tags == 'given'
+                                           and given[i] is None):
+                continue
+            maps = found[field.tags][i].get(field.source.name)
             if maps is not None:
-                mask, _ = maps.resize_and_argmax(size)
+                mask, _ = maps.resize_and_argmax(sizes[i])
                 sample.set_field(PixelData(data=mask.long()), name)
     return data_samples
 

@@ -29,23 +29,12 @@ class RegularizedEncoderDecoder(EncoderDecoder):
         self.loss_reg = MODELS.build(loss_reg) if loss_reg else None
 
     def images(self, inputs: Tensor) -> Tensor:
-        """Convert the network's input to RGB in [0, 1], in whole grey levels.
-
-        Args:
-            inputs (Tensor): (B, 3, H, W), from the data preprocessor.
-        """
+        """Convert the network's input to RGB in [0, 1], see `denormalize`."""
         return denormalize(inputs, self.data_preprocessor)
 
     def regularize(self, seg_logits: Tensor, label: Tensor, image: Tensor,
                    boxes: Tensor) -> dict:
-        """Compute the regularised loss, if there is one, by its name.
-
-        Args:
-            seg_logits (Tensor): (B, C + 1, h, w).
-            label (Tensor): (B, H, W) int64, the segmentation label in force.
-            image (Tensor): (B, 3, H, W), RGB in [0, 1].
-            boxes (Tensor): (B, 4), the part of the crop that shows image.
-        """
+        """Compute the regularised loss, if there is one, by its name."""
         if self.loss_reg is None:
             return dict()
         size = image.shape[-2:]

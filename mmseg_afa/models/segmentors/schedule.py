@@ -30,19 +30,12 @@ def phase_of(iteration: int, train_cfg: dict) -> str:
 
 
 def complete_train_cfg(train_cfg: ConfigType) -> dict:
-    """Fill in the defaults of AFA's train_cfg (those of VOC) and check it.
-
-    Raises:
-        ValueError: If a key is unknown or a value is wrong.
-    """
+    """Fill in the defaults of AFA's train_cfg (those of VOC) and check it."""
     unknown = set(train_cfg) - set(DEFAULTS)
     if unknown:
         raise ValueError(f'train_cfg: unknown {sorted(unknown)}; AFA knows '
                          f'{sorted(DEFAULTS)}')
     cfg = {**DEFAULTS, **train_cfg}
-    if not cfg['cam_scales'] or min(cfg['cam_scales']) <= 0:
-        raise ValueError('train_cfg.cam_scales must be one or more positive '
-                         f'factors, got {cfg["cam_scales"]}')
     if cfg['affinity_label_from'] not in ('cam', 'seg'):
         raise ValueError("train_cfg.affinity_label_from must be 'cam' or "
                          f"'seg', got {cfg['affinity_label_from']!r}")

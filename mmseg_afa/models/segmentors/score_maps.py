@@ -1,6 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Decode scores on the network's grid to label maps of any size."""
-from typing import NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +12,6 @@ from ..pseudo_labels.labeler import disagreement
 from ..utils import resize
 
 MOST_SCORES = 2**24  # that are resized at once: 64 MB
-
-Tags = Sequence[Optional[Tensor]]  # (C, ) of each image; None: not known
 
 
 class ScoreMaps(NamedTuple):
@@ -34,11 +32,10 @@ class ScoreMaps(NamedTuple):
         return self._replace(scores=self.scores[one], classes=classes)
 
     def argmax_with_confidence(self) -> Tuple[Tensor, Tensor]:
-        """Find the class of each cell and its confidence.
+        """Find the class of each cell and its share of all scores.
 
-        The confidence is the share of that class in all scores, a softmax if
-        the scores are logits. Where high and low background score disagree,
-        the class is 255 and the confidence 0.
+        Where high and low background score disagree, the class is 255 and
+        the confidence 0.
 
         Returns:
             tuple[Tensor, Tensor]: (B, h, w) int64 in 0..C or 255, and
@@ -74,9 +71,6 @@ class ScoreMaps(NamedTuple):
         Large maps are resized in strips: 20 or 80 scores for each pixel of a
         large photo would take gigabytes.
 
-        Args:
-            size (Sequence[int]): Height and width.
-
         Returns:
             tuple[Tensor, Tensor]: (B, *size) uint8 and (B, *size) float32.
         """
@@ -98,16 +92,7 @@ class ScoreMaps(NamedTuple):
 
 
 def resize_strip(x: Tensor, size: Sequence[int], strip: slice) -> Tensor:
-    """Compute some rows of ``resize(x, size)``.
-
-    Args:
-        x (Tensor): (B, C, h, w).
-        size (Sequence[int]): Height and width of the whole.
-        strip (slice): Which of the rows.
-
-    Returns:
-        Tensor: (B, C, rows of the strip, width).
-    """
+    """Compute the rows of a strip of ``resize(x, size)``."""
     rows = torch.arange(strip.start, strip.stop, device=x.device)
     at = ((rows + 0.5) * (x.shape[2] / size[0]) - 0.5).clamp(0, x.shape[2] - 1)
     above = at.long()
@@ -123,17 +108,9 @@ def with_background(cam: Tensor, classes: PresentClasses,
     return ScoreMaps(F.pad(cam, (0, 0, 0, 0, 1, 0), value=bkg_score), classes)
 
 
-def restrict_to_tags(logits: Tensor, tags: Tags) -> ScoreMaps:
-    """Restrict segmentation logits to the tags of each image.
-
-    Args:
-        logits (Tensor): (B, C + 1, h, w).
-        tags (Sequence[Tensor or None]): (C, ) of each image. None restricts
-            nothing.
-    """
-    every = torch.ones_like(logits[0, 1:, 0, 0])
-    classes = PresentClasses.from_image_label(
-        torch.stack([every if label is None else label for label in tags]))
+def restrict_to_tags(logits: Tensor, image_label: Tensor) -> ScoreMaps:
+    """Restrict logits (B, C + 1, h, w) to the classes of a label (B, C)."""
+    classes = PresentClasses.from_image_label(image_label)
     index = classes.index[:, :, None, None]
     scores = logits.gather(1, index.expand(-1, -1, *logits.shape[-2:]))
     # not infinite: resizing would make that NaN

@@ -3,10 +3,10 @@ from typing import Sequence
 
 from mmengine.model import BaseTTAModel
 from mmseg.registry import MODELS
-from mmseg.utils import OptSampleList, SampleList
-from torch import Tensor
+from mmseg.utils import SampleList
 
-from .maps import TTA, predict, predict_step
+from .logits import TTA
+from .maps import predict_step
 
 
 @MODELS.register_module()
@@ -33,12 +33,6 @@ class MultiScaleMaxTTA(BaseTTAModel):
     def test_step(self, data: dict) -> SampleList:
         """Predict a batch, whose images may differ in size."""
         return predict_step(self.module, data, tta=self.tta)
-
-    def predict(self,
-                inputs: Tensor,
-                data_samples: OptSampleList = None) -> SampleList:
-        """Predict normalised images (B, 3, H, W); see :func:`maps.predict`."""
-        return predict(self.module, inputs, data_samples, tta=self.tta)
 
     def merge_preds(self, data_samples_list):
         """Raise: scales are merged as logits, before this."""

@@ -8,10 +8,8 @@ from torch import Tensor
 class AttentionLogits(NamedTuple):
     """Keep the logits Q K^T of an attention block as their two factors.
 
-    Q and K are small where the logits, (B, heads, Nq, Nk), are the largest
-    tensor of a training step; what AFA needs of these is linear in them.
-
-    `query` is (B, heads, Nq, d), `key` (B, heads, Nk, d).
+    The logits, (B, heads, Nq, Nk), would be the largest tensor of a training
+    step. `query` is (B, heads, Nq, d), `key` (B, heads, Nk, d).
     """
     query: Tensor
     key: Tensor
@@ -28,9 +26,6 @@ class AttentionLogits(NamedTuple):
 
         Args:
             weights (Tensor): (heads, ).
-
-        Returns:
-            Tensor: (B, Nq, Nk).
         """
         # autocast would round the logits, which are not small
         with torch.autocast(self.query.device.type, enabled=False):
@@ -43,16 +38,7 @@ class AttentionLogits(NamedTuple):
 
 def mix_heads(attention: Union[AttentionLogits, Tensor],
               weights: Tensor) -> Tensor:
-    """Sum up logits in either form over the heads, in float32.
-
-    Args:
-        attention (AttentionLogits or Tensor): If a tensor, the logits
-            themselves, (B, heads, Nq, Nk).
-        weights (Tensor): (heads, ).
-
-    Returns:
-        Tensor: (B, Nq, Nk).
-    """
+    """Sum up logits in either form over the heads, (B, Nq, Nk) float32."""
     if isinstance(attention, AttentionLogits):
         return attention.mix(weights)
     with torch.autocast(attention.device.type, enabled=False):

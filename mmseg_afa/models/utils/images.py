@@ -16,6 +16,11 @@ def resize(x: Tensor,
         x, tuple(size), mode='bilinear', align_corners=align_corners)
 
 
+def rescale(x: Tensor, factor: float) -> Tensor:
+    """Multiply the size of (B, C, H, W) by a factor, bilinearly."""
+    return resize(x, [max(int(factor * n), 1) for n in x.shape[-2:]])
+
+
 def denormalize(inputs: Tensor, data_preprocessor: nn.Module) -> Tensor:
     """Undo the normalisation: (B, 3, H, W) in [0, 1], whole grey levels.
 
@@ -35,12 +40,7 @@ def denormalize(inputs: Tensor, data_preprocessor: nn.Module) -> Tensor:
 
 
 def unpad(maps: Tensor, meta: dict) -> Tensor:
-    """Undo padding and flip of the test pipeline, as mmseg does for logits.
-
-    Args:
-        maps (Tensor): (B, C, H, W), at the size of the network's input.
-        meta (dict): Meta information of the sample.
-    """
+    """Undo padding and flip of the test pipeline, as mmseg does for logits."""
     left, right, top, bottom = meta.get('img_padding_size',
                                         meta.get('padding_size', (0, ) * 4))
     height, width = maps.shape[-2:]
@@ -51,16 +51,13 @@ def unpad(maps: Tensor, meta: dict) -> Tensor:
 
 
 def by_size(step: Callable[[dict], list], data: dict) -> list:
-    """Group the images by size and run the step once per group.
+    """Run a step once for the images of each size; keep their order.
 
     Padding images to one size would change the predictions.
 
     Args:
         step (Callable): Takes a batch and returns a list of samples.
-        data (dict): 'inputs', images (3, H, W), and 'data_samples'.
-
-    Returns:
-        list: The samples in the order of the images.
+        data (dict): 'inputs', images (3, H, W), and other lists.
     """
     groups = {}
     for i, image in enumerate(data['inputs']):

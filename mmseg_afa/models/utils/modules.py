@@ -13,9 +13,6 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
     Each part gets back the mode that it had: parts that are frozen in
     evaluation mode stay frozen.
-
-    Args:
-        module (nn.Module): The module.
     """
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
@@ -31,12 +28,6 @@ def zero_gradients(parameters: Iterable[nn.Parameter]) -> Tensor:
 
     These parameters get gradients of zero: distributed training waits for a
     gradient of every parameter.
-
-    Args:
-        parameters (Iterable[nn.Parameter]): At least one.
-
-    Returns:
-        Tensor: Scalar, 0.
     """
     return 0. * sum(parameter.sum() for parameter in parameters)
 

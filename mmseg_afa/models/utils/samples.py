@@ -10,11 +10,7 @@ from ...utils import UserError
 
 
 def stack_image_labels(data_samples: SampleList, num_classes: int) -> Tensor:
-    """Stack the multi-hot image labels of a batch, (B, num_classes).
-
-    Raises:
-        UserError: If a label is missing or has another number of classes.
-    """
+    """Stack the multi-hot image labels of a batch, (B, num_classes)."""
     labels = []
     for sample in data_samples:
         found = sample.image_label.numel() if 'image_label' in sample else 0
