@@ -24,6 +24,8 @@ def load(path, keep_weights=False):
     """Load a config, by default without the weights that it names."""
     cfg = Config.fromfile(path)
     init_default_scope('mmseg')
+    if cfg.model.decode_head.get('num_classes', 0) is None:
+        cfg.model.decode_head.num_classes = 4  # by data that is not here
     if not keep_weights:
         for part in (cfg.model.backbone, cfg.model):
             part.pop('init_cfg', None)

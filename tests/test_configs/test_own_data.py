@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from mmengine.runner import Runner
 from mmseg.registry import DATASETS
 from PIL import Image
 
+from mmseg_afa.engine import launch
 from tests.test_reference.reference import ROOT
 
 TEMPLATE = ROOT / 'configs/afa/afa_mit-b1_own-data.py'
@@ -54,7 +54,6 @@ def test_large_photos_are_seen_whole(pets, tmp_path):
 
 def test_trains_and_validates(pets, tmp_path):
     cfg = Config.fromfile(TEMPLATE)
-    assert cfg.model.decode_head.num_classes == 4
     model, train, val = cfg.model, cfg.train_dataloader, cfg.val_dataloader
     model.backbone.update(arch='b0', init_cfg=None)
     model.decode_head.update(
@@ -68,7 +67,9 @@ def test_trains_and_validates(pets, tmp_path):
     cfg.train_cfg.update(max_iters=3, val_interval=3)
     cfg.work_dir = str(tmp_path / 'work')
     cfg.experiment_name = f'own_data_{tmp_path.name}'
-    runner = Runner.from_cfg(cfg)
+    cfg.launcher = 'none'
+    runner = launch.build_runner(cfg)
+    assert cfg.model.decode_head.num_classes == 4  # by the label file
     runner.train()
     scores = runner.message_hub.log_scalars
     assert np.isfinite(scores['train/loss'].current())
