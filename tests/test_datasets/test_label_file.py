@@ -49,7 +49,7 @@ def test_read(write):
 def test_without_a_list_of_classes_any_tag_may_occur(write):
     path = write('a: cat\nb: whale\n')
     assert read_label_file(path) == (None, {'a': ('cat', ), 'b': ('whale', )})
-    with pytest.raises(DataError, match=":2: unknown tag 'whale': the classe"):
+    with pytest.raises(DataError, match=":2: unknown tag 'whale': the class"):
         read_label_file(path, known_classes=CLASSES)
 
 

@@ -88,8 +88,14 @@ def test_tool(checkpoint, tmp_path, capsys, option):
     make_demo_data.main([str(data), '--train=1', '--val=2', '--size=48'])
     (data / 'image_labels.txt').write_text('# a,b,c,d,e\n')
     tool.main([
-        str(DEMO), checkpoint, option, '--out',
-        str(out), '--cfg-options', f'val_dataloader.dataset.data_root={data}'
+        str(DEMO),
+        checkpoint,
+        option,
+        '--out',
+        str(out),
+        '--cfg-options',
+        f'val_dataloader.dataset.data_root={data}',
+        f'experiment_name={tmp_path.name}'  # mmengine shares those of a second
     ])
     assert capsys.readouterr().out.endswith(f'{out}\n')
     assert cv2.imread(str(out)).shape[1] == pytest.approx(976, abs=9)
