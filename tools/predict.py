@@ -77,14 +77,10 @@ def parse_args(argv=None):
 def build_inferencer(args):
     """Build the inferencer, and name all settings that the masks depend on."""
     from mmseg_afa.apis import AFAInferencer
-    from mmseg_afa.apis.inferencer import named_config, test_pipeline
     from mmseg_afa.engine import launch
 
     launch.check_checkpoint(args.checkpoint)
-    path = args.config
-    if not Path(path).is_file():
-        path = named_config(path).filename
-    cfg = launch.read_config(path, args.cfg_options)
+    cfg = launch.read_config(args.config, args.cfg_options)
     options = dict(
         sources=args.source,
         refiner=launch.refiner_config(cfg, args.refine),
@@ -93,7 +89,7 @@ def build_inferencer(args):
         tile=args.tile,
         unsure=args.unsure)
     tta = cfg.get('tta_model'), cfg.get('tta_pipeline')
-    parts = repr((cfg.model, test_pipeline(cfg), tta)).encode()
+    parts = repr((cfg.model, launch.test_pipeline(cfg), tta)).encode()
     settings = dict(
         options,
         config=identify(args.config, parts),

@@ -2,7 +2,6 @@
 """Predict masks of photos in Python."""
 from itertools import islice
 from os import PathLike, fspath
-from pathlib import Path
 from typing import (Callable, Dict, Iterable, Iterator, List, Optional,
                     Sequence, Tuple, Union)
 
@@ -24,13 +23,12 @@ from ..datasets.mask_file import voc_palette
 from ..datasets.transforms.load_image import BrokenImageError
 from ..engine.classes import (check_checkpoint_classes, checkpoint_classes,
                               settle_classes)
+from ..engine.launch import read_config, test_pipeline
 from ..models.segmentors.maps import LONG_SIDE, TTA, limit, photo_maps, refine
 from ..models.utils import by_size
 from ..utils import IGNORE_INDEX, UserError, checkpoints, ordered_map
 
 PhotoType = Union[str, PathLike, np.ndarray]
-
-CONFIGS = Path(__file__).parents[1] / '.mim' / 'configs'
 
 
 class AFAInferencer(MMSegInferencer):
@@ -86,7 +84,7 @@ class AFAInferencer(MMSegInferencer):
                 f'{" in tiles" * bool(tile)} has {", ".join(possible)}.')
 
     def _load_model_from_metafile(self, model: str) -> Tuple[Config, None]:
-        return named_config(model), None  # there are no weights to download
+        return read_config(model), None  # there are no weights to download
 
     def _init_model(self, cfg, weights, device='cpu') -> nn.Module:
         checkpoint = CheckpointLoader.load_checkpoint(weights, 'cpu')
@@ -238,22 +236,6 @@ class AFAInferencer(MMSegInferencer):
             sample.pred_sem_seg = sample.get(f'{self.sources[0]}_mask')
             sample.confidence = sample.get(f'{self.sources[0]}_confidence')
         return samples
-
-
-def named_config(name: str) -> Config:
-    """Read the config that ships under a name, such as 'afa_mit-b1_voc'."""
-    found = sorted(CONFIGS.glob(f'[a-z]*/{name}.py'))
-    if not found:
-        names = sorted(path.stem for path in CONFIGS.glob('[a-z]*/*.py'))
-        raise UserError(f'{name}: no such config file, and none that ships '
-                        f'has this name: {", ".join(names)}.')
-    return Config.fromfile(found[0])
-
-
-def test_pipeline(cfg: Config) -> List[dict]:
-    """Find the transforms of prediction in a config."""
-    loader = cfg.get('test_dataloader')
-    return loader.dataset.pipeline if loader else cfg.test_pipeline
 
 
 def tta_of(cfg: Config) -> TTA:

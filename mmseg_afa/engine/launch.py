@@ -6,7 +6,7 @@ import os.path as osp
 import re
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence
 
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
@@ -21,12 +21,24 @@ from ..utils import UserError, checkpoints
 from .classes import check_checkpoint_classes, settle_classes
 from .cpu import cpu_has_bfloat16, prepare_for_cpu
 
+CONFIGS = Path(__file__).parents[1] / '.mim' / 'configs'
+
 
 def read_config(path: str, options: Optional[Sequence[str]] = None) -> Config:
-    """Read a config file, and override settings by KEY=VALUE pairs."""
+    """Read a config, and override settings by KEY=VALUE pairs.
+
+    Args:
+        path (str): A file, or the name of a config that ships, such as
+            'afa_mit-b1_voc'.
+        options (Sequence[str], optional): The pairs.
+    """
     if not osp.isfile(path):
-        raise UserError(f'{path}: no such config file. The configs of this '
-                        'project are in configs/afa and configs/mix.')
+        shipped = {one.stem: one for one in CONFIGS.glob('[a-z]*/*.py')}
+        if path not in shipped:
+            raise UserError(
+                f'{path}: no such config file, and none that ships has this '
+                f'name: {", ".join(sorted(shipped))}.')
+        path = shipped[path]
     for option in options or ():
         if '=' not in option:
             raise UserError(f'--cfg-options: found {option!r}, expected '
@@ -37,6 +49,12 @@ def read_config(path: str, options: Optional[Sequence[str]] = None) -> Config:
     cfg = Config.fromfile(path)
     cfg.merge_from_dict(parsed)
     return cfg
+
+
+def test_pipeline(cfg: Config) -> List[dict]:
+    """Find the transforms of prediction in a config."""
+    loader = cfg.get('test_dataloader')
+    return loader.dataset.pipeline if loader else cfg.test_pipeline
 
 
 def load_config(args: Namespace) -> Config:
