@@ -1,5 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import os
+import sys
 
 import cv2
 import numpy as np
@@ -10,9 +11,11 @@ from mmengine.runner import save_checkpoint
 
 # before mmseg, which cannot be imported with mmcv-lite otherwise
 import mmseg_afa  # noqa: F401
-from tests.test_reference.reference import ROOT
 
-from mmseg.apis import init_model  # isort: skip
+LOADED = set(sys.modules)  # by the import of the package
+
+from mmseg.apis import init_model  # isort: skip # noqa: E402
+from tests.test_reference.reference import ROOT  # isort: skip # noqa: E402
 
 # A busy machine may be slow.
 settings.register_profile('patient', deadline=None)

@@ -8,6 +8,7 @@ from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
 
 from mmseg_afa.visualization import WeakSegLocalVisualizer, save_picture
+from tests.conftest import LOADED
 
 META = dict(
     classes=('background', 'owl', 'lion'),
@@ -192,3 +193,8 @@ def test_save_picture(tmp_path):
     save_picture(tmp_path / 'new' / 'sheet.png', picture)
     file, = (tmp_path / 'new').iterdir()
     np.testing.assert_array_equal(cv2.imread(str(file))[..., ::-1], picture)
+
+
+def test_import_without_matplotlib():
+    """Loading it takes seconds, and only pictures need it."""
+    assert 'mmseg_afa' in LOADED and 'matplotlib' not in LOADED
