@@ -71,6 +71,9 @@ class AFAInferencer(MMSegInferencer):
                  tile: Optional[int] = None,
                  unsure: float = 0.,
                  **kwargs) -> None:
+        if not 0 <= unsure <= 1:
+            raise UserError(f'unsure: found {unsure}, expected a confidence '
+                            'from 0 to 1, such as 0.6.')
         self.sources, self.tta = tuple(sources), tta
         self.long_side, self.tile, self.unsure = long_side, tile, unsure
         super().__init__(model, weights, **kwargs)

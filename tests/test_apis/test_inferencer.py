@@ -12,7 +12,7 @@ from mmseg.apis import MMSegInferencer, inference_model, init_model
 from mmseg_afa.apis import AFAInferencer
 from mmseg_afa.datasets.transforms.load_image import BrokenImageError
 from mmseg_afa.models import SOURCES
-from mmseg_afa.utils import CheckpointError
+from mmseg_afa.utils import CheckpointError, UserError
 from tests.conftest import CLASSES, DEMO, PALETTE
 
 
@@ -103,6 +103,11 @@ def test_unsure_pixels(checkpoint, photos):
         unsure = sample.confidence.data[0].numpy() < 0.6
         assert unsure.any() and not unsure.all()
         assert ((mask_of(sample) == 255) == unsure).all()
+
+
+def test_unsure_in_percent(checkpoint):
+    with pytest.raises(UserError, match='found 60, expected .* from 0 to 1'):
+        AFAInferencer(str(DEMO), checkpoint, device='cpu', unsure=60)
 
 
 def test_small_long_side_with_everything(checkpoint, photos):
