@@ -98,14 +98,17 @@ class AFAInferencer(MMSegInferencer):
         model = MODELS.build(cfg.model)
         checkpoints.check_weights(model, checkpoint, weights)
         _load_checkpoint_to_model(model, checkpoint)
-        meta = (checkpoint.get('meta') or {}).get('dataset_meta')
-        if not (meta or classes):
+        meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+        classes = meta.get('classes') or classes
+        if not classes:
             raise UserError(
                 f'Neither {weights} nor the config names the classes: add '
                 "metainfo=dict(classes=('background', ...)) to "
                 'test_dataloader.dataset.')
-        model.cfg, model.dataset_meta = cfg, meta or dict(
-            classes=classes, palette=voc_palette(len(classes)))
+        # mmseg's visualizer takes no other keys.
+        palette = meta.get('palette') or voc_palette(len(classes))
+        model.cfg = cfg
+        model.dataset_meta = dict(classes=classes, palette=palette)
         return model.to(device).eval()
 
     def _init_pipeline(self, cfg: Config) -> Callable[[PhotoType], dict]:

@@ -62,6 +62,18 @@ def test_conventions_of_mmseg(infer, checkpoint, photos, tmp_path):
     assert sample.pred_sem_seg.shape == (48, 80)
 
 
+def test_checkpoint_of_a_training(checkpoint, photos, tmp_path):
+    """A data set's metainfo has more than classes and colours."""
+    weights = torch.load(checkpoint, weights_only=True)
+    weights['meta']['dataset_meta'].update(
+        label_map=None, reduce_zero_label=False)
+    path = str(tmp_path / 'iter_1.pth')
+    save_checkpoint(weights, path)
+    infer = AFAInferencer(str(DEMO), path, device='cpu')
+    infer(paths(photos)[0], out_dir=str(tmp_path))
+    assert len(list((tmp_path / 'pred').iterdir())) == 1
+
+
 def test_only_among_tags(infer, photos):
     tags = dict(zip(paths(photos), (['b'], [], ['a', 'e'], ['c'])))
     for sample in infer.stream(paths(photos), tags.get):
