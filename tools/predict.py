@@ -102,8 +102,10 @@ def build_inferencer(args):
 
 
 def identify(path, content=None):
-    """Identify a file by its name and content."""
-    digest = hashlib.sha256(content or Path(path).read_bytes())
+    """Identify a file by its name and content, and a URL by itself."""
+    if content is None:
+        content = path.encode() if '://' in path else Path(path).read_bytes()
+    digest = hashlib.sha256(content)
     return f'{Path(path).stem} {digest.hexdigest()[:12]}'
 
 

@@ -142,6 +142,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     from mmseg_afa.utils import UserError
     try:
         cfg = launch.load_config(args)
+        launch.check_loader(cfg, 'test_dataloader')
         launch.check_checkpoint(args.checkpoint)
         cfg.load_from = args.checkpoint
         cfg.resume = False

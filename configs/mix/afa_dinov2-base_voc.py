@@ -12,9 +12,9 @@ model = dict(
         init_cfg=dict(
             checkpoint='https://download.openmmlab.com/mmpretrain/v1.0/'
             'dinov2/vit-base-p14_dinov2-pre_3rdparty_20230426-ba246503.pth')))
-train_dataloader = dict(
-    dataset=dict(pipeline=[
-        *_base_.train_pipeline[:3],
-        dict(type='WeakRandomCrop', crop_size=crop_size),
-        dict(type='PackWeakSegInputs')
-    ]))
+train_pipeline = [
+    *_base_.train_pipeline[:3],
+    dict(type='WeakRandomCrop', crop_size=crop_size),
+    dict(type='PackWeakSegInputs')
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -69,6 +69,9 @@ class AFAInferencer(MMSegInferencer):
                  tile: Optional[int] = None,
                  unsure: float = 0.,
                  **kwargs) -> None:
+        if not 0 <= unsure <= 1:
+            raise UserError(f'unsure: found {unsure}, expected a confidence '
+                            'from 0 to 1, such as 0.6.')
         self.sources, self.tta = tuple(sources), tta
         self.long_side, self.tile, self.unsure = long_side, tile, unsure
         super().__init__(model, weights, **kwargs)
@@ -93,14 +96,17 @@ class AFAInferencer(MMSegInferencer):
         model = MODELS.build(cfg.model)
         checkpoints.check_weights(model, checkpoint, weights)
         _load_checkpoint_to_model(model, checkpoint)
-        meta = (checkpoint.get('meta') or {}).get('dataset_meta')
-        if not (meta or classes):
+        meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+        classes = meta.get('classes') or classes
+        if not classes:
             raise UserError(
                 f'Neither {weights} nor the config names the classes: add '
                 "metainfo=dict(classes=('background', ...)) to "
                 'test_dataloader.dataset.')
-        model.cfg, model.dataset_meta = cfg, meta or dict(
-            classes=classes, palette=voc_palette(len(classes)))
+        # mmseg's visualizer takes no other keys.
+        palette = meta.get('palette') or voc_palette(len(classes))
+        model.cfg = cfg
+        model.dataset_meta = dict(classes=classes, palette=palette)
         return model.to(device).eval()
 
     def _init_pipeline(self, cfg: Config) -> Callable[[PhotoType], dict]:

@@ -43,7 +43,9 @@ class OutputFolder:
         self.path, self.classes, self.palette = path, classes, palette
         self.with_confidence = settings.get('confidence', False)
         self.sources = settings['sources']
-        settings = dict(settings, classes=list(classes))
+        # as JSON stores it: tuples become lists
+        settings = json.loads(
+            json.dumps(dict(settings, classes=list(classes))))
         path.mkdir(parents=True, exist_ok=True)
         file = path / SETTINGS
         if file.exists():
@@ -101,12 +103,17 @@ class OutputFolder:
             photo: Photo,
             sample: SegDataSample,
             tags: Optional[Sequence[str]] = None) -> None:
-        """Write the masks of a sample of :meth:`AFAInferencer.stream`."""
+        """Write the masks of a sample of :meth:`AFAInferencer.stream`.
+
+        A mask that exists is kept: somebody may have corrected it.
+        """
         scores = {}
         if 'pred_image_scores' in sample:
             values = sample.pred_image_scores.tolist()
             scores = {n: round(s, 4) for n, s in zip(self.classes[1:], values)}
         for source in self.sources:
+            if self.mask(source, photo).path.exists():
+                continue
             mask = sample.get(f'{source}_mask').data[0].numpy()
             confidence = sample.get(f'{source}_confidence').data[0].numpy()
             confidence = np.rint(confidence * 255).astype(np.uint8)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Callable, Iterator, Optional, Sequence, Tuple
 
 from mmengine.config import Config
-from mmengine.fileio import join_path
+from mmengine.fileio import exists, join_path
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
@@ -50,7 +50,8 @@ def settle_classes(cfg: Config,
                 raise ConfigError(
                     f'{key}.num_classes is not set, and no data set names '
                     'its classes. Set it, or give the data set a label_file '
-                    'with a first line such as "# cat,cow,dog".')
+                    'with a first line such as "# cat,cow,dog".'
+                    f'{missing_label_files(cfg)}')
             head.num_classes = len(classes or trained)
         elif classes and number != len(classes):
             raise ConfigError(
@@ -119,6 +120,16 @@ def dataset_classes(dataset: dict,
     except FileNotFoundError:
         return None  # the data set decides whether it needs the file
     return listed and ('background', *listed)
+
+
+def missing_label_files(cfg: Config) -> str:
+    """Name the label files of a config that do not exist, as a sentence."""
+    paths = {
+        join_path(one.get('data_root') or '', one['label_file'])
+        for _, one in all_datasets(cfg) if one.get('label_file')
+    }
+    missing = [path for path in sorted(paths) if not exists(path)]
+    return f' Not found: {", ".join(missing)}.' if missing else ''
 
 
 def model_heads(cfg: Config) -> Iterator[Tuple[str, dict]]:

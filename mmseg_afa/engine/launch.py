@@ -111,6 +111,14 @@ def check_checkpoint(path: str) -> None:
                         'its checkpoints to work_dirs/NAME_OF_THE_CONFIG.')
 
 
+def check_loader(cfg: Config, key: str) -> None:
+    """Check that a config has a loader of images with masks."""
+    if not cfg.get(key):
+        raise UserError(f'{key} is not set in the config, so there are no '
+                        'masks to compare with. To make masks of photos, use '
+                        'tools/predict.py.')
+
+
 def check_weights(runner: Runner, path: str, strict: bool = True) -> None:
     """Check that a checkpoint fits the Runner's config and model.
 

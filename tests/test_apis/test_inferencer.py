@@ -12,7 +12,7 @@ from mmseg.apis import MMSegInferencer, inference_model, init_model
 from mmseg_afa.apis import AFAInferencer
 from mmseg_afa.datasets.transforms.load_image import BrokenImageError
 from mmseg_afa.models import SOURCES
-from mmseg_afa.utils import CheckpointError
+from mmseg_afa.utils import CheckpointError, UserError
 from tests.conftest import CLASSES, DEMO, PALETTE
 
 
@@ -62,6 +62,18 @@ def test_conventions_of_mmseg(infer, checkpoint, photos, tmp_path):
     assert sample.pred_sem_seg.shape == (48, 80)
 
 
+def test_checkpoint_of_a_training(checkpoint, photos, tmp_path):
+    """A data set's metainfo has more than classes and colours."""
+    weights = torch.load(checkpoint, weights_only=True)
+    weights['meta']['dataset_meta'].update(
+        label_map=None, reduce_zero_label=False)
+    path = str(tmp_path / 'iter_1.pth')
+    save_checkpoint(weights, path)
+    infer = AFAInferencer(str(DEMO), path, device='cpu')
+    infer(paths(photos)[0], out_dir=str(tmp_path))
+    assert len(list((tmp_path / 'pred').iterdir())) == 1
+
+
 def test_only_among_tags(infer, photos):
     tags = dict(zip(paths(photos), (['b'], [], ['a', 'e'], ['c'])))
     for sample in infer.stream(paths(photos), tags.get):
@@ -103,6 +115,11 @@ def test_unsure_pixels(checkpoint, photos):
         unsure = sample.confidence.data[0].numpy() < 0.6
         assert unsure.any() and not unsure.all()
         assert ((mask_of(sample) == 255) == unsure).all()
+
+
+def test_unsure_in_percent(checkpoint):
+    with pytest.raises(UserError, match='found 60, expected .* from 0 to 1'):
+        AFAInferencer(str(DEMO), checkpoint, device='cpu', unsure=60)
 
 
 def test_small_long_side_with_everything(checkpoint, photos):

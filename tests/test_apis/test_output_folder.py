@@ -88,6 +88,12 @@ def test_resume(tmp_path):
     assert [p.name for p in folder.remaining(photos[1:3], 2)] == []
 
 
+def test_settings_with_tuples(tmp_path):
+    """JSON has no tuples; the settings are the same."""
+    open_folder(tmp_path, refiner=dict(type='PAR', dilations=(1, 2)))
+    open_folder(tmp_path, refiner=dict(type='PAR', dilations=(1, 2)))
+
+
 def test_mask_corrected_by_another_program(tmp_path):
     """Its pixels are certain, and the classifier's scores are lost."""
     folder = open_folder(tmp_path)
@@ -95,6 +101,7 @@ def test_mask_corrected_by_another_program(tmp_path):
     mask = folder.mask('seg', PHOTO)
     mask.path.write_bytes(encode_mask(np.full((2, 2), 2, np.uint8), PALETTE))
     assert open_folder(tmp_path).remaining([PHOTO], 1) == []
+    folder.add(PHOTO, sample())  # again, with another photo of its batch
     assert mask.record() == MaskRecord(
         dict(dog=dict(area=1., confidence=1.)), {}, None)
 

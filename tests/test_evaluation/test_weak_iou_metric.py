@@ -158,3 +158,8 @@ def test_writes_masks_and_formats(tmp_path):
     batch[1]['img_path'] = 'others/0.jpg'
     with pytest.raises(UserError, match='photos/0.jpg and others/0.jpg'):
         metric.process({}, batch)
+    metric = build(
+        output_dir=str(tmp_path), output_field='refined_label_given_tags')
+    del batch[0]['refined_label_given_tags']
+    with pytest.raises(UserError, match='--out: .* no mask of refined_label'):
+        metric.process({}, batch)

@@ -11,6 +11,7 @@ from mmseg.structures import SegDataSample
 
 from mmseg_afa.models import SOURCES, PresentClasses
 from mmseg_afa.models.segmentors import afa as module
+from mmseg_afa.utils import UserError
 from tests.test_reference import reference as ref
 from tests.test_reference.reference import ROOT
 
@@ -282,6 +283,12 @@ def test_batch_of_several_sizes():
 def test_bad_train_cfg(train_cfg, message):
     with pytest.raises(ValueError, match=message):
         build(train_cfg=train_cfg)
+
+
+@pytest.mark.parametrize('sources', ['cam', ['seg', 'cam-label']])
+def test_bad_sources(sources):
+    with pytest.raises(UserError, match=r'expected a list of seg, cam, aff'):
+        build(test_cfg=dict(sources=sources))
 
 
 def test_tta():

@@ -12,6 +12,7 @@ from mmpretrain.models import MAEViT, VisionTransformer
 from mmseg_afa.models import backbones
 from mmseg_afa.models.backbones.attn_vit import AttnVisionTransformer
 from mmseg_afa.models.segmentors import afa
+from mmseg_afa.utils import UserError
 from tests.test_models.test_afa import batch, build
 from tests.test_reference import reference as ref
 
@@ -116,8 +117,7 @@ def test_bad_arguments(kwargs, message):
 def test_without_mmpretrain(monkeypatch):
     monkeypatch.setitem(sys.modules, 'mmseg_afa.models.backbones.attn_vit',
                         None)
-    with pytest.raises(
-            ImportError, match='needs mmpretrain.*Run `make setup`'):
+    with pytest.raises(UserError, match='needs mmpretrain.*Run `make setup`'):
         backbones.build_attn_vit()
 
 

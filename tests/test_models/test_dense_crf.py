@@ -8,6 +8,7 @@ import torch
 from mmseg.registry import MODELS
 
 from mmseg_afa.models import DenseCRF
+from mmseg_afa.utils import UserError
 
 
 @pytest.fixture(scope='module')
@@ -39,7 +40,7 @@ def disk(size: int, classes: int = 3):
 @pytest.mark.parametrize('library', ['pydensecrf.densecrf', 'joblib'])
 def test_without_a_library(library, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(ImportError, match=r'Run `pip install "\.\[crf\]"`'):
+    with pytest.raises(UserError, match=r'Run `pip install "\.\[crf\]"`'):
         MODELS.build(dict(type='DenseCRF'))
 
 

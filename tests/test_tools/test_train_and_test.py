@@ -17,6 +17,7 @@ from mmengine.config import Config
 from mmseg_afa.engine import cpu, launch
 from tests.test_tools.run_tool import ROOT, run, run_here, scalars
 from tools import test, train
+from tools.analysis_tools import prediction_sheet
 
 CONFIG = Path(__file__).with_name('tiny_config.py')
 NUM_IMAGES = 12
@@ -135,6 +136,8 @@ def test_set_output_dir(metrics, writes):
     (test.main, [CONFIG, 'iter_3.pth', '--tta'], 'needs tta_pipeline in the'),
     (test.main, [CONFIG, 'iter_3.pth', '--out', 'out', '--source', 'cam'],
      'no metric writes masks of cam'),
+    (test.main, ['no_masks.py', 'iter_3.pth'], 'test_dataloader is not set'),
+    (prediction_sheet.main, ['no_masks.py', 'iter_3.pth'], 'tools/predict.py'),
     (train.main, [CONFIG, '--amp', 'float16'], 'float16 needs a GPU'),
     (train.main, [CONFIG, '--launcher', 'slurm'], 'slurm needs a GPU'),
 ])  # yapf: disable
@@ -144,6 +147,9 @@ def test_mistakes(trained, options, monkeypatch, main, arguments, expected):
     monkeypatch.setattr(launch, 'get_device', lambda: 'cpu')
     monkeypatch.setattr(cpu, 'get_device', lambda: 'cpu')
     Path('bad.pth').write_bytes(b'<html>not found</html>')
+    Path('no_masks.py').write_text('val_dataloader = test_dataloader = None')
+    if 'no_masks.py' in arguments:
+        options = ['test_cfg=None']
     with pytest.raises(SystemExit) as stop:
         main([*map(str, arguments), '--cfg-options', *options])
     assert expected in stop.value.code and '\n' not in stop.value.code

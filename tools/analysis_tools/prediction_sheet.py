@@ -114,6 +114,7 @@ def main(argv=None) -> None:
     from mmseg_afa.visualization import save_picture
     try:
         cfg = launch.read_config(args.config, args.cfg_options)
+        launch.check_loader(cfg, 'val_dataloader')
         cfg.launcher = 'none'
         with TemporaryDirectory() as cfg.work_dir:
             runner = launch.build_runner(cfg)

@@ -68,6 +68,12 @@ class WeakIoUMetric(IoUMetric):
             raise UserError(
                 f'--out: {other} and {sample["img_path"]} would both become '
                 f'{path}. tools/predict.py keeps their folders.')
+        if self.output_field not in sample:
+            source = FIELDS[self.output_field].source.name
+            raise UserError(
+                f'--out: there is no mask of {source}. Choose a --source that '
+                'the model has and model.test_cfg.sources names; labels also '
+                'need the image label.')
         mask = sample[self.output_field]['data'].squeeze()
         palette = self.dataset_meta.get('palette') or voc_palette(
             len(self.dataset_meta['classes']))

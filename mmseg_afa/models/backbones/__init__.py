@@ -2,6 +2,7 @@
 from mmseg.registry import MODELS
 from torch import nn
 
+from ...utils import MissingLibraryError
 from .attn_mit import AttnMixVisionTransformer
 
 __all__ = ['AttnMixVisionTransformer']
@@ -16,7 +17,7 @@ def build_attn_vit(**kwargs) -> nn.Module:
     try:
         from .attn_vit import AttnVisionTransformer
     except ImportError as error:
-        raise ImportError(
+        raise MissingLibraryError(
             'AttnVisionTransformer needs mmpretrain, which cannot be imported '
             f'({error}). Run `make setup`, or install the extra "mmpretrain".'
         ) from error

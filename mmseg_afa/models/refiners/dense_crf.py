@@ -7,6 +7,8 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from ...utils import MissingLibraryError
+
 MIN_PROBABILITY = 1e-5  # the energy of probability 0 is infinite
 
 
@@ -40,7 +42,7 @@ class DenseCRF(nn.Module):
             import joblib  # noqa: F401
             load_infer()
         except ImportError as error:
-            raise ImportError(
+            raise MissingLibraryError(
                 f'DenseCRF needs pydensecrf2 and joblib ({error}). Run `pip '
                 'install ".[crf]"`, which needs a C++ compiler, or use PAR.'
             ) from error

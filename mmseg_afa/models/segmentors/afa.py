@@ -13,7 +13,7 @@ from ... import compat
 from ..pseudo_labels import PresentClasses, merge_cams
 from ..utils import (AttentionLogits, evaluating, first_images, most_classes,
                      rescale, stack_boxes, stack_image_labels, zero_gradients)
-from .maps import predict, predict_step
+from .maps import check_sources, predict, predict_step
 from .regularized import RegularizedEncoderDecoder
 from .schedule import (CAM_LABELS, CLASSIFY, REFINED_LABELS,
                        complete_train_cfg, current_iteration, phase_of)
@@ -79,6 +79,7 @@ class AFA(RegularizedEncoderDecoder):
             train_cfg=complete_train_cfg(train_cfg or {}),
             test_cfg=test_cfg,
             **kwargs)
+        check_sources((test_cfg or {}).get('sources', ()))
         self.affinity_head = (
             MODELS.build(affinity_head) if affinity_head else None)
         self.labeler = MODELS.build({
