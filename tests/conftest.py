@@ -1,4 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import itertools
 import os
 import sys
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
-from mmengine.runner import save_checkpoint
+from mmengine.runner import Runner, save_checkpoint
 
 # before mmseg, which cannot be imported with mmcv-lite otherwise
 import mmseg_afa  # noqa: F401
@@ -33,6 +34,20 @@ LONG = ('test_training.py', 'test_gpu_ready.py', 'test_configs.py')
 def pytest_collection_modifyitems(items):
     """Start with the longest files: the processes then end together."""
     items.sort(key=lambda item: item.path.name not in LONG)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def own_names():
+    """Name each run: mmengine shares the visualizer of runs of one second."""
+    from_cfg, numbers = Runner.from_cfg.__func__, itertools.count()
+
+    def named(cls, cfg):
+        cfg.setdefault('experiment_name', f'test_{next(numbers)}')
+        return from_cfg(cls, cfg)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Runner, 'from_cfg', classmethod(named))
+        yield
 
 
 @pytest.fixture(scope='session', autouse=True)
