@@ -114,18 +114,22 @@ def dataset_classes(dataset: dict,
     if classes or not (issubclass(kind, WeakLabelDataset)
                        and dataset.get('label_file')):
         return tuple(classes or ()) or None
-    path = join_path(dataset.get('data_root') or '', dataset['label_file'])
     try:
-        listed, _ = read(path)
+        listed, _ = read(label_path(dataset))
     except FileNotFoundError:
         return None  # the data set decides whether it needs the file
     return listed and ('background', *listed)
 
 
+def label_path(dataset: dict) -> str:
+    """Return the path of a data set's label file."""
+    return join_path(dataset.get('data_root') or '', dataset['label_file'])
+
+
 def missing_label_files(cfg: Config) -> str:
     """Name the label files of a config that do not exist, as a sentence."""
     paths = {
-        join_path(one.get('data_root') or '', one['label_file'])
+        label_path(one)
         for _, one in all_datasets(cfg) if one.get('label_file')
     }
     missing = [path for path in sorted(paths) if not exists(path)]

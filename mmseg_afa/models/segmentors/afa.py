@@ -313,6 +313,7 @@ class AFA(RegularizedEncoderDecoder):
             maps = {}
             if {'cam', 'affinity_cam'} & set(sources):
                 cam = merge(cams, classes, inputs)
+            if 'cam' in sources:
                 maps['cam'] = with_background(cam, classes,
                                               self.labeler.bkg_score)
             if 'affinity_cam' in sources:
@@ -323,7 +324,7 @@ class AFA(RegularizedEncoderDecoder):
                 maps['affinity_cam'] = ScoreMaps(walked, classes)
             if {'cam_label', 'refined_label'} & set(sources):
                 maps.update(self.label_scores(inputs, classes, sources))
-            out.append({k: v for k, v in maps.items() if k in sources})
+            out.append(maps)
         return out
 
     def label_scores(self, inputs: Tensor, classes: PresentClasses,
