@@ -61,6 +61,24 @@ def write_image_list(path: str, names: Iterable[str]) -> None:
         unfinished.write_bytes(''.join(f'{name}\n' for name in names).encode())
 
 
+def read_classes(path: str) -> Optional[Tags]:
+    """Read the classes of a label file, None if it lists none."""
+    return _classes_of(path, _read_lines(path)[0])
+
+
+def _read_lines(path: str, backend_args: Optional[dict] = None) -> List[str]:
+    return read_text(
+        path, 'no such label file. For data in the layout of VOC run '
+        f'`{MAKE_LABEL_FILE} DATA_ROOT`; docs/label_file.md shows how to '
+        'write the file for other data.', backend_args).split('\n')
+
+
+def _classes_of(path: str, first_line: str) -> Optional[Tags]:
+    if not first_line.startswith('#'):
+        return None
+    return check_classes(f'{path}:1', first_line[1:].split(','))
+
+
 def read_label_file(
     path: str,
     known_classes: Optional[Sequence[str]] = None,
@@ -84,13 +102,10 @@ def read_label_file(
         DataError: If a line cannot be read, repeats an image, or has an
             unknown tag. Each problem starts with file and line.
     """
-    lines = read_text(
-        path, 'no such label file. For data in the layout of VOC run '
-        f'`{MAKE_LABEL_FILE} DATA_ROOT`; docs/label_file.md shows how to '
-        'write the file for other data.', backend_args).split('\n')
-    classes, labels, line_of, problems = None, {}, {}, []
-    if lines[0].startswith('#'):
-        classes = check_classes(f'{path}:1', lines[0][1:].split(','))
+    lines = _read_lines(path, backend_args)
+    labels, line_of, problems = {}, {}, []
+    classes = _classes_of(path, lines[0])
+    if classes:
         lines[0] = ''
     for number, line in enumerate(lines, 1):
         # Names of images may hold colons, those of classes may not.

@@ -4,8 +4,7 @@
 Another number, other names or another order would train and score wrong
 classes without any error.
 """
-from functools import lru_cache
-from typing import Callable, Iterator, Optional, Sequence, Tuple
+from typing import Iterator, Optional, Sequence, Tuple
 
 from mmengine.config import Config
 from mmengine.fileio import exists, join_path
@@ -13,7 +12,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from ..datasets import WeakLabelDataset
-from ..datasets.label_file import read_label_file
+from ..datasets.label_file import read_classes
 from ..utils import CheckpointError, UserError
 
 
@@ -34,8 +33,7 @@ def settle_classes(cfg: Config,
         tuple[str], optional: The classes with the background. None if no
         data set names them.
     """
-    read = lru_cache(read_label_file)  # training and validation share a file
-    named = {key: dataset_classes(one, read) for key, one in all_datasets(cfg)}
+    named = {key: dataset_classes(one) for key, one in all_datasets(cfg)}
     named = {key: classes for key, classes in named.items() if classes}
     source, classes = next(iter(named.items()), (None, None))
     for key, found in named.items():
@@ -103,8 +101,7 @@ def _unwrap(key: str, dataset: dict) -> Iterator[Tuple[str, dict]]:
         yield key, dataset
 
 
-def dataset_classes(dataset: dict,
-                    read: Callable = read_label_file) -> Optional[tuple]:
+def dataset_classes(dataset: dict) -> Optional[tuple]:
     """Find the classes of a data set that is not built, if they are named."""
     kind = dataset['type']
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind
@@ -115,7 +112,7 @@ def dataset_classes(dataset: dict,
                        and dataset.get('label_file')):
         return tuple(classes or ()) or None
     try:
-        listed, _ = read(label_path(dataset))
+        listed = read_classes(label_path(dataset))
     except FileNotFoundError:
         return None  # the data set decides whether it needs the file
     return listed and ('background', *listed)
