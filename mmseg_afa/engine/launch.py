@@ -140,9 +140,10 @@ def check_weights(runner: Runner, path: str, strict: bool = True) -> None:
 def refiner_config(cfg: Config, name: str) -> Optional[dict]:
     """Return the config of ``--refine none|par|crf``.
 
-    PAR has the settings of the config's labeler, if the labeler has a PAR.
+    'par' is the paper's PAR, unless `model.test_cfg.refiner` is set. The PAR
+    of the labeler, which works on small crops, is another one.
     """
-    par = cfg.model.get('labeler', {}).get('refiner') or dict(type='PAR')
+    par = (cfg.model.get('test_cfg') or {}).get('refiner', dict(type='PAR'))
     return dict(none=None, par=par, crf=dict(type='DenseCRF'))[name]
 
 

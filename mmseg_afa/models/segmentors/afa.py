@@ -66,6 +66,8 @@ class AFA(RegularizedEncoderDecoder):
                 :data:`maps.SOURCES`; default ('seg', ). The labels take as
                 long as those of a training step.
             cam_scales: Scales of the CAM then; default (1, ).
+            refiner: Config of the refiner of ``--refine par``; default
+                dict(type='PAR'), the paper's.
         kwargs: Arguments of RegularizedEncoderDecoder.
     """
 
