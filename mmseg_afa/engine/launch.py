@@ -16,6 +16,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import CheckpointLoader, Runner
 from mmengine.utils.dl_utils import set_multi_processing
 
+from ..datasets.image_files import IMAGE_SUFFIXES
 from ..models.utils import unwrap
 from ..utils import UserError, checkpoints
 from .classes import check_checkpoint_classes, settle_classes
@@ -55,6 +56,13 @@ def test_pipeline(cfg: Config) -> List[dict]:
     """Find the transforms of prediction in a config."""
     loader = cfg.get('test_dataloader')
     return loader.dataset.pipeline if loader else cfg.test_pipeline
+
+
+def image_suffixes(cfg: Config) -> Sequence[str]:
+    """Return the `img_suffix` of the data set of a config."""
+    loader = cfg.get('test_dataloader') or cfg.get('train_dataloader') or {}
+    found = loader.get('dataset', {}).get('img_suffix', IMAGE_SUFFIXES)
+    return [found] if isinstance(found, str) else found
 
 
 def load_config(args: Namespace) -> Config:

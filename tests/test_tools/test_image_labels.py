@@ -89,7 +89,9 @@ def test_bad_xml(tmp_path, make, text, message):
 
 def test_folders(tmp_path, make):
     for name in ('kow/outside/2.v1.PNG', 'cat/1.jpg', 'cat/notes.txt',
-                 'background/1.jpg', 'hot dog/e\u0301.jpg'):
+                 'background/1.jpg', 'hot dog/e\u0301.jpg', 'cat/1.png',
+                 '.ipynb_checkpoints/1.jpg', 'cat/.cache/3.jpg',
+                 '__MACOSX/cat/._1.jpg', 'dog/@eaDir/4.jpg'):
         path = tmp_path / 'JPEGImages' / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
