@@ -71,19 +71,13 @@ class BrokenImageError(UserError):
 
 def to_bgr(img: np.ndarray) -> np.ndarray:
     """Convert a uint8 image to BGR: grey, BGR or BGRA without transparency."""
-    convert = {
-        (2, ): cv2.COLOR_GRAY2BGR,
-        (3, 1): cv2.COLOR_GRAY2BGR,
-        (3, 3): None,
-        (3, 4): cv2.COLOR_BGRA2BGR
-    }
-    kind = (img.ndim, *img.shape[2:])
-    if img.dtype != np.uint8 or kind not in convert or not img.size:
+    codes = {1: cv2.COLOR_GRAY2BGR, 3: None, 4: cv2.COLOR_BGRA2BGR}
+    channels = img.shape[2] if img.ndim == 3 else int(img.ndim == 2)
+    if img.dtype != np.uint8 or channels not in codes or not img.size:
         raise BrokenImageError(
             f'found an array of {img.dtype} {img.shape}, expected uint8: BGR '
             '(H, W, 3), BGRA (H, W, 4) or grey (H, W).')
-    code = convert[kind]
-    return img if code is None else cv2.cvtColor(img, code)
+    return img if channels == 3 else cv2.cvtColor(img, codes[channels])
 
 
 @TRANSFORMS.register_module()
