@@ -139,8 +139,9 @@ def main(argv: Optional[List[str]] = None) -> None:
     args = parse_args(argv)
     from mmseg_afa.engine import launch
     from mmseg_afa.models import SOURCES
-    from mmseg_afa.utils import UserError
+    from mmseg_afa.utils import UserError, check_least
     try:
+        check_least(vars(args), wait_time=0)
         cfg = launch.load_config(args)
         launch.check_loader(cfg, 'test_dataloader')
         launch.check_checkpoint(args.checkpoint)

@@ -16,6 +16,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import CheckpointLoader, Runner
 from mmengine.utils.dl_utils import set_multi_processing
 
+from ..datasets.image_files import IMAGE_SUFFIXES
 from ..models.utils import unwrap
 from ..utils import UserError, checkpoints
 from .classes import check_checkpoint_classes, settle_classes
@@ -55,6 +56,13 @@ def test_pipeline(cfg: Config) -> List[dict]:
     """Find the transforms of prediction in a config."""
     loader = cfg.get('test_dataloader')
     return loader.dataset.pipeline if loader else cfg.test_pipeline
+
+
+def image_suffixes(cfg: Config) -> Sequence[str]:
+    """Return the `img_suffix` of the data set of a config."""
+    loader = cfg.get('test_dataloader') or cfg.get('train_dataloader') or {}
+    found = loader.get('dataset', {}).get('img_suffix', IMAGE_SUFFIXES)
+    return [found] if isinstance(found, str) else found
 
 
 def load_config(args: Namespace) -> Config:
@@ -140,9 +148,10 @@ def check_weights(runner: Runner, path: str, strict: bool = True) -> None:
 def refiner_config(cfg: Config, name: str) -> Optional[dict]:
     """Return the config of ``--refine none|par|crf``.
 
-    PAR has the settings of the config's labeler, if the labeler has a PAR.
+    'par' is the paper's PAR, unless `model.test_cfg.refiner` is set. The PAR
+    of the labeler, which works on small crops, is another one.
     """
-    par = cfg.model.get('labeler', {}).get('refiner') or dict(type='PAR')
+    par = (cfg.model.get('test_cfg') or {}).get('refiner', dict(type='PAR'))
     return dict(none=None, par=par, crf=dict(type='DenseCRF'))[name]
 
 

@@ -30,6 +30,21 @@ def test_wrong_config(path, options, expected):
         launch.read_config(path, options)
 
 
+def test_refiner_of_predictions():
+    """The labeler's PAR has a short reach where crops are small."""
+    voc6 = DEMO.with_name('afa_mit-b0_voc6.py')
+    cfg = launch.read_config(voc6)
+    assert cfg.model.labeler.refiner.dilations == (1, 2, 4)
+    assert launch.refiner_config(cfg, 'par') == dict(type='PAR')
+    option = 'model.test_cfg.refiner.type=DenseCRF'
+    cfg = launch.read_config(voc6, [option])
+    assert launch.refiner_config(cfg, 'par') == dict(type='DenseCRF')
+    assert launch.refiner_config(cfg, 'none') is None
+    # of mmseg's models some have no test_cfg
+    cfg = Config(dict(model=dict(type='EncoderDecoder', test_cfg=None)))
+    assert launch.refiner_config(cfg, 'par') == dict(type='PAR')
+
+
 @pytest.mark.parametrize('device, has, dtype, expected', [
     ('cuda', False, 'bfloat16', dict(type='BFloat16OptimWrapper')),
     ('cuda', False, 'float16', dict(type='AmpOptimWrapper', dtype='float16')),

@@ -70,6 +70,8 @@ class AFA(RegularizedEncoderDecoder):
             cam_scales: Scales of the CAM then; default (1, ).
             mode: 'slide' cuts photos into windows for the source 'seg'. The
                 other sources see whole photos.
+            refiner: Config of the refiner of ``--refine par``; default
+                dict(type='PAR'), the paper's.
         kwargs: Arguments of RegularizedEncoderDecoder.
     """
 

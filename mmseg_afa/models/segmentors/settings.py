@@ -13,7 +13,8 @@ TEST_DEFAULTS = dict(
     crop_size=None,
     stride=None,
     sources=('seg', ),
-    cam_scales=(1., ))
+    cam_scales=(1., ),
+    refiner=None)
 
 
 def complete_test_cfg(test_cfg: ConfigType) -> ConfigDict:
