@@ -53,8 +53,8 @@ def train(args: argparse.Namespace) -> None:
     cfg = launch.load_config(args)
     if args.amp:
         launch.enable_amp(cfg, args.amp)
-    if args.resume:
-        launch.resume(cfg, args.resume)
+    if args.resume or cfg.get('resume'):
+        launch.resume(cfg, args.resume or cfg.get('load_from') or 'auto')
     if args.no_auto_scale:
         cfg.auto_scale_lr = None
     launch.start_processes(cfg)

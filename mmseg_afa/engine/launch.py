@@ -3,7 +3,6 @@
 import logging
 import os
 import os.path as osp
-import re
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import List, Optional, Sequence
@@ -76,19 +75,6 @@ def load_config(args: Namespace) -> Config:
     return cfg
 
 
-def latest_checkpoint(folder: str) -> Optional[str]:
-    """Return the newest checkpoint of a work folder, by its number.
-
-    mmengine's file ``last_checkpoint`` may be empty after a power cut.
-    """
-    numbers = {}
-    for path in Path(folder).glob('*.pth'):
-        match = re.fullmatch(r'(?:iter|epoch)_(\d+)', path.stem)
-        if match:
-            numbers[int(match[1])] = str(path)
-    return numbers[max(numbers)] if numbers else None
-
-
 def resume(cfg: Config, checkpoint: str) -> None:
     """Let a run resume from a checkpoint, in place.
 
@@ -98,7 +84,7 @@ def resume(cfg: Config, checkpoint: str) -> None:
             of the work folder. Without one, training starts anew.
     """
     if checkpoint == 'auto':
-        checkpoint = latest_checkpoint(cfg.work_dir)
+        checkpoint = checkpoints.latest_checkpoint(cfg.work_dir)
     else:
         check_checkpoint(checkpoint)
     cfg.resume = checkpoint is not None

@@ -9,14 +9,15 @@ file of a stranger could do harm:
 2. The config, which is Python code. Runner.resume executes meta['config'].
    An inferencer without a config executes the `cfg` of meta or of the
    message hub.
-3. The path of the best checkpoint. CheckpointHook deletes that file or
-   folder once there is a better checkpoint.
+3. The path of the best checkpoint, and the numbers of the kept ones.
+   CheckpointHook deletes these files or folders once there are newer ones.
 """
 import functools
 import os.path as osp
 import pickle
 import re
-from typing import Callable, Union
+from pathlib import Path
+from typing import Callable, Optional, Union
 
 import mmengine.runner.checkpoint
 import numpy as np
@@ -105,16 +106,33 @@ def load_checkpoint(filename: str,
 def drop_executable_parts(checkpoint: dict, folder: str) -> None:
     """Remove what mmengine would execute or delete, in place.
 
-    The path of the best checkpoint is kept only if it lies in `folder`.
+    The path of the best checkpoint is kept only if it lies in `folder`, and
+    numbers of checkpoints only if they are numbers.
     """
     info = (checkpoint.get('message_hub') or {}).get('runtime_info', {})
     for part in (checkpoint.get('meta') or {}, info):
         part.pop('config', None)
         part.pop('cfg', None)
     for key in [key for key in info if key.startswith('best_ckpt')]:
-        parent, name = osp.split(info[key])
+        parent, name = osp.split(str(info[key]))
         if parent != folder or not name.startswith('best_'):
             del info[key]
+    numbers = info.get('keep_ckpt_ids')
+    if not (isinstance(numbers, list) and {*map(type, numbers)} <= {int}):
+        info.pop('keep_ckpt_ids', None)
+
+
+def latest_checkpoint(folder: str) -> Optional[str]:
+    """Return the newest checkpoint of a work folder, by its number.
+
+    mmengine's file ``last_checkpoint`` may be empty after a power cut.
+    """
+    numbers = {}
+    for path in Path(folder).glob('*.pth'):
+        match = re.fullmatch(r'(?:iter|epoch)_(\d+)', path.stem)
+        if match:
+            numbers[int(match[1])] = str(path)
+    return numbers[max(numbers)] if numbers else None
 
 
 def check_weights(model: nn.Module, checkpoint: dict, where: str) -> None:
@@ -136,5 +154,7 @@ def check_weights(model: nn.Module, checkpoint: dict, where: str) -> None:
                       f'place of {tuple(value.shape)}')
         else:
             continue
-        raise CheckpointError(f'{where}: not a checkpoint of this config: '
-                              f'{reason}. Use the config of its training.')
+        raise CheckpointError(
+            f'{where}: not a checkpoint of this config: {reason}. Use the '
+            'config of its training. To start a new run from the weights that '
+            f'fit, set load_from={where} without --resume.')

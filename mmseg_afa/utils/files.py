@@ -3,7 +3,8 @@
 import os
 import re
 import secrets
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Iterator, Union
 
@@ -30,10 +31,16 @@ def replacing(path: Union[str, Path]) -> Iterator[Path]:
 
 
 def remove_unfinished(folder: Union[str, Path]) -> None:
-    """Delete the temporary files of killed processes, also in subfolders."""
+    """Delete the temporary files of killed processes, also in subfolders.
+
+    A file that changed in the last ten minutes may belong to a process that
+    is still writing. It is kept.
+    """
     for path in Path(folder).rglob('.*'):
         if re.fullmatch(r'\..*\.[0-9a-f]{8}\.tmp(\.[^.]*)?', path.name):
-            path.unlink()
+            with suppress(FileNotFoundError):  # renamed in the meantime
+                if path.stat().st_mtime < time.time() - 600:
+                    path.unlink()
 
 
 def put_atomically(self: Any, obj: bytes, filepath: Union[str, Path]) -> None:

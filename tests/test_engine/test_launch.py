@@ -65,15 +65,6 @@ def test_enable_amp_with_another_wrapper():
         launch.enable_amp(Config(dict(optim_wrapper=dict(type='MyWrapper'))))
 
 
-def test_latest_checkpoint(tmp_path):
-    assert launch.latest_checkpoint(tmp_path / 'none') is None
-    for name in ('iter_90.pth', 'iter_1000.pth', '.iter_2000.tmp.pth',
-                 'best_mIoU_iter_3000.pth', 'iter_x.pth', 'last_checkpoint'):
-        (tmp_path / name).touch()
-    newest = launch.latest_checkpoint(tmp_path)
-    assert newest == str(tmp_path / 'iter_1000.pth')
-
-
 def test_resume(tmp_path, monkeypatch):
     """Without a checkpoint, start from the weights that the config names."""
     said = []

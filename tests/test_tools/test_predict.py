@@ -27,10 +27,10 @@ def predict(checkpoint, out, *arguments, config=DEMO):
 
 
 def files(folder):
-    """Read all files, by their paths in the folder."""
+    """Read all files but hidden ones, by their paths in the folder."""
     return {
         path.relative_to(folder): path.read_bytes()
-        for path in folder.rglob('*') if path.is_file()
+        for path in folder.rglob('[!.]*') if path.is_file()
     }
 
 

@@ -5,7 +5,11 @@ tests/test_training.py runs them on AFA, and in two processes.
 """
 import os
 import re
+import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -75,6 +79,18 @@ def test_amp_on_the_cpu(tmp_path, options, monkeypatch, has):
     assert cfg.optim_wrapper.type == ('BFloat16OptimWrapper'
                                       if has else 'OptimWrapper')
     assert np.isfinite(list(scalars(tmp_path)['loss'].values())).all()
+
+
+@pytest.mark.parametrize('where', ['nowhere', 'here', 'elsewhere'])
+def test_resume_in_the_config(trained, options, tmp_path, where):
+    """Take `resume` of a config as --resume, also without a checkpoint."""
+    options = [*options, 'resume=True', 'train_cfg.max_iters=4']
+    if where == 'elsewhere':
+        options.append(f'load_from={trained}/iter_3.pth')
+    elif where == 'here':  # without mmengine's file last_checkpoint
+        shutil.copy(trained / 'iter_3.pth', tmp_path)
+    run_here(train.main, tmp_path, options, CONFIG)
+    assert steps(tmp_path) == ([1, 2, 3, 4] if where == 'nowhere' else [4])
 
 
 @pytest.mark.parametrize('use', ['resume', 'load_from', 'test'])
@@ -191,3 +207,34 @@ def test_shell_command(tmp_path, monkeypatch, kind, tool, named):
     start = output.index(str(ROOT / f'tools/{tool}.py'))
     assert output[start +
                   1:] == ['--launcher', launcher, 'a b.py', *named, '--amp']
+
+
+WORKER = """
+import os, pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+pathlib.Path(__file__).with_name('started_' + os.environ['RANK']).touch()
+time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize('send, number', [(os.kill, signal.SIGTERM),
+                                          (os.killpg, signal.SIGINT)])
+def test_signal_to_several_processes(tmp_path, send, number):
+    """End by the status of a shell, as a single process does."""
+    worker = tmp_path / 'worker.py'
+    worker.write_text(WORKER)
+    process = subprocess.Popen(
+        ['tools/dist_run.sh',
+         os.path.relpath(worker, ROOT / 'tools'), '2'],
+        cwd=ROOT,
+        env=dict(os.environ, PYTHON=sys.executable),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True)
+    while len(list(tmp_path.glob('started_?'))) < 2:
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.01)
+    send(process.pid, number)
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 128 + number, output

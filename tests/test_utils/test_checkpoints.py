@@ -13,7 +13,7 @@ from mmseg.apis import MMSegInferencer
 from torch import _weights_only_unpickler, nn
 
 from mmseg_afa.utils import CheckpointError
-from mmseg_afa.utils.checkpoints import check_weights
+from mmseg_afa.utils.checkpoints import check_weights, latest_checkpoint
 
 
 class Malicious:
@@ -133,6 +133,26 @@ def test_best_checkpoint_only_beside(file, path, known):
     if not known:
         del info['best_ckpt']
     assert loaded['message_hub']['runtime_info'] == info
+
+
+@pytest.mark.parametrize('numbers', [['/../a'], [2, '*'], '12', 3, None])
+def test_numbers_of_checkpoints(file, numbers):
+    """Keep mmengine from deleting a path that stands in place of a number."""
+    info = dict(keep_ckpt_ids=numbers)
+    loaded = load(file, dict(message_hub=dict(runtime_info=info)))
+    assert loaded['message_hub']['runtime_info'] == {}
+    info = dict(keep_ckpt_ids=[2, 4])
+    loaded = load(file, dict(message_hub=dict(runtime_info=info)))
+    assert loaded['message_hub']['runtime_info'] == info
+
+
+def test_latest_checkpoint(tmp_path):
+    assert latest_checkpoint(tmp_path / 'none') is None
+    for name in ('iter_90.pth', 'iter_1000.pth', '.iter_2000.tmp.pth',
+                 'best_mIoU_iter_3000.pth', 'iter_x.pth', 'last_checkpoint'):
+        (tmp_path / name).touch()
+    newest = latest_checkpoint(tmp_path)
+    assert newest == str(tmp_path / 'iter_1000.pth')
 
 
 @pytest.mark.parametrize('state, expected', [
