@@ -26,7 +26,6 @@ import mmengine.runner.checkpoint
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, print_log
-from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
@@ -86,7 +85,7 @@ def load_from_address(url: str,
     torch alone would keep half a download, and not check files in the cache.
     """
     folder = model_dir or osp.join(torch.hub.get_dir(), 'checkpoints')
-    file = Path(folder, osp.basename(urlparse(url).path))
+    file = Path(folder, Path(urlparse(url).path).name)
     cached = file.is_file()
     if not cached:
         print_log(f'Downloading {url} to {file}', logger='current')
@@ -96,9 +95,9 @@ def load_from_address(url: str,
         except (OSError, HTTPException) as error:
             raise CheckpointError(
                 f'{url}: cannot be downloaded ({error}). Copy the file to '
-                f'{file}, or name a local file in place of the address: '
-                '--cfg-options model.backbone.init_cfg.checkpoint=FILE for '
-                'pretrained weights.') from error
+                f'{file}, or name a local file, for ImageNet weights by '
+                '--cfg-options model.backbone.init_cfg.checkpoint=FILE.'
+            ) from error
     try:
         with explained(str(file) if cached else url):
             check_hash(file)
@@ -106,7 +105,7 @@ def load_from_address(url: str,
                 url, model_dir, map_location, weights_only=True)
     except CheckpointError:
         if not cached:
-            file.unlink()
+            file.unlink(missing_ok=True)
         raise
 
 
@@ -197,7 +196,7 @@ def check_weights(model: nn.Module, checkpoint: dict, where: str) -> None:
                               f'{reason}. Use the config of its training.')
 
 
-def check_pretrained(backbone: BaseModule) -> None:
+def check_pretrained(backbone: nn.Module) -> None:
     """Check that the weights which `init_cfg` names fit a backbone.
 
     mmengine would log what does not fit, and train from random weights.

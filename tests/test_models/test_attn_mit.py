@@ -147,7 +147,9 @@ def without_a_norm(weights):
 
 @pytest.mark.parametrize('arch, change, problem', [
     ('b0', keep, None),
-    ('b0', lambda weights: weights | {'head.weight': torch.ones(1)}, None),
+    ('b0', lambda weights: weights | {
+        'head.weight': torch.ones(1)
+    }, None),
     ('b1', keep, r'size mismatch for layers.0.0.projection.weight.*\[32, 3'),
     ('b0', without_a_norm, 'the file has no layers.3.2.bias'),
     ('b0', of_published_names, 'the file has no layers.0.0.projection.bias'),
@@ -172,7 +174,7 @@ def test_weights_that_do_not_fit(tmp_path, arch, change, problem):
         return model.init_weights()
     with pytest.raises(
             CheckpointError,
-            match=f'mit.pth: does not fit the backbone: .*{problem}.*init_cfg'):
+            match=f'mit.pth: does not fit the backbone: .*{problem}'):
         model.init_weights()
 
 

@@ -87,8 +87,8 @@ def test_weights_of_masked_pretraining(tmp_path):
 
 
 @pytest.mark.parametrize('ours, theirs, prefix, problem', [
-    (dict(layer_scale_init_value=1e-5), {}, 'backbone', 'the file has no lay'),
-    ({}, dict(layer_scale_init_value=1e-5), 'backbone.', 'backbone has no lay'),
+    (dict(layer_scale_init_value=1e-5), {}, 'backbone', 'file has no lay'),
+    ({}, dict(layer_scale_init_value=1e-5), 'backbone.', 'bone has no lay'),
     ({}, dict(patch_size=4), 'backbone.', 'mismatch for patch_embed.projec'),
     ({}, {}, 'encoder.', 'no cls_token. .* is backbone.cls_token.* prefix'),
     ({}, {}, None, 'no cls_token. .* is backbone.cls_token.* prefix'),
