@@ -72,8 +72,11 @@ def checkpoint_globals() -> list:
 
 def load_from_local(filename: str, map_location=None) -> dict:
     """Load a file as mmengine does, but always with ``weights_only``."""
-    return torch.load(
-        osp.expanduser(filename), map_location=map_location, weights_only=True)
+    with explained(filename):
+        return torch.load(
+            osp.expanduser(filename),
+            map_location=map_location,
+            weights_only=True)
 
 
 def load_from_address(url: str,
@@ -152,8 +155,7 @@ def load_checkpoint(filename: str,
     Raises:
         CheckpointError: If the file cannot be read, or would call a function.
     """
-    with explained(filename):
-        checkpoint = _load_anything(filename, map_location, logger)
+    checkpoint = _load_anything(filename, map_location, logger)
     drop_executable_parts(checkpoint, osp.abspath(osp.dirname(filename)))
     return checkpoint
 
