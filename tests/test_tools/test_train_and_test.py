@@ -25,6 +25,7 @@ from tools.analysis_tools import prediction_sheet
 
 CONFIG = Path(__file__).with_name('tiny_config.py')
 NUM_IMAGES = 12
+NOWHERE = 'http://127.0.0.1:9/a.pth'
 
 
 @pytest.fixture(scope='module')
@@ -149,6 +150,9 @@ def test_set_output_dir(metrics, writes):
     (train.main, [CONFIG, '--resume', 'none.pth'], 'no such checkpoint'),
     (test.main, [CONFIG, 'none.pth'], 'none.pth: no such checkpoint'),
     (test.main, [CONFIG, 'bad.pth'], 'bad.pth: not a checkpoint'),
+    (test.main, [CONFIG, NOWHERE], f'{NOWHERE}: cannot be downloaded'),
+    (train.main, [CONFIG, '--resume', NOWHERE], 'cannot be downloaded'),
+    (train.main, [CONFIG, f'load_from={NOWHERE}'], 'cannot be downloaded'),
     (test.main, [CONFIG, 'iter_3.pth', '--tta'], 'needs tta_pipeline in the'),
     (test.main, [CONFIG, 'iter_3.pth', '--out', 'out', '--source', 'cam'],
      'no metric writes masks of cam'),
@@ -166,8 +170,10 @@ def test_mistakes(trained, options, monkeypatch, main, arguments, expected):
     Path('no_masks.py').write_text('val_dataloader = test_dataloader = None')
     if 'no_masks.py' in arguments:
         options = ['test_cfg=None']
+    options = [*options, *(a for a in arguments if '=' in str(a))]
+    arguments = [str(a) for a in arguments if '=' not in str(a)]
     with pytest.raises(SystemExit) as stop:
-        main([*map(str, arguments), '--cfg-options', *options])
+        main([*arguments, '--cfg-options', *options])
     assert expected in stop.value.code and '\n' not in stop.value.code
 
 

@@ -4,7 +4,6 @@
 It has the parameter names of mmseg's MixVisionTransformer. Checkpoints of that
 class load, and so do SegFormer's.
 """
-from pathlib import Path
 from typing import List, Optional, Sequence, Tuple, Union
 
 import torch
@@ -17,7 +16,7 @@ from mmseg.models.backbones.mit import (EfficientMultiheadAttention, MixFFN,
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from ...utils import UserError
+from ...utils.checkpoints import check_pretrained
 from ..utils import AttentionLogits
 from .mit_names import segformer_to_mmseg
 
@@ -250,15 +249,7 @@ class AttnMixVisionTransformer(MixVisionTransformer):
 
     def init_weights(self) -> None:
         """Load or draw the weights that `init_cfg` names."""
-        path = isinstance(self.init_cfg,
-                          dict) and self.init_cfg.get('checkpoint')
-        if path and '://' not in path and not Path(path).is_file():
-            raise UserError(
-                f'{path}: no such file. Put ImageNet weights of the Mix '
-                'Transformer there (published by SegFormer or converted by '
-                'mmseg), or name another file by '
-                'model.backbone.init_cfg.checkpoint. To train from scratch, '
-                'set model.backbone.init_cfg=None.')
+        check_pretrained(self)
         super().init_weights()
 
     @staticmethod
