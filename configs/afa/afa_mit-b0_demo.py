@@ -34,7 +34,9 @@ param_scheduler[0].update(end=101)
 param_scheduler[1].update(
     start_factor=1 - 100 / max_iters, begin=100, end=max_iters + 1)
 train_cfg = dict(max_iters=max_iters, val_interval=500)
-auto_scale_lr = dict(base_batch_size=8)  # images an iteration, in total
+auto_scale_lr = dict(
+    enable=True,
+    base_batch_size=8)  # images an iteration, in total
 default_hooks = dict(checkpoint=dict(interval=250))
 custom_hooks = [
     # draw image, CAM, label and prediction of two training images

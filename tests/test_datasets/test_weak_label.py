@@ -12,7 +12,8 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 from PIL import Image
 
-from mmseg_afa.datasets import COCO2014WeakDataset, PascalVOCWeakDataset
+from mmseg_afa.datasets import (COCO2014WeakDataset, PascalVOCWeakDataset,
+                                WeakLabelDataset)
 from mmseg_afa.utils import UserError
 from .voc_folder import CLASSES, IMAGES, make_mask, write_voc
 
@@ -297,3 +298,14 @@ def test_reduce_zero_label(tmp_path):
         own(tmp_path,
             metainfo=dict(classes=['background', 'dog']),
             reduce_zero_label=True)
+
+
+def test_home(data_root, monkeypatch):
+    """Expand ~, and make no folder of that name."""
+    monkeypatch.setenv('HOME', str(data_root))
+    dataset = WeakLabelDataset(
+        data_root='~',
+        label_file='~/image_labels.txt',
+        data_prefix=dict(img_path='~/JPEGImages'))
+    assert len(dataset) == 6
+    assert dataset[0]['img_path'].startswith(str(data_root))
