@@ -74,7 +74,7 @@ def test_log_before_training(tmp_path, options):
     log = run_here(train.main, tmp_path, [
         *options, 'auto_scale_lr.enable=True',
         'auto_scale_lr.base_batch_size=4', 'norm_cfg.type=BN',
-        'optim_wrapper.paramwise_cfg.norm_decay_mult=0.'
+        'optim_wrapper.paramwise_cfg.bias_lr_mult=2.'
     ], CONFIG)
     start, _, block = log.partition(' This run')
     block = block[:block.index('Iter(train)')]
