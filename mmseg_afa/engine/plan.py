@@ -229,10 +229,11 @@ def check_phases(cfg: Config) -> Iterator[str]:
 def check_radius(cfg: Config) -> Iterator[str]:
     """Check that the affinity's radius is not too large for the grid."""
     side = grid_side(cfg)
-    if not side or not cfg.model.get('affinity_head'):
+    # On fewer than 12 cells, a sixth of the grid isolates cells.
+    if not side or side < 12 or not cfg.model.get('affinity_head'):
         return
     radius = cfg.model.get('labeler', {}).get('radius', PAPER_RADIUS)
-    proportional = max(round(side * PAPER_RADIUS / PAPER_GRID), 1)
+    proportional = round(side * PAPER_RADIUS / PAPER_GRID)
     if radius > proportional and 2 * radius + 1 > side / 2:
         yield (f'model.labeler.radius is {radius} cells, on a grid of {side} '
                f'x {side} cells. Refined labels average over '

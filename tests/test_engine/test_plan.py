@@ -255,6 +255,7 @@ def test_grid(config, crop, side):
     (256, 8, 4),
     (128, 8, 2),
     (128, 2, None),
+    (96, 8, None),
 ])
 def test_radius(crop, radius, advised):
     cfg = afa(**{'model.labeler.radius': radius})
