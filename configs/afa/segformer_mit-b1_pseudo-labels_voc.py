@@ -25,4 +25,6 @@ param_scheduler = [
     dict(type='PolyLR', power=1., begin=1500, end=max_iters, by_epoch=False),
 ]
 train_cfg = dict(max_iters=max_iters)
-auto_scale_lr = dict(base_batch_size=16)  # images an iteration, in total
+auto_scale_lr = dict(
+    enable=True,
+    base_batch_size=16)  # images an iteration, in total

@@ -10,7 +10,7 @@ from mmengine.utils import is_abs
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from ..utils import IGNORE_INDEX, UserError, isolated_rng
+from ..utils import IGNORE_INDEX, UserError, expand_home, isolated_rng
 from .image_files import (IMAGE_SUFFIXES, MissingFileError, find_images,
                           format_names, strip_image_suffix)
 from .label_file import (MAKE_LABEL_FILE, Tags, index_by_stem, read_image_list,
@@ -67,6 +67,8 @@ class WeakLabelDataset(BaseSegDataset):
                  img_suffix: Union[str, Sequence[str]] = IMAGE_SUFFIXES,
                  broken_files: str = 'raise',
                  **kwargs) -> None:
+        label_file, data_root, kwargs = expand_home(
+            (label_file, data_root, kwargs))
         self.broken_files = broken_files
         self._broken: Set[str] = set()
         if label_file and data_root and not is_abs(label_file):

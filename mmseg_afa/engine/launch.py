@@ -17,9 +17,10 @@ from mmengine.utils.dl_utils import set_multi_processing
 
 from ..datasets.image_files import IMAGE_SUFFIXES
 from ..models.utils import unwrap
-from ..utils import UserError, checkpoints
+from ..utils import UserError, checkpoints, expand_home
 from .classes import check_checkpoint_classes, settle_classes
 from .cpu import cpu_has_bfloat16, prepare_for_cpu
+from .options import check_options
 
 CONFIGS = Path(__file__).parents[1] / '.mim' / 'configs'
 
@@ -47,7 +48,20 @@ def read_config(path: str, options: Optional[Sequence[str]] = None) -> Config:
     parser.add_argument('--options', nargs='*', action=DictAction)
     parsed = parser.parse_args(['--options', *(options or ())]).options
     cfg = Config.fromfile(path)
-    cfg.merge_from_dict(parsed)
+    for warning in check_options(cfg, options or ()):
+        print_log(warning, logger='current', level=logging.WARNING)
+    try:
+        cfg.merge_from_dict(parsed)
+    except (KeyError, TypeError) as error:
+        raise UserError(f'--cfg-options: {error.args[0]}') from error
+    for key, value in cfg.items():
+        cfg[key] = expand_home(value)
+    for loader in (cfg.get(f'{key}_dataloader')
+                   for key in ('train', 'val', 'test')):
+        if loader and not loader.get('num_workers'):
+            # torch refuses settings of workers without workers
+            loader.persistent_workers = False
+            loader.pop('prefetch_factor', None)
     return cfg
 
 
@@ -186,3 +200,10 @@ def build_runner(cfg: Config) -> Runner:
     start_processes(cfg)
     settle_classes(cfg)
     return RUNNERS.get(cfg.get('runner_type', 'Runner')).from_cfg(cfg)
+
+
+def shorten_log(runner: Runner) -> None:
+    """Leave out what mmengine logs of each parameter before training."""
+    runner.logger.addFilter(
+        lambda record: not str(record.msg).startswith('paramwise_options'))
+    unwrap(runner.model)._dump_init_info = lambda: None

@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Write files as a whole, or not at all."""
+"""Expand paths; write files as a whole, or not at all."""
 import os
 import re
 import secrets
@@ -7,6 +7,17 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Iterator, Union
+
+
+def expand_home(value: Any) -> Any:
+    """Expand a leading ``~`` in a path, or in all strings of a config."""
+    if isinstance(value, str):
+        return os.path.expanduser(value)
+    if isinstance(value, dict):
+        return type(value)({k: expand_home(v) for k, v in value.items()})
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(expand_home, value))
+    return value
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 from PIL import Image
 
-from mmseg_afa.datasets import COCO2014WeakDataset, PascalVOCWeakDataset
+from mmseg_afa.datasets import (COCO2014WeakDataset, PascalVOCWeakDataset,
+                                WeakLabelDataset)
 from mmseg_afa.utils import UserError
 from .voc_folder import CLASSES, IMAGES, make_mask, write_voc
 
@@ -330,3 +331,14 @@ def test_settings_of_the_parent(tmp_path, setting, names):
     assert [Path(one['img_path']).stem for one in found] == list(names)
     for one, name in zip(found, names):
         assert one['image_label'].tolist() == [name == x for x in 'abc']
+
+
+def test_home(data_root, monkeypatch):
+    """Expand ~, and make no folder of that name."""
+    monkeypatch.setenv('HOME', str(data_root))
+    dataset = WeakLabelDataset(
+        data_root='~',
+        label_file='~/image_labels.txt',
+        data_prefix=dict(img_path='~/JPEGImages'))
+    assert len(dataset) == 6
+    assert dataset[0]['img_path'].startswith(str(data_root))

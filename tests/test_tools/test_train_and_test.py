@@ -71,6 +71,29 @@ def test_train(trained):
     assert checkpoint['message_hub']['log_scalars']
 
 
+def test_log_before_training(tmp_path, options):
+    """End with what the run does; list no parameter and no default twice.
+
+    mmengine finds the schedule rescaled, and does not scale the rate again.
+    """
+    log = run_here(train.main, tmp_path, [
+        *options, 'auto_scale_lr.enable=True',
+        'auto_scale_lr.base_batch_size=4', 'norm_cfg.type=BN',
+        'optim_wrapper.paramwise_cfg.bias_lr_mult=2.'
+    ], CONFIG)
+    start, _, block = log.partition(' This run')
+    block = block[:block.index('Iter(train)')]
+    assert 'Checkpoints will be saved' in start and 'Scaling' in start
+    assert 'Scaling the original LR by 1.0' in start
+    assert 'Set model.decode_head.norm_cfg.type.' in block
+    assert 'paramwise_options' not in start
+    assert 'Initialization information' not in start
+    # 2 images in place of 4: twice the iterations, the rate by sqrt(1/2)
+    assert steps(tmp_path) == [*range(1, 7)]
+    lr = list(scalars(tmp_path)['base_lr'].values())
+    assert lr == [pytest.approx(1e-3 * 0.5**0.5)] * 6
+
+
 @pytest.mark.parametrize('has', [True, False])
 def test_amp_on_the_cpu(tmp_path, options, monkeypatch, has):
     monkeypatch.setattr(launch, 'get_device', lambda: 'cpu')
