@@ -10,13 +10,12 @@ from mmengine.utils import is_abs
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from ..utils import UserError, isolated_rng
+from ..utils import UserError
 from .image_files import (IMAGE_SUFFIXES, MissingFileError, find_images,
                           format_names, strip_image_suffix)
 from .label_file import (MAKE_LABEL_FILE, Tags, index_by_stem, read_image_list,
                          read_label_file)
 from .mask_file import voc_palette
-from .samplers import SeededIndex
 from .transforms.load_image import BrokenImageError
 
 
@@ -97,12 +96,10 @@ class WeakLabelDataset(BaseSegDataset):
                 [img_suffix] if isinstance(img_suffix, str) else img_suffix),
             **kwargs)
 
-    def __getitem__(self, idx: int) -> dict:
-        """Load a sample; a `SeededIndex` also determines its augmentation."""
-        if not isinstance(idx, SeededIndex):
-            return super().__getitem__(idx)
-        with isolated_rng(idx.seed):
-            return super().__getitem__(int(idx))
+    def get_cat_ids(self, idx: int) -> List[int]:
+        """Return the classes of an image's tags, for ClassBalancedDataset."""
+        label = self.get_data_info(idx).get('image_label', ())
+        return (np.flatnonzero(label) + 1).tolist()
 
     def prepare_data(self, idx: int) -> Optional[dict]:
         """Run the pipeline for an image; return None for one to skip."""
