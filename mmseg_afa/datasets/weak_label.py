@@ -95,6 +95,7 @@ class WeakLabelDataset(BaseSegDataset):
             img_suffix=tuple(
                 [img_suffix] if isinstance(img_suffix, str) else img_suffix),
             **kwargs)
+        self.METAINFO = self.metainfo  # mmseg's tools read it there
 
     def get_cat_ids(self, idx: int) -> List[int]:
         """Return the classes of an image's tags, for ClassBalancedDataset."""
@@ -205,7 +206,8 @@ class WeakLabelDataset(BaseSegDataset):
         if self._listed is not None:
             return self._listed
         # Tags of classes that `metainfo` leaves out are ignored.
-        classes = self.METAINFO.get('classes', self._metainfo['classes'])
+        own = type(self).METAINFO
+        classes = own.get('classes', self._metainfo['classes'])
         try:
             listed, labels = read_label_file(self.label_file or '',
                                              classes[1:], self.backend_args)
@@ -214,7 +216,7 @@ class WeakLabelDataset(BaseSegDataset):
                 return None, {}
             raise
         known = tuple(classes[1:])
-        if listed and listed != known and 'classes' not in self.METAINFO:
+        if listed and listed != known and 'classes' not in own:
             raise UserError(
                 f'{self.label_file}:1: lists the classes {", ".join(listed)}, '
                 f'but the data set has {", ".join(known)}. List the same '
