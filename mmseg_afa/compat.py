@@ -73,9 +73,13 @@ def check_libraries() -> None:
             stand_in_for_operators()
 
 
-# Invalid escapes in a library, which Python 3.12 and later report.
+# Of libraries: invalid escapes, which Python 3.12 and later report, and what
+# mmseg says of its own calls and defaults.
 warnings.filterwarnings(
     'ignore', category=SyntaxWarning, module='.*site-packages')
+for message in 'would be deprecated soon', 'The draw is False':
+    warnings.filterwarnings(
+        'ignore', f'.*{message}', UserWarning, module='mmseg\\.')
 check_libraries()
 
 # These imports need the libraries that were just checked.
