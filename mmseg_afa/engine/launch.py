@@ -82,9 +82,9 @@ def load_config(args: Namespace) -> Config:
     """Read the config that the command line of a tool names."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config, args.cfg_options)
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
-        'work_dirs',
-        Path(args.config).stem)
+    cfg.work_dir = expand_home(
+        args.work_dir or cfg.get('work_dir')
+        or f'work_dirs/{Path(args.config).stem}')
     cfg.launcher = args.launcher
     return cfg
 

@@ -6,10 +6,7 @@ tests/test_training.py runs them on AFA, and in two processes.
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -72,7 +69,7 @@ def test_train(trained):
 
 
 def test_log_before_training(tmp_path, options):
-    """End with what the run does; list no parameter and no default twice.
+    """Say what the run does; list no parameter and no default twice.
 
     mmengine finds the schedule rescaled, and does not scale the rate again.
     """
@@ -81,13 +78,12 @@ def test_log_before_training(tmp_path, options):
         'auto_scale_lr.base_batch_size=4', 'norm_cfg.type=BN',
         'optim_wrapper.paramwise_cfg.bias_lr_mult=2.'
     ], CONFIG)
-    start, _, block = log.partition(' This run')
-    block = block[:block.index('Iter(train)')]
-    assert 'Checkpoints will be saved' in start and 'Scaling' in start
-    assert 'Scaling the original LR by 1.0' in start
+    block = log[log.index(' This run'):log.index('Iter(train)')]
+    assert block.count('\n') < 30
+    assert 'Scaling the original LR by 1.0' in block
     assert 'Set model.decode_head.norm_cfg.type.' in block
-    assert 'paramwise_options' not in start
-    assert 'Initialization information' not in start
+    assert 'paramwise_options' not in log
+    assert 'Initialization information' not in log
     # 2 images in place of 4: twice the iterations, the rate by sqrt(1/2)
     assert steps(tmp_path) == [*range(1, 7)]
     lr = list(scalars(tmp_path)['base_lr'].values())
@@ -236,34 +232,3 @@ def test_shell_command(tmp_path, monkeypatch, kind, tool, named):
     start = output.index(str(ROOT / f'tools/{tool}.py'))
     assert output[start +
                   1:] == ['--launcher', launcher, 'a b.py', *named, '--amp']
-
-
-WORKER = """
-import os, pathlib, signal, sys, time
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-pathlib.Path(__file__).with_name('started_' + os.environ['RANK']).touch()
-time.sleep(100)
-"""
-
-
-@pytest.mark.parametrize('send, number', [(os.kill, signal.SIGTERM),
-                                          (os.killpg, signal.SIGINT)])
-def test_signal_to_several_processes(tmp_path, send, number):
-    """End by the status of a shell, as a single process does."""
-    worker = tmp_path / 'worker.py'
-    worker.write_text(WORKER)
-    process = subprocess.Popen(
-        ['tools/dist_run.sh',
-         os.path.relpath(worker, ROOT / 'tools'), '2'],
-        cwd=ROOT,
-        env=dict(os.environ, PYTHON=sys.executable),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True)
-    while len(list(tmp_path.glob('started_?'))) < 2:
-        assert process.poll() is None, process.stdout.read()
-        time.sleep(0.01)
-    send(process.pid, number)
-    output, _ = process.communicate(timeout=100)
-    assert process.returncode == 128 + number, output
