@@ -23,7 +23,6 @@ LOADERS = [f'{key}_dataloader' for key in ('train', 'val', 'test')]
      ['model.data_preprocessor.size_divisor']),
     ('train_dataloder.batch_size', ['train_dataloader.batch_size']),
     ('batchsize', [f'{loader}.batch_size' for loader in LOADERS]),
-    ('max_iter', ['train_cfg.max_iters']),
 ])
 def test_no_effect(option, advised):
     """Name the settings that have an effect."""

@@ -155,9 +155,7 @@ def test_endless_epoch(loop, sampler, refused):
 
 @pytest.mark.parametrize('metrics, save_best, missing', [
     (dict(type='IoUMetric', iou_metrics=['mFscore']), 'mIoU', 'mIoU'),
-    (dict(type='IoUMetric', iou_metrics='mDice'), 'mPrecision', 'mPrecision'),
     (dict(type='IoUMetric', iou_metrics=['mFscore']), 'mRecall', None),
-    (dict(type='IoUMetric', prefix='val'), 'val/aAcc', None),
     ([dict(type='IoUMetric')], ['mIoU', 'image_label/mAP'], 'image_label/mAP'),
     ([dict(type='IoUMetric'),
       dict(type='ImageLabelMetric')], ['mIoU', 'image_label/mAP'], None),

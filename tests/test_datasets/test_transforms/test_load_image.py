@@ -211,7 +211,6 @@ def test_arrays_as_files(tmp_path, mode):
 
 @pytest.mark.parametrize('array', [
     np.zeros((8, 9, 3)),
-    np.zeros((8, 9, 2), np.uint8),
     np.zeros((8, 9, 3), np.uint16),
     np.zeros((0, 9, 3), np.uint8),
     np.zeros(9, np.uint8)
