@@ -18,7 +18,7 @@ from mmseg.evaluation import IoUMetric
 from mmseg.registry import DATA_SAMPLERS, LOOPS, METRICS, MODELS
 
 from ..evaluation import ImageLabelMetric
-from ..models import AFA
+from ..models import AFA, FIELDS
 from ..models.segmentors.schedule import complete_train_cfg
 from .classes import ConfigError, all_datasets
 
@@ -149,8 +149,10 @@ def check_save_best(cfg: Config) -> None:
     best = cfg.get('default_hooks', {}).get('checkpoint', {}).get('save_best')
     scores = {'auto'}
     for metric in [metrics] if isinstance(metrics, dict) else metrics:
+        if metric.get('prefix'):
+            return
         if is_a(metric, ImageLabelMetric, METRICS):
-            scores |= {'F1', 'mAP'}
+            scores |= {'image_label/F1', 'image_label/mAP'}
         elif is_a(metric, IoUMetric, METRICS):
             computed = IoUMetric.total_area_to_metrics(
                 *torch.ones(4, 1), metric.get('iou_metrics', ['mIoU']))
@@ -158,7 +160,8 @@ def check_save_best(cfg: Config) -> None:
         else:
             return  # its scores are not known
     for name in [best] if isinstance(best, str) else best or []:
-        if metrics and name.rpartition('/')[2] not in scores:
+        source, _, score = name.rpartition('/')
+        if metrics and (score if source in FIELDS else name) not in scores:
             raise ConfigError(
                 f'default_hooks.checkpoint.save_best is {name!r}, but '
                 f'val_evaluator computes {", ".join(sorted(scores))}. '

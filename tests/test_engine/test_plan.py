@@ -160,6 +160,8 @@ def test_endless_epoch(loop, sampler, refused):
     ([dict(type='IoUMetric'),
       dict(type='ImageLabelMetric')], ['mIoU', 'image_label/mAP'], None),
     (dict(type='ImageLabelMetric'), 'image_label/mIoU', 'image_label/mIoU'),
+    (dict(type='ImageLabelMetric'), 'mAP', 'mAP'),
+    (dict(type='WeakIoUMetric'), 'cam_given_tags/mIoU', None),
     (dict(type='WeakIoUMetric', prefix='a'), 'a/cam_given_tags/mIoU', None),
     (dict(type='IoUMetric'), 'auto', None),
     (dict(type='IoUMetric'), None, None),

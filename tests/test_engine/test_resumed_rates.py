@@ -4,6 +4,7 @@
 test_resumable_checkpoint_hook.py stops and resumes runs of AFA.
 """
 import itertools
+import signal
 import threading
 
 import pytest
@@ -284,6 +285,22 @@ def test_best_of_another_folder(tmp_path):
 
 def names(folder):
     return sorted(path.name for path in folder.glob('*.pth'))
+
+
+@HOOKS.register_module()
+class Interrupt(Hook):
+    """End the training by an error."""
+
+    def before_train_iter(self, runner, *args, **kwargs):
+        raise KeyError('on purpose')
+
+
+def test_sigterm_after_an_error(tmp_path):
+    """End by SIGTERM again, once training ended."""
+    former = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyError, match='on purpose'):
+        run(tmp_path, custom_hooks=[dict(type='Interrupt')])
+    assert signal.getsignal(signal.SIGTERM) is former
 
 
 def test_training_in_a_thread(tmp_path):

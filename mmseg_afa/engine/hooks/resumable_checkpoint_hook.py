@@ -11,7 +11,7 @@ import torch
 from mmengine.dist import (all_gather_object, all_reduce, get_world_size,
                            is_distributed, is_main_process)
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 from mmseg.registry import HOOKS
 
 from ...models.utils import unwrap
@@ -51,7 +51,6 @@ class ResumableCheckpointHook(CheckpointHook):
         self.states: List[dict] = []  # of all processes, while saving
         self.group = None  # tells all processes about a SIGTERM
         self.terminated = False
-        self.former_handler = None  # of SIGTERM
         self.saved: Optional[int] = None  # iteration of the newest checkpoint
 
     # -- resume --------------------------------------------------------------
@@ -85,15 +84,17 @@ class ResumableCheckpointHook(CheckpointHook):
                 'train_cfg.max_iters and the end of the last scheduler.')
         restart_schedulers(runner, checkpoint)
 
+    def before_run(self, runner: Runner) -> None:
+        """Handle SIGTERM while the training loop runs, however it ends."""
+        loop = runner._train_loop
+        if isinstance(loop, BaseLoop):  # not in a test
+            loop.run = self.handling_sigterm()(loop.run)
+
     def before_train(self, runner: Runner) -> None:
         """Continue with the image and the random states of the checkpoint."""
         super().before_train(runner)
         if is_main_process():
             remove_unfinished(self.out_dir)
-        if threading.current_thread() is threading.main_thread():
-            # Python handles signals in the main thread only.
-            self.former_handler = signal.signal(signal.SIGTERM,
-                                                self.request_stop)
         if is_distributed():
             # On the CPU: no iteration waits for the GPU.
             self.group = torch.distributed.new_group(backend='gloo')
@@ -148,6 +149,18 @@ class ResumableCheckpointHook(CheckpointHook):
         self.state_before_val = None
 
     # -- saving --------------------------------------------------------------
+    @contextmanager
+    def handling_sigterm(self) -> Iterator[None]:
+        """Handle SIGTERM in a block; Python can only in the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        former = signal.signal(signal.SIGTERM, self.request_stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, former)
+
     def request_stop(self, *args) -> None:
         """Handle SIGTERM."""
         self.terminated = True
@@ -166,12 +179,6 @@ class ResumableCheckpointHook(CheckpointHook):
             f'SIGTERM: stopped after iteration {runner.iter + 1}. '
             f'{self.last_ckpt} is saved. Resume with --resume.')
         raise SystemExit(STOPPED)
-
-    def after_train(self, runner: Runner) -> None:
-        """Restore the handler of SIGTERM."""
-        super().after_train(runner)
-        if self.former_handler is not None:
-            signal.signal(signal.SIGTERM, self.former_handler)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add what an exact resume needs to a checkpoint."""
