@@ -4,6 +4,8 @@
 torch's FakeTensorMode computes shapes, types and devices only. An operation
 on tensors of two devices raises, as on a GPU.
 """
+import re
+import subprocess
 import sys
 import traceback
 from collections import Counter
@@ -187,3 +189,49 @@ def test_config(path):
     assert not Counter(places) - most
     assert sample.pred_sem_seg.data.is_cuda
     assert sample.pred_sem_seg.shape == (70, 80)
+
+
+KERNEL_TYPES = dict(
+    image='*fp32',
+    masks='*fp32',
+    weights='*fp32',
+    out='*fp32',
+    position='*fp32',
+    sizes='*i64',
+    offsets='*i32',
+    w1='fp32',
+    w2='fp32')
+
+
+@pytest.mark.parametrize('kernel', ['_weights_kernel', '_propagate_kernel'])
+@pytest.mark.parametrize('capability', [80, 90])
+def test_kernels_compile_without_spills(kernel, capability, tmp_path):
+    """Compile PAR's kernels for an A100 and an H100; no GPU is needed."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from mmseg_afa.models.refiners import par_triton
+    kernel = getattr(par_triton, kernel)
+    sizes = dict(BLOCK=par_triton.BLOCK, CHANNELS=par_triton.MAX_CHANNELS)
+    constants = {
+        name: sizes[name]
+        for name in kernel.arg_names if name in sizes
+    }
+    signature = {
+        name: 'constexpr' if name in sizes else KERNEL_TYPES.get(name, 'i32')
+        for name in kernel.arg_names
+    }
+    source = ASTSource(kernel, signature, constants)
+    compiled = triton.compile(source, target=GPUTarget('cuda', capability, 32))
+    code = tmp_path / 'kernel.ptx'
+    code.write_text(compiled.asm['ptx'])
+    target, = re.findall(r'^\.target (\w+)', compiled.asm['ptx'], re.M)
+    ptxas = Path(triton.__file__).parent / 'backends/nvidia/bin/ptxas'
+    report = subprocess.run(
+        [ptxas, '-v', f'--gpu-name={target}', code, '-o', tmp_path / 'cubin'],
+        capture_output=True,
+        text=True,
+        check=True).stderr
+    spilled = re.findall(r'(\d+) bytes spill (?:stores|loads)', report)
+    assert spilled == ['0', '0']
