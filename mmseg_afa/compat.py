@@ -89,6 +89,8 @@ MODULE2PACKAGE['mmseg_afa'] = __name__
 
 # mmengine writes in place: a killed process would leave half a checkpoint.
 LocalBackend.put = put_atomically
+LocalBackend.put_text = lambda self, obj, filepath, encoding='utf-8': self.put(
+    obj.encode(encoding), filepath)
 checkpoints.install()
 
 

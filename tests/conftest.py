@@ -1,7 +1,10 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import functools
 import itertools
 import os
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
 import numpy as np
@@ -17,6 +20,11 @@ LOADED = set(sys.modules)  # by the import of the package
 
 from mmseg.apis import init_model  # isort: skip # noqa: E402
 from tests.test_reference.reference import ROOT  # isort: skip # noqa: E402
+
+# No test downloads: the proxy, of its processes too, is a closed port.
+os.environ.update(
+    dict.fromkeys(['http_proxy', 'https_proxy'], 'http://127.0.0.1:9'),
+    no_proxy='127.0.0.1,localhost')
 
 # A busy machine may be slow.
 settings.register_profile('patient', deadline=None)
@@ -105,3 +113,30 @@ def data_root(tmp_path_factory):
     (root / 'image_labels.txt').write_text('\n'.join(
         ['# ' + ','.join(ANIMALS), *lines]))
     return root
+
+
+class Web(SimpleHTTPRequestHandler):
+    """Serve a folder; of a name with "half", only the first half."""
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        super().do_GET()
+
+    def copyfile(self, source, outputfile):
+        content = source.read()
+        half = 'half' in self.path
+        outputfile.write(content[:len(content) // 2] if half else content)
+
+
+@pytest.fixture
+def web(tmp_path_factory, monkeypatch):
+    """Serve a folder on this machine; the cache of torch.hub is empty."""
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path_factory.mktemp('torch')))
+    folder = tmp_path_factory.mktemp('web')
+    handler = functools.partial(Web, directory=str(folder))
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        server.asked, server.folder = [], folder
+        server.address = f'http://127.0.0.1:{server.server_port}'
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()

@@ -19,5 +19,13 @@ fi
 # More threads in each process would slow the others down.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 export PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}"
-exec "${PYTHON:-python}" -m torch.distributed.run "${RENDEZVOUS[@]}" \
+# torchrun alone ends with the status 1 after SIGTERM, and not with 143.
+TORCHRUN='
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.run import main
+try:
+    main()
+except SignalException as error:
+    raise SystemExit(128 + error.sigval)'
+exec "${PYTHON:-python}" -c "$TORCHRUN" "${RENDEZVOUS[@]}" \
     --nproc-per-node="$2" "$TOOLS/$1" --launcher pytorch "${@:3}"

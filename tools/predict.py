@@ -22,7 +22,7 @@ def parse_args(argv=None):
         nargs='+',
         help='photos, folders, patterns, or text files that list photos')
     add('--out', required=True, type=Path, metavar='DIR', help='the folder')
-    add('--list', help='an image list: of the folders, only these photos')
+    add('--list', help='an image list: only the photos of these names')
     add('--tags',
         help='a label file: restrict the mask of a photo to its tags, as for '
         'pseudo labels')
@@ -58,9 +58,9 @@ def parse_args(argv=None):
         help='coco: each connected part of a class is one result')
     add('--long-side',
         type=int,
-        default=1024,
         metavar='PIXELS',
-        help='shrink larger photos for the network (default: %(default)s)')
+        help="shrink larger photos for the network (default: the config's "
+        'Resize, and at most 1024)')
     add('--tile',
         type=int,
         metavar='PIXELS',
@@ -74,13 +74,12 @@ def parse_args(argv=None):
     return parser.parse_args(argv)
 
 
-def build_inferencer(args):
+def build_inferencer(args, cfg):
     """Build the inferencer, and name all settings that the masks depend on."""
     from mmseg_afa.apis import AFAInferencer
     from mmseg_afa.engine import launch
 
     launch.check_checkpoint(args.checkpoint)
-    cfg = launch.read_config(args.config, args.cfg_options)
     options = dict(
         sources=args.source,
         refiner=launch.refiner_config(cfg, args.refine),
@@ -142,9 +141,15 @@ def run(args):
     """Predict, write tables and exports, and list the errors of photos."""
     from mmseg_afa.apis import OutputFolder, find_photos, read_tags
     from mmseg_afa.apis.formats import FORMATS, check_format
+    from mmseg_afa.datasets.image_files import describe_left_out
+    from mmseg_afa.engine import launch
+    from mmseg_afa.utils import check_least
 
-    photos = find_photos(args.photos, args.list)
-    inferencer, settings = build_inferencer(args)
+    check_least(vars(args), review=0, batch_size=1)
+    cfg = launch.read_config(args.config, args.cfg_options)
+    photos, left_out = find_photos(args.photos, args.list,
+                                   launch.image_suffixes(cfg))
+    inferencer, settings = build_inferencer(args, cfg)
     meta = inferencer.model.dataset_meta
     formats = [name for name in args.format if name != 'png']
     for name in formats:
@@ -163,6 +168,8 @@ def run(args):
                 print(FORMATS[name](folder.masks(source, photos),
                                     args.out / 'export' / source, **options))
     print(f'{len(photos) - len(problems)} photos -> {args.out}')
+    if left_out and not args.list:
+        print(f'Warning: {describe_left_out(left_out)}', file=sys.stderr)
     return problems
 
 

@@ -1,6 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Test (and evaluate) a segmentor."""
 import argparse
+from os.path import expanduser
 from pathlib import Path
 from typing import List, Optional
 
@@ -12,6 +13,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     add('config', help='the config file')
     add('checkpoint', help='the checkpoint file')
     add('--out',
+        type=expanduser,
         metavar='DIR',
         help='write the predicted masks to this folder, as NAME.png')
     add('--source',
@@ -20,7 +22,9 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         'segmentation, the default), cam, affinity_cam, cam_label or '
         'refined_label; labels are made with the image labels')
     add('--show', action='store_true', help='show the predictions')
-    add('--show-dir', help='write the painted images to this folder')
+    add('--show-dir',
+        type=expanduser,
+        help='write the painted images to this folder')
     add('--wait-time',
         type=float,
         default=2,
@@ -30,7 +34,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         default='none',
         choices=['none', 'par', 'crf'],
         help='align predictions with edges; labels are refined already')
-    add('--work-dir', help='the folder for logs and results')
+    add('--work-dir', type=expanduser, help='the folder for logs and results')
     add('--cfg-options',
         nargs='+',
         metavar='KEY=VALUE',
@@ -139,8 +143,9 @@ def main(argv: Optional[List[str]] = None) -> None:
     args = parse_args(argv)
     from mmseg_afa.engine import launch
     from mmseg_afa.models import SOURCES
-    from mmseg_afa.utils import UserError
+    from mmseg_afa.utils import UserError, check_least
     try:
+        check_least(vars(args), wait_time=0)
         cfg = launch.load_config(args)
         launch.check_loader(cfg, 'test_dataloader')
         launch.check_checkpoint(args.checkpoint)

@@ -1,6 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Train a segmentor."""
 import argparse
+from os.path import expanduser
 from typing import List, Optional
 
 
@@ -8,7 +9,8 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='the config file')
-    parser.add_argument('--work-dir', help='the folder for logs and results')
+    parser.add_argument(
+        '--work-dir', type=expanduser, help='the folder for logs and results')
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -53,17 +55,21 @@ def train(args: argparse.Namespace) -> None:
     cfg = launch.load_config(args)
     if args.amp:
         launch.enable_amp(cfg, args.amp)
-    if args.resume:
-        launch.resume(cfg, args.resume)
+    if args.resume or cfg.get('resume'):
+        launch.resume(cfg, args.resume or cfg.get('load_from') or 'auto')
     if args.no_auto_scale:
         cfg.auto_scale_lr = None
     launch.start_processes(cfg)
     rescaled = plan.auto_scale(cfg, get_world_size())
-    warnings = plan.check_plan(cfg)
+    warnings = [
+        *launch.check_options(
+            launch.read_config(args.config), args.cfg_options or ()),
+        *plan.check_plan(cfg)
+    ]
     runner = launch.build_runner(cfg)
-    runner.logger.info(plan.summarize(cfg, get_world_size(), rescaled))
-    for warning in warnings:
-        runner.logger.warning(warning)
+    summary = plan.summarize(cfg, get_world_size(), rescaled)
+    runner.register_hook(plan.StartHook(summary, warnings))
+    launch.shorten_log(runner)
     if cfg.get('load_from'):
         launch.check_weights(
             runner, cfg.load_from, strict=bool(cfg.get('resume')))

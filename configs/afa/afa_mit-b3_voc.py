@@ -1,4 +1,4 @@
 _base_ = ['./afa_mit-b1_voc.py']
 model = dict(
     backbone=dict(
-        arch='b3', init_cfg=dict(checkpoint='pretrain/mit_b3.pth')))
+        arch='b3', init_cfg=dict(checkpoint=_base_.mit_weights.b3)))

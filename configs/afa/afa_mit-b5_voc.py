@@ -1,4 +1,4 @@
 _base_ = ['./afa_mit-b1_voc.py']
 model = dict(
     backbone=dict(
-        arch='b5', init_cfg=dict(checkpoint='pretrain/mit_b5.pth')))
+        arch='b5', init_cfg=dict(checkpoint=_base_.mit_weights.b5)))

@@ -15,5 +15,7 @@ train_dataloader = dict(
             seg_map_path='pseudo_labels/refined_label'),
         ann_file='ImageSets/Segmentation/trainaug.txt',
         pipeline=_base_.train_pipeline))
-auto_scale_lr = dict(base_batch_size=16)  # mmseg has four GPUs with four
+auto_scale_lr = dict(
+    enable=True,
+    base_batch_size=16)  # mmseg has four GPUs with four
 default_hooks = dict(checkpoint=dict(save_best='mIoU'))

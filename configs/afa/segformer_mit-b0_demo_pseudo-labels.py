@@ -28,5 +28,7 @@ param_scheduler = [
     dict(type='PolyLR', power=1., begin=50, end=max_iters, by_epoch=False),
 ]
 train_cfg = dict(max_iters=max_iters, val_interval=300)
-auto_scale_lr = dict(base_batch_size=8)  # images an iteration, in total
+auto_scale_lr = dict(
+    enable=True,
+    base_batch_size=8)  # images an iteration, in total
 default_hooks = dict(checkpoint=dict(interval=300))

@@ -4,7 +4,7 @@ _base_ = ['../mix/attn-mit-b0_segformer_voc.py']
 max_iters = 20000
 model = dict(
     backbone=dict(
-        arch='b1', init_cfg=dict(checkpoint='pretrain/mit_b1.pth')),
+        arch='b1', init_cfg=dict(checkpoint=_base_.mit_weights.b1)),
     decode_head=dict(in_channels=[64, 128, 320, 512]))
 train_dataloader = dict(
     batch_size=16,  # images per process
@@ -25,4 +25,6 @@ param_scheduler = [
     dict(type='PolyLR', power=1., begin=1500, end=max_iters, by_epoch=False),
 ]
 train_cfg = dict(max_iters=max_iters)
-auto_scale_lr = dict(base_batch_size=16)  # images an iteration, in total
+auto_scale_lr = dict(
+    enable=True,
+    base_batch_size=16)  # images an iteration, in total

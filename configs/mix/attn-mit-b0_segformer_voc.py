@@ -1,8 +1,8 @@
 # AttnMixVisionTransformer with mmseg's SegformerHead, trained on masks: an
 # upper bound for AFA. PascalVOCWeakDataset loads masks with LoadMask.
 _base_ = [
-    '../_base_/datasets/voc12_aug_weak.py', '../_base_/schedules/afa_20k.py',
-    '../_base_/default_runtime.py'
+    '../_base_/models/mit_weights.py', '../_base_/datasets/voc12_aug_weak.py',
+    '../_base_/schedules/afa_20k.py', '../_base_/default_runtime.py'
 ]
 model = dict(
     type='EncoderDecoder',
@@ -15,7 +15,7 @@ model = dict(
     backbone=dict(
         type='AttnMixVisionTransformer',
         arch='b0',
-        init_cfg=dict(type='Pretrained', checkpoint='pretrain/mit_b0.pth')),
+        init_cfg=dict(type='Pretrained', checkpoint=_base_.mit_weights.b0)),
     decode_head=dict(
         type='SegformerHead',
         in_channels=[32, 64, 160, 256],

@@ -1,5 +1,5 @@
 # WSSSHead with mmpretrain's ViT-B/16: one feature map of 1/16 for segmentation
-# and classification.
+# and classification. The weights are those of DeiT (Apache 2.0).
 _base_ = ['./wsss-head_resnet50_voc.py']
 model = dict(
     backbone=dict(
@@ -12,6 +12,7 @@ model = dict(
         drop_path_rate=0.1,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='pretrain/vit_b16.pth',
-            prefix='backbone')),
+            checkpoint='https://download.openmmlab.com/mmclassification/v0/'
+            'deit/deit-base_pt-16xb64_in1k_20220216-db63c16c.pth',
+            prefix='backbone.')),
     decode_head=dict(in_channels=[768], in_index=[0]))

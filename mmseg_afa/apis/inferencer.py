@@ -19,16 +19,19 @@ from mmseg.registry import MODELS, TRANSFORMS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from ..datasets.label_file import unknown_tags
 from ..datasets.mask_file import voc_palette
-from ..datasets.transforms.load_image import BrokenImageError
+from ..datasets.transforms.load_image import BrokenImageError, to_bgr
 from ..engine.classes import (check_checkpoint_classes, checkpoint_classes,
                               settle_classes)
 from ..engine.launch import read_config, test_pipeline
 from ..models.segmentors.maps import LONG_SIDE, TTA, limit, photo_maps, refine
 from ..models.utils import by_size
-from ..utils import IGNORE_INDEX, UserError, checkpoints, ordered_map
+from ..utils import (IGNORE_INDEX, UserError, check_least, checkpoints,
+                     ordered_map)
 
 PhotoType = Union[str, PathLike, np.ndarray]
+RESIZE = ('Resize', 'ResizeShortestEdge')  # transforms that set the size
 
 
 class AFAInferencer(MMSegInferencer):
@@ -36,7 +39,8 @@ class AFAInferencer(MMSegInferencer):
 
     ``inferencer(photos)`` keeps all results in memory, as mmseg's inferencer
     does. :meth:`stream` yields one result after another, for any number of
-    photos. A photo is a path or a BGR uint8 array (H, W, 3).
+    photos. A photo is a path or a uint8 array: BGR (H, W, 3), BGRA (H, W, 4)
+    or grey (H, W).
 
     Args:
         model (str or Config): A config, its path, or the name of a config
@@ -48,9 +52,11 @@ class AFAInferencer(MMSegInferencer):
             dict(type='DenseCRF'), for all sources but labels.
         tta (bool): Test-time augmentation of the segmentation, by the
             config's `tta_model` and `tta_pipeline`.
-        long_side (int): Larger photos are shrunk to this many pixels.
+        long_side (int, optional): Larger photos are shrunk to this many
+            pixels, in place of the pipeline's Resize. By default the Resize
+            applies, and then a long side of 1024.
         tile (int, optional): Side of the tiles in which the segmentation of
-            larger photos is predicted, without shrinking them.
+            larger photos is predicted, without shrinking or Resize.
         unsure (float): Pixels of a lower confidence become 255.
         **kwargs: Arguments of MMSegInferencer, such as `device`.
 
@@ -65,15 +71,19 @@ class AFAInferencer(MMSegInferencer):
                  sources: Sequence[str] = ('seg', ),
                  refiner: Optional[dict] = None,
                  tta: bool = False,
-                 long_side: int = LONG_SIDE,
+                 long_side: Optional[int] = None,
                  tile: Optional[int] = None,
                  unsure: float = 0.,
                  **kwargs) -> None:
         if not 0 <= unsure <= 1:
             raise UserError(f'unsure: found {unsure}, expected a confidence '
                             'from 0 to 1, such as 0.6.')
+        check_least(dict(long_side=long_side, tile=tile), long_side=1, tile=1)
         self.sources, self.tta = tuple(sources), tta
-        self.long_side, self.tile, self.unsure = long_side, tile, unsure
+        self.tile, self.unsure = tile, unsure
+        self.long_side = long_side or LONG_SIDE
+        self._skipped = ('LoadAnnotations', *(RESIZE if long_side or tile else
+                                              ()))
         super().__init__(model, weights, **kwargs)
         self.show_progress = False
         self.refiner = MODELS.build(refiner) if refiner else None
@@ -115,14 +125,15 @@ class AFAInferencer(MMSegInferencer):
         transforms = cfg.tta_pipeline if self.tta else test_pipeline(cfg)
         first, *middle, last = (
             transform for transform in transforms
-            if transform['type'] != 'LoadAnnotations')
+            if transform['type'] not in self._skipped)
         load = TRANSFORMS.build(dict(first, type='LoadWeakImage'))
         rest = Compose([*middle, self._shrink, last])
 
         def pipeline(photo: PhotoType) -> dict:
             if isinstance(photo, np.ndarray):
                 shape = photo.shape[:2]
-                results = dict(img=photo, img_shape=shape, ori_shape=shape)
+                results = dict(
+                    img=to_bgr(photo), img_shape=shape, ori_shape=shape)
             else:
                 results = load(dict(img_path=fspath(photo)))
             return rest(results)
@@ -151,7 +162,7 @@ class AFAInferencer(MMSegInferencer):
             photos (Iterable): Photos, such as the frames of an
                 ``mmcv.VideoReader``; there may be no end of them.
             tags (Callable, optional): Returns the tags of a photo, to which
-                its masks are restricted.
+                its masks are restricted. An unknown tag is an error.
             batch_size (int): Photos that are loaded together.
             broken (Callable, optional): Called with a photo that cannot be
                 read, and the error; the photo is skipped. By default the
@@ -163,6 +174,7 @@ class AFAInferencer(MMSegInferencer):
             source `SOURCE_mask` and `SOURCE_confidence`; with
             `pred_image_scores` (C, ) where the model classifies.
         """
+        check_least(dict(batch_size=batch_size), batch_size=1)
         if isinstance(photos, (str, PathLike, np.ndarray)):
             photos = [photos]
 
@@ -178,6 +190,9 @@ class AFAInferencer(MMSegInferencer):
             if tags is None:
                 return None
             shown, names = tags(photo), self.model.dataset_meta['classes'][1:]
+            where = 'array' if isinstance(photo, np.ndarray) else str(photo)
+            for message, _ in unknown_tags({where: shown}, names):
+                raise UserError(f'tags: {message}')
             return torch.tensor([float(name in shown) for name in names])
 
         loaded = ordered_map(load, photos, workers=2)

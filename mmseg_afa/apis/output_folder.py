@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from mmseg.structures import SegDataSample
 
+from ..datasets.image_files import is_hidden
 from ..datasets.transforms.load_image import LoadWeakImage
 from ..utils import UserError, remove_unfinished, replacing
 from .photo_mask import (MaskRecord, PhotoMask, class_statistics,
@@ -60,7 +61,7 @@ class OutputFolder:
                     f'{path}: holds masks of another run. '
                     f'{"; ".join(differing)}. Choose another folder, or '
                     'remove this one.')
-        elif any(path.iterdir()):
+        elif any(not is_hidden(file.name) for file in path.iterdir()):
             raise UserError(
                 f'{path}: holds files, but no {SETTINGS} of a run to '
                 'resume. Choose another folder, or remove the files.')

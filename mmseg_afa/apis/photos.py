@@ -1,15 +1,17 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Find the photos that a user names, and read their tags."""
 import glob
+import os
 import os.path as osp
 import re
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from ..datasets.image_files import (IMAGE_SUFFIXES, find_images, format_names,
-                                    normalize_nfc, read_text,
+from ..datasets.image_files import (IMAGE_SUFFIXES, OTHER_SUFFIXES,
+                                    format_names, has_suffix, is_hidden,
+                                    list_images, normalize_nfc, read_text,
                                     strip_image_suffix)
-from ..datasets.label_file import (index_by_stem, read_image_list,
+from ..datasets.label_file import (Tags, index_by_stem, read_image_list,
                                    read_label_file)
 from ..utils import UserError
 
@@ -26,8 +28,11 @@ class Photo(NamedTuple):
     path: str
 
 
-def find_photos(arguments: Sequence[str],
-                image_list: Optional[str] = None) -> List[Photo]:
+def find_photos(
+        arguments: Sequence[str],
+        image_list: Optional[str] = None,
+        suffixes: Sequence[str] = IMAGE_SUFFIXES
+) -> Tuple[List[Photo], List[str]]:
     """Find the photos that the arguments of a tool name.
 
     Args:
@@ -35,64 +40,94 @@ def find_photos(arguments: Sequence[str],
             ``photos/**/*.jpg``, and text files (.txt) with the path of a
             photo on each line. A folder includes its subfolders.
         image_list (str, optional): An image list, as data sets have them. It
-            restricts the photos of the folders.
+            selects among the photos of all arguments, by their names.
+        suffixes (Sequence[str]): Suffixes of the photos in folders; a data
+            set's `img_suffix`.
 
     Returns:
-        list[Photo]: In the order of the arguments, those of a folder sorted.
+        tuple: The photos, in the order of the image list or the arguments,
+        those of a folder sorted; and images in the folders that have other
+        suffixes.
 
     Raises:
         UserError: If a file is missing, no photo is found, or two photos have
             the same name.
     """
-    photos = {}
+    found, left_out = {}, []
     for argument in arguments:
-        paths, folder = _find_paths(argument, image_list)
+        paths, folder, others = _find_paths(argument, suffixes)
+        left_out += others
         missing = [path for path in paths if not osp.isfile(path)]
         if missing:
             raise UserError(
-                f'{image_list or argument}: {len(missing)} of {len(paths)} '
-                f'photos are missing: {format_names(missing)}. Correct the '
-                'list or the folder.')
+                f'{argument}: {len(missing)} of {len(paths)} photos are '
+                f'missing: {format_names(missing)}. Correct the list.')
         for path in paths:
-            name = _name(path, folder)
-            other = photos.setdefault(name, path)
-            if not osp.samefile(other, path):
+            name = _strip(osp.relpath(path, folder), suffixes)
+            found.setdefault(name, []).append(path)
+    names = list(found)
+    if image_list is not None:
+        names = list(
+            dict.fromkeys(
+                name if name in found else _strip(name, suffixes)
+                for name in read_image_list(image_list)))
+        missing = [name for name in names if name not in found]
+        if missing:
+            raise UserError(
+                f'{image_list}: {len(missing)} of {len(names)} photos are '
+                f'missing: {format_names(missing)}. {", ".join(arguments)} '
+                f'has {format_names(list(found))}. Correct the list, or name '
+                'other photos.')
+    for name in names:
+        for other in found[name][1:]:
+            if not osp.samefile(other, found[name][0]):
                 raise UserError(
-                    f'{other} and {path} would both write {name}.png. Rename '
-                    'one of them, or use two output folders.')
-    if not photos:
+                    f'{found[name][0]} and {other} would both write '
+                    f"{name}.png. Name the photos by a pattern, such as "
+                    f"'photos/*{osp.splitext(other)[1]}', rename one of them, "
+                    'or use two output folders.')
+    if not names:
         raise UserError(
             f'{", ".join(arguments)}: no photo found. Name photos, folders, '
-            'patterns or lists of photos (.txt). The suffix of a photo is one '
-            f'of {" ".join(IMAGE_SUFFIXES)}.')
-    return [Photo(name, path) for name, path in photos.items()]
+            'patterns or lists of photos (.txt). In a folder, photos end with '
+            f'one of {" ".join(suffixes)}. Found {len(left_out)} images with '
+            'other suffixes.')
+    return [Photo(name, found[name][0]) for name in names], left_out
 
 
 def _find_paths(argument: str,
-                image_list: Optional[str]) -> Tuple[List[str], str]:
-    """Find the files of one argument, and the folder of their names."""
+                suffixes: Sequence[str]) -> Tuple[List[str], str, List[str]]:
+    """Find the files of one argument, the folder of their names, and others.
+    """
     if osp.isdir(argument):
-        names = None if image_list is None else read_image_list(image_list)
-        files, _ = find_images(argument, IMAGE_SUFFIXES, names)
-        return list(files.values()), argument
+        images, others = ([osp.join(argument, file) for file in files]
+                          for files in list_images(argument, suffixes))
+        return images, argument, others
     if argument.lower().endswith('.txt'):
         lines = read_text(argument, 'no such list of photos.').splitlines()
-        return [line.strip() for line in lines if line.strip()], ''
+        paths = [line.strip() for line in lines if line.strip()]
+        folders = [osp.dirname(osp.abspath(path)) for path in paths]
+        return paths, osp.commonpath(folders) if folders else '', []
     if osp.isfile(argument):
-        return [argument], osp.dirname(argument) or '.'
+        return [argument], osp.dirname(argument) or '.', []
     if glob.has_magic(argument):
-        paths = sorted(glob.glob(argument, recursive=True))
-        return ([path for path in paths if strip_image_suffix(path) != path],
-                osp.dirname(re.split(r'[*?[]', argument)[0]))
+        folder = osp.dirname(re.split(r'[*?[]', argument)[0]) or '.'
+        files = [
+            path for path in sorted(glob.glob(argument, recursive=True))
+            if osp.isfile(path) and not is_hidden(osp.relpath(path, folder))
+        ]
+        images = [path for path in files if has_suffix(path, IMAGE_SUFFIXES)]
+        return images, folder, [
+            path for path in files if has_suffix(path, OTHER_SUFFIXES)
+        ]
     raise UserError(f'{argument}: no such photo, folder or list.')
 
 
-def _name(path: str, folder: str) -> str:
-    """Name a photo by its path in a folder, or by its file name elsewhere."""
-    name = osp.relpath(path, folder) if folder else osp.normpath(path)
-    if osp.isabs(name) or name.startswith('..'):
-        name = osp.basename(name)
-    return normalize_nfc(strip_image_suffix(Path(name).as_posix()))
+def _strip(path: str, suffixes: Sequence[str]) -> str:
+    """Remove the suffix of a data set, or else that of any image."""
+    path = normalize_nfc(Path(path).as_posix())
+    stem = strip_image_suffix(path, suffixes)
+    return strip_image_suffix(path) if stem == path else stem
 
 
 def read_tags(path: str, photos: Sequence[Photo],
@@ -107,11 +142,23 @@ def read_tags(path: str, photos: Sequence[Photo],
     Returns:
         dict[str, tuple[str]]: Tags by the names of the photos.
     """
-    tags = index_by_stem(read_label_file(path, classes)[1])
-    missing = [photo.name for photo in photos if photo.name not in tags]
+    listed = index_by_stem(read_label_file(path, classes)[1])
+    keys = {photo.name: _find_key(photo, listed) for photo in photos}
+    missing = [name for name, key in keys.items() if key is None]
     if missing:
         raise UserError(
             f'{path}: no line for {len(missing)} of {len(photos)} photos: '
             f'{format_names(missing)}. Add lines "name: tag, tag" ("name:" '
             'for a photo without objects), or leave these photos out.')
-    return tags
+    return {name: listed[key] for name, key in keys.items()}
+
+
+def _find_key(photo: Photo, labels: Mapping[str, Tags]) -> Optional[str]:
+    """Find the longest end of a photo's path that has a line.
+
+    The line may name folders above the one that the user named.
+    """
+    above = normalize_nfc(osp.abspath(photo.path)).split(os.sep)
+    above = above[:-1 - photo.name.count('/')]
+    keys = ('/'.join([*above[i:], photo.name]) for i in range(len(above) + 1))
+    return next((key for key in keys if key in labels), None)

@@ -1,15 +1,25 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Files of images and text: find them, read them, or say what is wrong."""
+import logging
 import os.path as osp
 import unicodedata
+from pathlib import PurePath
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from mmengine import fileio
+from mmengine.logging import print_log
 
 from ..utils import UserError
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp',
-                  '.ppm', '.pgm')
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.tif',
+                  '.tiff', '.webp', '.gif', '.jp2', '.ppm', '.pgm', '.pnm')
+# Images that OpenCV cannot decode, or (AVIF) does not turn upright.
+OTHER_SUFFIXES = ('.avif', '.heic', '.heif', '.jxl', '.j2k', '.tga', '.psd',
+                  '.svg', '.pdf', '.eps', '.ico', '.exr', '.hdr', '.raw',
+                  '.dng', '.cr2', '.cr3', '.nef', '.arw', '.orf', '.raf',
+                  '.rw2')
+# of archives of macOS, network drives and Windows
+SYSTEM_FOLDERS = ('__MACOSX', '@eaDir', '#recycle', '$RECYCLE.BIN')
 MAX_PROBLEMS = 10  # that an error spells out
 
 
@@ -48,6 +58,42 @@ def read_text(path: str, fix: str, backend_args: Optional[dict] = None) -> str:
     return normalize_nfc(text)
 
 
+def is_hidden(path: str) -> bool:
+    """Tell whether a path has a part that is hidden or the system's."""
+    return any(
+        part.startswith('.') or part in SYSTEM_FOLDERS
+        for part in PurePath(path).parts)
+
+
+def list_images(
+        folder: str,
+        suffixes: Sequence[str],
+        backend_args: Optional[dict] = None) -> Tuple[List[str], List[str]]:
+    """List the images in a folder and its subfolders, without hidden files.
+
+    Args:
+        folder (str): The folder, which may be missing.
+        suffixes (Sequence[str]): Suffixes of the files, in any case.
+        backend_args (dict, optional): See :func:`mmengine.fileio.get`.
+
+    Returns:
+        tuple: The paths of the images in the folder, sorted; and those of
+        images with other suffixes.
+    """
+    folder, images, others = folder or '.', [], []
+    if fileio.isdir(folder, backend_args=backend_args):
+        for file in fileio.list_dir_or_file(
+                folder, list_dir=False, recursive=True,
+                backend_args=backend_args):
+            if is_hidden(file):
+                continue
+            if has_suffix(file, suffixes):
+                images.append(file)
+            elif has_suffix(file, IMAGE_SUFFIXES + OTHER_SUFFIXES):
+                others.append(file)
+    return sorted(images), sorted(others)
+
+
 def find_images(
         folder: str,
         suffixes: Sequence[str],
@@ -55,6 +101,8 @@ def find_images(
         backend_args: Optional[dict] = None
 ) -> Tuple[Dict[str, str], List[str]]:
     """Find images in a folder and its subfolders, which are listed once.
+
+    Images that cannot be read are left out of a folder, with a warning.
 
     Args:
         folder (str): The folder, which may be missing.
@@ -70,16 +118,17 @@ def find_images(
     Raises:
         DataError: If files differ only in suffix or encoding of accents.
     """
+    images, others = list_images(folder, suffixes, backend_args)
+    unreadable = [file for file in others if has_suffix(file, OTHER_SUFFIXES)]
+    if names is None and unreadable:
+        print_log(
+            f'{folder}: {describe_left_out(unreadable)}',
+            logger='current',
+            level=logging.WARNING)
     files = {}
-    if fileio.isdir(folder or '.', backend_args=backend_args):
-        for file in fileio.list_dir_or_file(
-                folder or '.',
-                list_dir=False,
-                recursive=True,
-                backend_args=backend_args):
-            stem = strip_image_suffix(file, suffixes)
-            if stem != file:
-                files.setdefault(normalize_nfc(stem), []).append(file)
+    for file in images:
+        stem = normalize_nfc(strip_image_suffix(file, suffixes))
+        files.setdefault(stem, []).append(file)
     paths, missing, problems = {}, [], []
     for name in sorted(files) if names is None else names:
         name = name if name in files else strip_image_suffix(name)
@@ -88,7 +137,9 @@ def find_images(
             differing = ' and '.join(map(repr, sorted(found)))
             problems.append(
                 f'{folder}: {differing} differ only in their suffix or in '
-                'how accents are encoded. Rename one of them.')
+                'how accents are encoded. Rename one of them, or choose the '
+                "images by the data set's img_suffix, such as img_suffix="
+                f'{osp.splitext(found[0])[1]!r}.')
             continue
         paths[name] = osp.join(folder, found[0])
         if name not in files:
@@ -101,6 +152,18 @@ def find_images(
 def normalize_nfc(text: str) -> str:
     """Join accents with their letters (NFC), which macOS stores separately."""
     return unicodedata.normalize('NFC', text)
+
+
+def describe_left_out(files: Sequence[str]) -> str:
+    """Say which images are left out, and what to do."""
+    return (f'left out {len(files)} images: {format_names(files)}. Images end '
+            f'with {" ".join(IMAGE_SUFFIXES)}, or as img_suffix of the data '
+            'set says. Convert others to PNG or JPEG.')
+
+
+def has_suffix(name: str, suffixes: Sequence[str]) -> bool:
+    """Tell whether a file has one of the suffixes, in any case, and a name."""
+    return strip_image_suffix(name, suffixes) != name
 
 
 def strip_image_suffix(name: str,

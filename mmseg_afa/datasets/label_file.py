@@ -45,9 +45,9 @@ def read_image_list(path: str,
         UserError: If the file is missing, or names no image.
     """
     text = read_text(
-        path, 'no such image list. Correct data_root or ann_file, or write '
-        'the list: the name of an image, without suffix, on each line.',
-        backend_args)
+        path, 'no such image list. Correct its path (--list, or data_root '
+        'and ann_file of the config), or write the list: the name of an '
+        'image, without suffix, on each line.', backend_args)
     names = [normalize_name(line) for line in text.split('\n') if line.strip()]
     if not names:
         raise UserError(f'{path}: names no image. Write the name of an image, '

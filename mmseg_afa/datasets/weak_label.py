@@ -10,7 +10,7 @@ from mmengine.utils import is_abs
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from ..utils import UserError, isolated_rng
+from ..utils import IGNORE_INDEX, UserError, expand_home, isolated_rng
 from .image_files import (IMAGE_SUFFIXES, MissingFileError, find_images,
                           format_names, strip_image_suffix)
 from .label_file import (MAKE_LABEL_FILE, Tags, index_by_stem, read_image_list,
@@ -18,6 +18,12 @@ from .label_file import (MAKE_LABEL_FILE, Tags, index_by_stem, read_image_list,
 from .mask_file import voc_palette
 from .samplers import SeededIndex
 from .transforms.load_image import BrokenImageError
+
+# The only values that some settings of BaseSegDataset may have, and why.
+FIXED = dict(
+    reduce_zero_label=(False, 'would remove the background, which has id 0'),
+    filter_cfg=(None, 'has no effect: ann_file lists the images'),
+    ignore_index=(IGNORE_INDEX, 'has no effect: masks have 255'))
 
 
 @DATASETS.register_module()
@@ -61,6 +67,8 @@ class WeakLabelDataset(BaseSegDataset):
                  img_suffix: Union[str, Sequence[str]] = IMAGE_SUFFIXES,
                  broken_files: str = 'raise',
                  **kwargs) -> None:
+        label_file, data_root, kwargs = expand_home(
+            (label_file, data_root, kwargs))
         self.broken_files = broken_files
         self._broken: Set[str] = set()
         if label_file and data_root and not is_abs(label_file):
@@ -78,10 +86,15 @@ class WeakLabelDataset(BaseSegDataset):
                     'a label_file with a first line such as "# cat,cow,dog", '
                     "or metainfo=dict(classes=('background', ...)).")
             metainfo['classes'] = ('background', *self._listed[0])
-        if kwargs.get('reduce_zero_label'):
+        for key, (value, reason) in FIXED.items():
+            if kwargs.get(key, value) not in (value, None):
+                raise UserError(f'{type(self).__name__}: {key} {reason}. '
+                                f'Found {key}={kwargs[key]!r}. Leave it out.')
+        if len(metainfo['classes']) > IGNORE_INDEX:
             raise UserError(
-                f'{type(self).__name__}: reduce_zero_label would remove the '
-                'background, which has id 0. Leave it out.')
+                f'{type(self).__name__}: {len(metainfo["classes"])} classes '
+                f'with the background. Masks hold at most {IGNORE_INDEX}: '
+                'they are 8 bits, and 255 is ignored. Use fewer classes.')
         first = metainfo['classes'][0]
         if first != 'background':
             raise UserError(

@@ -13,7 +13,7 @@ from mmseg.registry import DATASETS
 
 from ..datasets import WeakLabelDataset
 from ..datasets.label_file import read_classes
-from ..utils import CheckpointError, UserError
+from ..utils import IGNORE_INDEX, CheckpointError, UserError
 
 
 class ConfigError(UserError):
@@ -56,6 +56,11 @@ def settle_classes(cfg: Config,
                 f'{key}.num_classes is {number}, but {source} has '
                 f'{shorten(classes)}, background included. Remove '
                 'num_classes, or correct the classes.')
+        if head.num_classes > IGNORE_INDEX:
+            raise ConfigError(
+                f'{key}.num_classes: {head.num_classes} classes, but masks '
+                f'hold at most {IGNORE_INDEX}: they are 8 bits, and 255 is '
+                'ignored. Use fewer classes.')
     return classes
 
 

@@ -3,7 +3,6 @@
 import logging
 import os
 import os.path as osp
-import re
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import List, Optional, Sequence
@@ -16,10 +15,12 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import CheckpointLoader, Runner
 from mmengine.utils.dl_utils import set_multi_processing
 
+from ..datasets.image_files import IMAGE_SUFFIXES
 from ..models.utils import unwrap
-from ..utils import UserError, checkpoints
+from ..utils import UserError, checkpoints, expand_home
 from .classes import check_checkpoint_classes, settle_classes
 from .cpu import cpu_has_bfloat16, prepare_for_cpu
+from .options import check_options
 
 CONFIGS = Path(__file__).parents[1] / '.mim' / 'configs'
 
@@ -47,7 +48,20 @@ def read_config(path: str, options: Optional[Sequence[str]] = None) -> Config:
     parser.add_argument('--options', nargs='*', action=DictAction)
     parsed = parser.parse_args(['--options', *(options or ())]).options
     cfg = Config.fromfile(path)
-    cfg.merge_from_dict(parsed)
+    for warning in check_options(cfg, options or ()):
+        print_log(warning, logger='current', level=logging.WARNING)
+    try:
+        cfg.merge_from_dict(parsed)
+    except (KeyError, TypeError) as error:
+        raise UserError(f'--cfg-options: {error.args[0]}') from error
+    for key, value in cfg.items():
+        cfg[key] = expand_home(value)
+    for loader in (cfg.get(f'{key}_dataloader')
+                   for key in ('train', 'val', 'test')):
+        if loader and not loader.get('num_workers'):
+            # torch refuses settings of workers without workers
+            loader.persistent_workers = False
+            loader.pop('prefetch_factor', None)
     return cfg
 
 
@@ -55,6 +69,13 @@ def test_pipeline(cfg: Config) -> List[dict]:
     """Find the transforms of prediction in a config."""
     loader = cfg.get('test_dataloader')
     return loader.dataset.pipeline if loader else cfg.test_pipeline
+
+
+def image_suffixes(cfg: Config) -> Sequence[str]:
+    """Return the `img_suffix` of the data set of a config."""
+    loader = cfg.get('test_dataloader') or cfg.get('train_dataloader') or {}
+    found = loader.get('dataset', {}).get('img_suffix', IMAGE_SUFFIXES)
+    return [found] if isinstance(found, str) else found
 
 
 def load_config(args: Namespace) -> Config:
@@ -68,19 +89,6 @@ def load_config(args: Namespace) -> Config:
     return cfg
 
 
-def latest_checkpoint(folder: str) -> Optional[str]:
-    """Return the newest checkpoint of a work folder, by its number.
-
-    mmengine's file ``last_checkpoint`` may be empty after a power cut.
-    """
-    numbers = {}
-    for path in Path(folder).glob('*.pth'):
-        match = re.fullmatch(r'(?:iter|epoch)_(\d+)', path.stem)
-        if match:
-            numbers[int(match[1])] = str(path)
-    return numbers[max(numbers)] if numbers else None
-
-
 def resume(cfg: Config, checkpoint: str) -> None:
     """Let a run resume from a checkpoint, in place.
 
@@ -90,7 +98,7 @@ def resume(cfg: Config, checkpoint: str) -> None:
             of the work folder. Without one, training starts anew.
     """
     if checkpoint == 'auto':
-        checkpoint = latest_checkpoint(cfg.work_dir)
+        checkpoint = checkpoints.latest_checkpoint(cfg.work_dir)
     else:
         check_checkpoint(checkpoint)
     cfg.resume = checkpoint is not None
@@ -140,9 +148,10 @@ def check_weights(runner: Runner, path: str, strict: bool = True) -> None:
 def refiner_config(cfg: Config, name: str) -> Optional[dict]:
     """Return the config of ``--refine none|par|crf``.
 
-    PAR has the settings of the config's labeler, if the labeler has a PAR.
+    'par' is the paper's PAR, unless `model.test_cfg.refiner` is set. The PAR
+    of the labeler, which works on small crops, is another one.
     """
-    par = cfg.model.get('labeler', {}).get('refiner') or dict(type='PAR')
+    par = (cfg.model.get('test_cfg') or {}).get('refiner', dict(type='PAR'))
     return dict(none=None, par=par, crf=dict(type='DenseCRF'))[name]
 
 
@@ -191,3 +200,10 @@ def build_runner(cfg: Config) -> Runner:
     start_processes(cfg)
     settle_classes(cfg)
     return RUNNERS.get(cfg.get('runner_type', 'Runner')).from_cfg(cfg)
+
+
+def shorten_log(runner: Runner) -> None:
+    """Leave out what mmengine logs of each parameter before training."""
+    runner.logger.addFilter(
+        lambda record: not str(record.msg).startswith('paramwise_options'))
+    unwrap(runner.model)._dump_init_info = lambda: None

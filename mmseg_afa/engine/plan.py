@@ -4,18 +4,29 @@
 The checks are those that no constructor makes.
 """
 import math
-from typing import Iterator, List, Optional
+import re
+from typing import Iterator, List, Optional, Sequence, Set
 
 import numpy as np
+import torch
 from mmengine.config import Config, ConfigDict
-from mmseg.registry import MODELS
+from mmengine.dataset import InfiniteSampler
+from mmengine.hooks import Hook
+from mmengine.registry import Registry
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmseg.evaluation import IoUMetric
+from mmseg.registry import DATA_SAMPLERS, LOOPS, METRICS, MODELS
 
-from ..models import AFA
+from ..evaluation import ImageLabelMetric, WeakIoUMetric
+from ..models import AFA, FIELDS
 from ..models.segmentors.schedule import complete_train_cfg
 from .classes import ConfigError, all_datasets
 
 # The paper's radius of 8 cells belongs to crops of 512 pixels at scale 1.5.
 PAPER_RADIUS, PAPER_GRID = 8, 48
+
+# Names of transforms that change colours.
+COLOURS = re.compile('Photo|Colou?r|Gamma|CLAHE|Bright|Contrast|Gray|Rerange')
 
 
 def auto_scale(cfg: Config, world_size: int) -> Optional[str]:
@@ -23,7 +34,9 @@ def auto_scale(cfg: Config, world_size: int) -> Optional[str]:
 
     ``auto_scale_lr.base_batch_size`` is the number of images an iteration
     that the config was written for. For another total, all numbers of
-    iterations are multiplied by base / total and rounded up.
+    iterations are multiplied by base / total and rounded up. mmengine then
+    finds the total as base, and scales by 1. Nothing is changed unless
+    ``auto_scale_lr.enable`` is True, as in mmengine.
 
     The learning rate is multiplied by sqrt(images of a step / base) for
     optimizers like Adam (Malladi et al., NeurIPS 2022), and by images of a
@@ -36,7 +49,7 @@ def auto_scale(cfg: Config, world_size: int) -> Optional[str]:
     setting = cfg.get('auto_scale_lr') or {}
     base = setting.get('base_batch_size')
     total = cfg.train_dataloader.get('batch_size', 1) * world_size
-    if not base or base == total or setting.get('enable'):
+    if not setting.get('enable') or not base or base == total:
         return None
 
     scale_iterations(cfg, base, total)
@@ -97,22 +110,97 @@ def iteration_schedulers(cfg: Config) -> List[ConfigDict]:
 
 
 def check_plan(cfg: Config) -> List[str]:
-    """Return warnings about what an AFA will train; other models pass.
+    """Return warnings about what a config will train.
 
     Raises:
-        ConfigError: If the run ends before it trains the segmentation.
+        ConfigError: If the run would not end, would stop at its first
+            validation, or would end before it trains the segmentation.
     """
-    if not has_phases(cfg):
-        return []
-    return [*check_phases(cfg), *check_radius(cfg), *check_lr_end(cfg)]
+    check_loop(cfg)
+    check_save_best(cfg)
+    warnings = [*check_padding(cfg)]
+    if has_phases(cfg):
+        warnings += [
+            *check_phases(cfg), *check_radius(cfg), *check_lr_end(cfg)
+        ]
+    return warnings
+
+
+def is_a(cfg: dict, base: type, registry: Registry) -> bool:
+    """Return whether a config builds an object of a class."""
+    kind = cfg.get('type')
+    kind = registry.get(kind) if isinstance(kind, str) else kind
+    return isinstance(kind, type) and issubclass(kind, base)
+
+
+def check_loop(cfg: Config) -> None:
+    """Check that epochs end, if the run counts them."""
+    loop, sampler = cfg.train_cfg, cfg.train_dataloader.get('sampler') or {}
+    if (loop.get('by_epoch')
+            or is_a(loop, EpochBasedTrainLoop, LOOPS)) and (is_a(
+                sampler, InfiniteSampler, DATA_SAMPLERS)):
+        raise ConfigError(
+            'train_cfg counts epochs, but train_dataloader.sampler '
+            f'{sampler.type} never ends an epoch. Set '
+            "train_cfg=dict(type='IterBasedTrainLoop', max_iters=..., "
+            "val_interval=...), or train_dataloader.sampler.type="
+            "'DefaultSampler'.")
+
+
+def check_save_best(cfg: Config) -> None:
+    """Check that the metrics compute the scores of save_best."""
+    metrics = cfg.get('val_evaluator') or []
+    metrics = [metrics] if isinstance(metrics, dict) else metrics
+    found = [score_names(cfg, metric) for metric in metrics]
+    best = cfg.get('default_hooks', {}).get('checkpoint', {}).get('save_best')
+    best = [best] if isinstance(best, str) else best or []
+    if found and None not in found:
+        scores = set().union(*found)
+        for name in set(best) - scores - {'auto'}:
+            raise ConfigError(
+                f'default_hooks.checkpoint.save_best is {name!r}, but '
+                f'val_evaluator computes {", ".join(sorted(scores))}. '
+                'Choose one of these, or add the metric.')
+
+
+def score_names(cfg: Config, metric: dict) -> Optional[Set[str]]:
+    """Name the scores that a metric computes, None if it is unknown."""
+    if is_a(metric, ImageLabelMetric, METRICS):
+        names, prefix = {'F1', 'mAP'}, ImageLabelMetric.default_prefix
+    elif is_a(metric, IoUMetric, METRICS):
+        computed = IoUMetric.total_area_to_metrics(
+            *torch.ones(4, 1), metric.get('iou_metrics', ['mIoU']))
+        names, prefix = {f'm{one}' for one in computed} - {'maAcc'}, None
+        names.add('aAcc')
+        if is_a(metric, WeakIoUMetric, METRICS):
+            sources = cfg.model.get('test_cfg', {}).get('sources') or ()
+            names |= {
+                f'{key}/{name}'
+                for key, field in FIELDS.items()
+                if field.source.name in sources for name in names
+            }
+    else:
+        return None
+    prefix = metric.get('prefix') or prefix
+    return {f'{prefix}/{name}' if prefix else name for name in names}
+
+
+def check_padding(cfg: Config) -> Iterator[str]:
+    """Check that no transform colours the black padding of a crop."""
+    for key, dataset in all_datasets(cfg):
+        pad = None
+        for transform in dataset.get('pipeline', []):
+            kind = str(transform['type'])
+            if kind in ('Pad', 'WeakRandomCrop'):
+                pad = kind
+            elif pad and COLOURS.search(kind) and key.startswith('train'):
+                yield (f'{key}.pipeline: {kind} also colours the padding of '
+                       f'{pad}. Move {kind} before {pad}.')
 
 
 def has_phases(cfg: Config) -> bool:
     """Return whether a config trains an AFA for a number of iterations."""
-    kind = cfg.model.type
-    kind = MODELS.get(kind) if isinstance(kind, str) else kind
-    afa = isinstance(kind, type) and issubclass(kind, AFA)
-    return afa and 'max_iters' in cfg.train_cfg
+    return is_a(cfg.model, AFA, MODELS) and 'max_iters' in cfg.train_cfg
 
 
 def afa_schedule(cfg: Config) -> dict:
@@ -141,10 +229,11 @@ def check_phases(cfg: Config) -> Iterator[str]:
 def check_radius(cfg: Config) -> Iterator[str]:
     """Check that the affinity's radius is not too large for the grid."""
     side = grid_side(cfg)
-    if not side or not cfg.model.get('affinity_head'):
+    # On fewer than 12 cells, a sixth of the grid isolates cells.
+    if not side or side < 12 or not cfg.model.get('affinity_head'):
         return
     radius = cfg.model.get('labeler', {}).get('radius', PAPER_RADIUS)
-    proportional = max(round(side * PAPER_RADIUS / PAPER_GRID), 1)
+    proportional = round(side * PAPER_RADIUS / PAPER_GRID)
     if radius > proportional and 2 * radius + 1 > side / 2:
         yield (f'model.labeler.radius is {radius} cells, on a grid of {side} '
                f'x {side} cells. Refined labels average over '
@@ -231,3 +320,18 @@ def summarize(cfg: Config,
         lines['rescaled'] = scaled
     return '\n'.join(
         ['This run', *(f'  {name:<14}{text}' for name, text in lines.items())])
+
+
+class StartHook(Hook):
+    """Log what a run will do below everything that mmengine logs before it."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, summary: str, warnings: Sequence[str]) -> None:
+        self.summary, self.warnings = summary, warnings
+
+    def before_train(self, runner: Runner) -> None:
+        """Log the summary, and the warnings after it."""
+        runner.logger.info(self.summary)
+        for warning in self.warnings:
+            runner.logger.warning(warning)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
 import numpy as np
+from mmengine import fileio
 
 from ..models.segmentors.maps import FIELDS
 from ..visualization import figure_to_picture, save_picture
@@ -110,8 +111,8 @@ def write_report(folder: Path,
     Sweeps are drawn, and the model's background score is marked.
     """
     text = json.dumps(report, indent=2, ensure_ascii=False) + '\n'
-    (folder / 'report.json').write_text(text, encoding='utf-8')
-    (folder / 'report.md').write_text(to_markdown(report), encoding='utf-8')
+    fileio.put_text(text, folder / 'report.json')
+    fileio.put_text(to_markdown(report), folder / 'report.md')
     if report['sweeps']:
         save_picture(folder / 'background_sweep.png',
                      draw_sweeps(report['sweeps'], bkg_score))

@@ -9,19 +9,23 @@ file of a stranger could do harm:
 2. The config, which is Python code. Runner.resume executes meta['config'].
    An inferencer without a config executes the `cfg` of meta or of the
    message hub.
-3. The path of the best checkpoint. CheckpointHook deletes that file or
-   folder once there is a better checkpoint.
+3. The path of the best checkpoint, and the numbers of the kept ones.
+   CheckpointHook deletes these files or folders once there are newer ones.
 """
-import functools
+import hashlib
 import os.path as osp
 import pickle
 import re
-from typing import Callable, Union
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+from typing import Callable, Iterator, Optional, Union
+from urllib.parse import urlparse
 
 import mmengine.runner.checkpoint
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
@@ -35,8 +39,7 @@ def install() -> None:
     torch.serialization.add_safe_globals(checkpoint_globals())
     CheckpointLoader.register_scheme(
         prefixes='', loader=load_from_local, force=True)
-    mmengine.runner.checkpoint.load_url = functools.partial(
-        torch.hub.load_state_dict_from_url, weights_only=True)
+    mmengine.runner.checkpoint.load_url = load_from_address
     CheckpointLoader.load_checkpoint = load_checkpoint
 
 
@@ -69,8 +72,77 @@ def checkpoint_globals() -> list:
 
 def load_from_local(filename: str, map_location=None) -> dict:
     """Load a file as mmengine does, but always with ``weights_only``."""
-    return torch.load(
-        osp.expanduser(filename), map_location=map_location, weights_only=True)
+    with explained(filename):
+        return torch.load(
+            osp.expanduser(filename),
+            map_location=map_location,
+            weights_only=True)
+
+
+def load_from_address(url: str,
+                      model_dir: Optional[str] = None,
+                      map_location: Union[str, Callable, None] = None,
+                      progress: bool = True) -> dict:
+    """Load a file from torch.hub's cache; download it first if necessary.
+
+    torch alone would keep half a download, and not check files in the cache.
+    """
+    folder = model_dir or osp.join(torch.hub.get_dir(), 'checkpoints')
+    file = Path(folder, Path(urlparse(url).path).name)
+    cached = file.is_file()
+    if not cached:
+        print_log(f'Downloading {url} to {file}', logger='current')
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(file), progress=progress)
+        except (OSError, HTTPException) as error:
+            raise CheckpointError(
+                f'{url}: cannot be downloaded ({error}). Copy the file to '
+                f'{file}, or name a local file, for ImageNet weights by '
+                '--cfg-options model.backbone.init_cfg.checkpoint=FILE.'
+            ) from error
+    try:
+        with explained(str(file) if cached else url):
+            check_hash(file)
+            return torch.hub.load_state_dict_from_url(
+                url, model_dir, map_location, weights_only=True)
+    except CheckpointError:
+        if not cached:
+            file.unlink(missing_ok=True)
+        raise
+
+
+def check_hash(file: Path) -> None:
+    """Compare the SHA-256 of a file with the one in its name, if any.
+
+    ``mit_b0_20220624-7e0fe6dd.pth`` has one; a date, ``a-20220624.pth``, is
+    none. torch takes the b0 of ``mit-b0.pth`` for one.
+    """
+    named = re.search(r'-(?!20\d{6}\.)([0-9a-f]{8,64})\.\w+$', file.name)
+    found = named and hashlib.sha256(file.read_bytes()).hexdigest()
+    if named and not found.startswith(named[1]):
+        raise RuntimeError(f'SHA-256 {found[:8]}, {named[1]} by its name')
+
+
+@contextmanager
+def explained(where: str) -> Iterator[None]:
+    """Explain why a checkpoint, a file or an address, cannot be read."""
+    try:
+        yield
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        refused = re.search(r'GLOBAL (\S+(?:\(.*\))?)', str(error))
+        if refused:
+            raise CheckpointError(
+                f'{where}: refused, because loading it would call '
+                f'{refused[1]}. A checkpoint does not need that call; nothing '
+                'was run. If you trust the source, keep the tensors only: '
+                "torch.save(torch.load(FILE, weights_only=False)['state_dict']"
+                ', NEW_FILE).') from error
+        reason = ' '.join(str(error).split())[:200]
+        raise CheckpointError(
+            f'{where}: not a checkpoint that can be read ({reason}). If the '
+            'file is damaged, delete it, and copy or download it again.'
+        ) from error
 
 
 def load_checkpoint(filename: str,
@@ -83,21 +155,7 @@ def load_checkpoint(filename: str,
     Raises:
         CheckpointError: If the file cannot be read, or would call a function.
     """
-    try:
-        checkpoint = _load_anything(filename, map_location, logger)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        refused = re.search(r'GLOBAL (\S+(?:\(.*\))?)', str(error))
-        if refused:
-            raise CheckpointError(
-                f'{filename}: refused, because loading it would call '
-                f'{refused[1]}. A checkpoint does not need that call; nothing '
-                'was run. If you trust the source, keep the tensors only: '
-                "torch.save(torch.load(FILE, weights_only=False)['state_dict']"
-                ', NEW_FILE).') from error
-        reason = ' '.join(str(error).split())[:200]
-        raise CheckpointError(
-            f'{filename}: not a checkpoint that can be read ({reason}). If '
-            'the file is damaged, copy or download it again.') from error
+    checkpoint = _load_anything(filename, map_location, logger)
     drop_executable_parts(checkpoint, osp.abspath(osp.dirname(filename)))
     return checkpoint
 
@@ -105,16 +163,33 @@ def load_checkpoint(filename: str,
 def drop_executable_parts(checkpoint: dict, folder: str) -> None:
     """Remove what mmengine would execute or delete, in place.
 
-    The path of the best checkpoint is kept only if it lies in `folder`.
+    The path of the best checkpoint is kept only if it lies in `folder`, and
+    numbers of checkpoints only if they are numbers.
     """
     info = (checkpoint.get('message_hub') or {}).get('runtime_info', {})
     for part in (checkpoint.get('meta') or {}, info):
         part.pop('config', None)
         part.pop('cfg', None)
     for key in [key for key in info if key.startswith('best_ckpt')]:
-        parent, name = osp.split(info[key])
+        parent, name = osp.split(str(info[key]))
         if parent != folder or not name.startswith('best_'):
             del info[key]
+    numbers = info.get('keep_ckpt_ids')
+    if not (isinstance(numbers, list) and {*map(type, numbers)} <= {int}):
+        info.pop('keep_ckpt_ids', None)
+
+
+def latest_checkpoint(folder: str) -> Optional[str]:
+    """Return the newest checkpoint of a work folder, by its number.
+
+    mmengine's file ``last_checkpoint`` may be empty after a power cut.
+    """
+    numbers = {}
+    for path in Path(folder).glob('*.pth'):
+        match = re.fullmatch(r'(?:iter|epoch)_(\d+)', path.stem)
+        if match:
+            numbers[int(match[1])] = str(path)
+    return numbers[max(numbers)] if numbers else None
 
 
 def check_weights(model: nn.Module, checkpoint: dict, where: str) -> None:
@@ -136,5 +211,51 @@ def check_weights(model: nn.Module, checkpoint: dict, where: str) -> None:
                       f'place of {tuple(value.shape)}')
         else:
             continue
-        raise CheckpointError(f'{where}: not a checkpoint of this config: '
-                              f'{reason}. Use the config of its training.')
+        raise CheckpointError(
+            f'{where}: not a checkpoint of this config: {reason}. Use the '
+            'config of its training. To start a new run from the weights that '
+            f'fit, set load_from={where} without --resume.')
+
+
+def check_pretrained(backbone: nn.Module) -> None:
+    """Check that the weights which `init_cfg` names fit a backbone.
+
+    mmengine would log what does not fit, and train from random weights.
+    """
+    cfgs = backbone.init_cfg or []
+    for cfg in [cfgs] if isinstance(cfgs, dict) else cfgs:
+        path, prefix = cfg.get('checkpoint'), cfg.get('prefix')
+        if not path:
+            continue
+        if '://' not in path and not osp.isfile(osp.expanduser(path)):
+            raise CheckpointError(
+                f'{path}: no such file of pretrained weights. Name another '
+                'file by model.backbone.init_cfg.checkpoint. To train from '
+                'scratch, set model.backbone.init_cfg=None.')
+        weights = CheckpointLoader.load_checkpoint(path, 'cpu')
+        weights = weights.get('state_dict', weights)
+        start = f'{prefix.rstrip(".")}.' if prefix else ''
+        problem = misfit(
+            backbone, {
+                name[len(start):]: value
+                for name, value in weights.items() if name.startswith(start)
+            })
+        if problem:
+            raise CheckpointError(
+                f'{path}: does not fit the backbone: {problem}. The first '
+                f'name in the file is {next(iter(weights), None)}. Name '
+                'weights of the same architecture by model.backbone.init_cfg.'
+                'checkpoint, or correct prefix beside it.')
+
+
+def misfit(backbone: nn.Module, weights: dict) -> Optional[str]:
+    """Load weights, and say what does not fit; other parts are ignored."""
+    try:
+        keys = backbone.load_state_dict(weights, strict=False)
+    except (RuntimeError, KeyError) as error:  # other shapes or names
+        return str(error).rstrip('.').split('\n\t')[:2][-1]
+    if keys.missing_keys:
+        return f'the file has no {keys.missing_keys[0]}'
+    own = tuple(f'{name}.' for name, _ in backbone.named_children())
+    further = [key for key in keys.unexpected_keys if key.startswith(own)]
+    return f'the backbone has no {further[0]}' if further else None

@@ -1,11 +1,23 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Write files as a whole, or not at all."""
+"""Expand paths; write files as a whole, or not at all."""
 import os
 import re
 import secrets
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Iterator, Union
+
+
+def expand_home(value: Any) -> Any:
+    """Expand a leading ``~`` in a path, or in all strings of a config."""
+    if isinstance(value, str):
+        return os.path.expanduser(value)
+    if isinstance(value, dict):
+        return type(value)({k: expand_home(v) for k, v in value.items()})
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(expand_home, value))
+    return value
 
 
 @contextmanager
@@ -30,10 +42,16 @@ def replacing(path: Union[str, Path]) -> Iterator[Path]:
 
 
 def remove_unfinished(folder: Union[str, Path]) -> None:
-    """Delete the temporary files of killed processes, also in subfolders."""
+    """Delete the temporary files of killed processes, also in subfolders.
+
+    A file that changed in the last ten minutes may belong to a process that
+    is still writing. It is kept.
+    """
     for path in Path(folder).rglob('.*'):
         if re.fullmatch(r'\..*\.[0-9a-f]{8}\.tmp(\.[^.]*)?', path.name):
-            path.unlink()
+            with suppress(FileNotFoundError):  # renamed in the meantime
+                if path.stat().st_mtime < time.time() - 600:
+                    path.unlink()
 
 
 def put_atomically(self: Any, obj: bytes, filepath: Union[str, Path]) -> None:

@@ -211,3 +211,60 @@ def test_other_models(tmp_path, photos):
         assert 'pred_image_scores' not in sample
     with pytest.raises(ValueError, match='EncoderDecoder has seg'):
         AFAInferencer(str(file), path, device='cpu', sources=['cam'])
+
+
+def test_unknown_tags(infer, photos):
+    path = paths(photos)[0]
+    message = "tags: unknown tag 'B': did you mean 'b'.*a.jpg"
+    with pytest.raises(UserError, match=message):
+        next(infer.stream(path, lambda photo: ['a', 'B']))
+    with pytest.raises(UserError, match="'zebra': the classes are a, b, c"):
+        next(infer.stream(cv2.imread(path), lambda photo: ['zebra']))
+
+
+def test_arrays_of_other_kinds(infer, photos):
+    colour = cv2.imread(paths(photos)[0])
+    transparent = cv2.cvtColor(colour, cv2.COLOR_BGR2BGRA)
+    expected, same = infer.stream([colour, transparent])
+    assert (mask_of(expected) == mask_of(same)).all()
+    grey, = infer.stream(colour[..., 0])
+    assert mask_of(grey).shape == (48, 80)
+    with pytest.raises(BrokenImageError, match='array of float64 .*expected'):
+        next(infer.stream(colour / 255))
+
+
+@pytest.mark.parametrize('option', [
+    dict(long_side=0),
+    dict(tile=0),
+    dict(tile=-512),
+    dict(long_side=float('nan')),
+])
+def test_numbers_out_of_range(checkpoint, option):
+    name, = option
+    with pytest.raises(UserError, match=f'{name}: found .*expected 1 or more'):
+        AFAInferencer(str(DEMO), checkpoint, device='cpu', **option)
+
+
+def test_batch_size_out_of_range(infer, photos):
+    with pytest.raises(UserError, match='batch_size: found 0, expected 1'):
+        next(infer.stream(paths(photos), batch_size=0))
+
+
+@pytest.mark.parametrize('tta', [False, True])
+@pytest.mark.parametrize('resize', [
+    dict(type='Resize', scale=(64, 64), keep_ratio=True),
+    dict(type='ResizeShortestEdge', scale=48, max_size=64),
+])
+def test_sizes_replace_the_resize_of_the_pipeline(checkpoint, tta, resize):
+    cfg = Config.fromfile(DEMO)
+    load, *rest = cfg.tta_pipeline
+    cfg.tta_pipeline = cfg.test_dataloader.dataset.pipeline = [
+        load, resize, *rest
+    ]
+    photo = np.zeros((300, 400, 3), np.uint8)
+    sizes = [({}, (48, 64)), (dict(long_side=200), (150, 200)),
+             (dict(tile=192), (300, 400))]
+    for options, size in sizes:
+        infer = AFAInferencer(
+            cfg, checkpoint, device='cpu', tta=tta, **options)
+        assert infer.pipeline(photo)['inputs'].shape[1:] == size

@@ -153,6 +153,18 @@ def test_second_stage_configs(name):
     assert train.data_root == val.data_root
 
 
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_weights_by_address(path):
+    """A training needs no file that a user has to download."""
+    backbone = load(path, keep_weights=True).model.backbone
+    weights = (backbone.get('init_cfg') or {}).get('checkpoint')
+    if backbone.type == 'AttnMixVisionTransformer' and 'demo' not in path.stem:
+        name = f'mit_{backbone.arch}_20220624-'
+        assert weights.startswith('https://download.openmmlab.com/mmseg')
+        assert weights.rpartition('/')[2].startswith(name)
+    assert weights is None or '://' in weights
+
+
 @pytest.mark.parametrize('name', VIT)
 def test_vits_are_those_of_their_weights(name):
     """The backbone and the normalisation of mmpretrain's config for the

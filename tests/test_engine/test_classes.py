@@ -56,6 +56,20 @@ def test_another_number_in_the_config(cfg):
         'Remove num_classes, or correct the classes.')
 
 
+@pytest.mark.parametrize('key', ['decode_head', 'auxiliary_head'])
+def test_too_many_classes(cfg, key):
+    """Class 260 would be written as 4."""
+    for split in ('train', 'val', 'test'):
+        cfg[f'{split}_dataloader'].dataset = dict(type='Unheard')
+    cfg.model.auxiliary_head = dict(type='FCNHead', num_classes=6)
+    cfg.model[key].num_classes = 256
+    assert refused(cfg).startswith(
+        f'model.{key}.num_classes: 256 classes, but masks hold at most 255')
+    cfg.model[key].num_classes = None
+    with pytest.raises(ConfigError, match='260 classes, but'):
+        settle_classes(cfg, trained=tuple(map(str, range(260))))
+
+
 def test_wrapped_data_sets(cfg):
     inner = cfg.train_dataloader.dataset
     inner = dict(type='RepeatDataset', times=2, dataset=inner)

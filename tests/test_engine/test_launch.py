@@ -3,10 +3,12 @@ from unittest import mock
 
 import pytest
 from mmengine.config import Config
+from torch.utils.data import DataLoader
 
 from mmseg_afa.engine import launch
 from mmseg_afa.utils import UserError
 from tests.conftest import DEMO
+from tools import test, train
 
 
 def test_read_config():
@@ -21,13 +23,65 @@ def test_read_config():
     assert cfg.load_from is None
 
 
+def test_no_workers():
+    """torch refuses both settings without workers."""
+    loaders = [f'{key}_dataloader' for key in ('train', 'val', 'test')]
+    cfg = launch.read_config(
+        'afa_mit-b1_voc', [f'{loader}.num_workers=0' for loader in loaders] +
+        [f'{loader}.prefetch_factor=4' for loader in loaders])
+    for loader in loaders:
+        DataLoader(
+            range(2), **{
+                key: cfg[loader][key]
+                for key in ('num_workers', 'persistent_workers',
+                            'prefetch_factor') if key in cfg[loader]
+            })
+    assert launch.read_config(
+        'afa_mit-b1_voc').val_dataloader.persistent_workers
+
+
+def test_home(monkeypatch, tmp_path):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    cfg = launch.read_config(DEMO, [
+        'train_dataloader.dataset.data_root=~/a', 'load_from=~/b.pth',
+        'model.init_cfg.checkpoint=~/c.pth', 'work_dir=~/work',
+        'custom_hooks.0.out_dir=~/d'
+    ])
+    assert cfg.train_dataloader.dataset.data_root == f'{tmp_path}/a'
+    assert cfg.load_from == f'{tmp_path}/b.pth'
+    assert cfg.model.init_cfg.checkpoint == f'{tmp_path}/c.pth'
+    assert cfg.custom_hooks[0].out_dir == f'{tmp_path}/d'
+    assert cfg.work_dir == f'{tmp_path}/work'
+    for tool, *arguments in [(train, ), (test, 'x.pth', '--out=~/out')]:
+        args = tool.parse_args(['a.py', *arguments, '--work-dir=~/w'])
+        assert args.work_dir == f'{tmp_path}/w'
+    assert args.out == f'{tmp_path}/out'
+
+
 @pytest.mark.parametrize('path, options, expected', [
     ('none.py', None, 'none.py: no such config file'),
     (DEMO, ['a=1', 'model.x'], "found 'model.x', expected KEY=VALUE"),
+    (DEMO, ['custom_hooks.3.interval=1'], '--cfg-options: .*exceeds the len'),
+    (DEMO, ['max_iters.x=1'], '--cfg-options: .*cannot inherit'),
 ])
 def test_wrong_config(path, options, expected):
     with pytest.raises(UserError, match=expected):
         launch.read_config(path, options)
+
+
+def test_refiner_of_predictions():
+    """The labeler's PAR has a short reach where crops are small."""
+    voc6 = DEMO.with_name('afa_mit-b0_voc6.py')
+    cfg = launch.read_config(voc6)
+    assert cfg.model.labeler.refiner.dilations == (1, 2, 4)
+    assert launch.refiner_config(cfg, 'par') == dict(type='PAR')
+    option = 'model.test_cfg.refiner.type=DenseCRF'
+    cfg = launch.read_config(voc6, [option])
+    assert launch.refiner_config(cfg, 'par') == dict(type='DenseCRF')
+    assert launch.refiner_config(cfg, 'none') is None
+    # of mmseg's models some have no test_cfg
+    cfg = Config(dict(model=dict(type='EncoderDecoder', test_cfg=None)))
+    assert launch.refiner_config(cfg, 'par') == dict(type='PAR')
 
 
 @pytest.mark.parametrize('device, has, dtype, expected', [
@@ -48,15 +102,6 @@ def test_enable_amp(monkeypatch, device, has, dtype, expected):
 def test_enable_amp_with_another_wrapper():
     with pytest.raises(UserError, match='MyWrapper'):
         launch.enable_amp(Config(dict(optim_wrapper=dict(type='MyWrapper'))))
-
-
-def test_latest_checkpoint(tmp_path):
-    assert launch.latest_checkpoint(tmp_path / 'none') is None
-    for name in ('iter_90.pth', 'iter_1000.pth', '.iter_2000.tmp.pth',
-                 'best_mIoU_iter_3000.pth', 'iter_x.pth', 'last_checkpoint'):
-        (tmp_path / name).touch()
-    newest = launch.latest_checkpoint(tmp_path)
-    assert newest == str(tmp_path / 'iter_1000.pth')
 
 
 def test_resume(tmp_path, monkeypatch):

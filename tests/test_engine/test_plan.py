@@ -2,9 +2,12 @@
 import copy
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmseg.evaluation import IoUMetric
 
 from mmseg_afa.engine import plan
+from tests.test_configs.configs import CONFIGS
 from tests.test_reference.reference import ROOT
 
 VOC = Config.fromfile(ROOT / 'configs/afa/afa_mit-b1_voc.py')
@@ -33,8 +36,9 @@ def other(**options):
     return Config(
         dict(
             dict(
-                auto_scale_lr=dict(base_batch_size=16),
-                train_dataloader=dict(batch_size=8),
+                auto_scale_lr=dict(enable=True, base_batch_size=16),
+                train_dataloader=dict(
+                    batch_size=8, dataset=dict(type='BaseSegDataset')),
                 model=dict(type='EncoderDecoder'),
                 optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01))),
             **options))
@@ -58,6 +62,10 @@ def test_eight_processes():
         'train_dataloader.batch_size': 2
     }),
     (8, dict(auto_scale_lr=None)),
+    (8, {
+        'auto_scale_lr.enable': False
+    }),
+    (8, dict(auto_scale_lr=dict(base_batch_size=4, _delete_=True))),
 ])
 def test_nothing_to_rescale(world_size, options):
     cfg = afa(**options)
@@ -104,15 +112,86 @@ def test_epochs_are_kept():
     assert cfg.param_scheduler[0].end == 3
 
 
-@pytest.mark.parametrize('config, warnings', [
-    ('afa/afa_mit-b0_demo.py', 1),
-    ('mix/afa_dinov2-base_voc.py', 0),
-    ('mix/par_deeplabv3plus-r50_voc.py', 0),
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_configs_that_ship(path):
+    assert not plan.check_plan(Config.fromfile(path))
+
+
+@pytest.mark.parametrize('first, late', [
+    ('WeakRandomCrop', 'PhotoMetricDistortion'),
+    ('Pad', 'CLAHE'),
+    ('Pad', 'mmpretrain.ColorJitter'),
+    ('RandomCrop', None),
 ])
-def test_configs_that_ship(config, warnings):
-    """Warn of the demo alone: its crops have a small grid."""
-    found = plan.check_plan(Config.fromfile(ROOT / 'configs' / config))
-    assert ['labeler.radius' in text for text in found] == [True] * warnings
+def test_colours_after_padding(first, late):
+    """Keep padding black; mmseg's RandomCrop does not pad."""
+    cfg = afa()
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    pipeline[3].type = first
+    pipeline.insert(4, dict(type=late or 'PhotoMetricDistortion'))
+    warnings = plan.check_plan(cfg)
+    assert [f'Move {late} before {first}' in text
+            for text in warnings] == [True] * bool(late)
+
+
+EPOCHS = dict(max_epochs=2, val_interval=1)
+
+
+@pytest.mark.parametrize('loop, sampler, refused', [
+    (dict(EPOCHS, type='EpochBasedTrainLoop'), 'ResumableSampler', True),
+    (dict(EPOCHS, by_epoch=True), 'InfiniteSampler', True),
+    (dict(EPOCHS, type='EpochBasedTrainLoop'), 'DefaultSampler', False),
+    (dict(max_iters=9, by_epoch=False), 'InfiniteSampler', False),
+])
+def test_endless_epoch(loop, sampler, refused):
+    cfg = other(train_cfg=loop)
+    cfg.train_dataloader.sampler = dict(type=sampler)
+    if refused:
+        with pytest.raises(plan.ConfigError, match=f'{sampler} never ends'):
+            plan.check_plan(cfg)
+    else:
+        assert not plan.check_plan(cfg)
+
+
+@pytest.mark.parametrize('metrics, save_best, missing', [
+    (dict(type='IoUMetric', iou_metrics=['mFscore']), 'mIoU', 'mIoU'),
+    (dict(type='IoUMetric', iou_metrics='mDice'), 'mPrecision', 'mPrecision'),
+    (dict(type='IoUMetric', iou_metrics=['mFscore']), 'mRecall', None),
+    (dict(type='IoUMetric', prefix='val'), 'mIoU', 'mIoU'),
+    (dict(type='IoUMetric', prefix='val'), 'val/aAcc', None),
+    ([dict(type='IoUMetric')], ['mIoU', 'image_label/mAP'], 'image_label/mAP'),
+    ([dict(type='IoUMetric'),
+      dict(type='ImageLabelMetric')], ['mIoU', 'image_label/mAP'], None),
+    (dict(type='ImageLabelMetric'), 'mAP', 'mAP'),
+    (dict(type='WeakIoUMetric'), 'cam_given_tags/mIoU', None),
+    (dict(type='WeakIoUMetric', prefix='a'), 'a/cam_given_tags/mIoU', None),
+    (dict(type='WeakIoUMetric'), 'refined_label_given_tags/mIoU',
+     'refined_label_given_tags/mIoU'),
+    (dict(type='IoUMetric'), 'auto', None),
+    (dict(type='IoUMetric'), None, None),
+    ([dict(type='IoUMetric'),
+      dict(type='AMetricOfOthers')], 'PQ', None),
+    (None, 'mIoU', None),
+])
+def test_save_best(metrics, save_best, missing):
+    """Refuse a score that no metric computes; without masks none is."""
+    cfg = afa(**{'default_hooks.checkpoint.save_best': save_best})
+    cfg.val_evaluator = metrics
+    if missing:
+        with pytest.raises(plan.ConfigError, match=f"save_best.*'{missing}'"):
+            plan.check_plan(cfg)
+    else:
+        assert not plan.check_plan(cfg)
+
+
+def test_scores_are_those_of_a_validation():
+    """Expect what the metric computes, for each of its settings."""
+    names = ['mIoU', 'mDice', 'mFscore']
+    metric = IoUMetric(iou_metrics=names)
+    metric.dataset_meta = dict(classes=('a', ))
+    found = metric.compute_metrics([[torch.ones(1)] * 4])
+    cfg = dict(type='IoUMetric', iou_metrics=names)
+    assert plan.score_names(afa(), cfg) == set(found)
 
 
 def test_no_segmentation():
@@ -176,6 +255,7 @@ def test_grid(config, crop, side):
     (256, 8, 4),
     (128, 8, 2),
     (128, 2, None),
+    (96, 8, None),
 ])
 def test_radius(crop, radius, advised):
     cfg = afa(**{'model.labeler.radius': radius})

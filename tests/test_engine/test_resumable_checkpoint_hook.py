@@ -111,6 +111,7 @@ def test_no_image_is_loaded_twice(work_dir, config, monkeypatch):
             self, results))
     unfinished = work_dir / '.iter_8.0123abcd.tmp.pth'  # of a killed run
     unfinished.touch()
+    os.utime(unfinished, (0, 0))
     run_here(train.main, work_dir, ['train_cfg.max_iters=8'], config,
              '--resume')
     assert len(loaded) == 2 * 4

@@ -1,12 +1,15 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Resume small runs of mmengine's Runner, and compare every learning rate.
+"""Resume small runs of mmengine's Runner: learning rates, and refusals.
 
 test_resumable_checkpoint_hook.py stops and resumes runs of AFA.
 """
 import itertools
+import signal
+import threading
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, HOOKS, MODELS
@@ -36,9 +39,11 @@ POLY = [
 @MODELS.register_module()
 class TinyNet(BaseModel):
 
-    def __init__(self):
+    def __init__(self, width=3, third=False):
         super().__init__()
-        self.first, self.second = nn.Linear(2, 3), nn.Linear(3, 1)
+        self.first, self.second = nn.Linear(2, width), nn.Linear(width, 1)
+        if third:
+            self.third = nn.Linear(1, 1)
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
         out = self.second(self.first(torch.stack(inputs)))
@@ -47,6 +52,9 @@ class TinyNet(BaseModel):
 
 @DATASETS.register_module()
 class TinySet(torch.utils.data.Dataset):
+
+    def __init__(self, classes=('ground', 'cat')):
+        self.metainfo = dict(classes=classes)
 
     def __len__(self):
         return 16
@@ -75,9 +83,10 @@ def run(work_dir,
         scheduler=LINEAR,
         lr=1e-2,
         resume=None,
-        batch_size=4):
+        batch_size=4,
+        **changes):
     """Train; without `resume`, save a checkpoint after every iteration."""
-    runner = Runner.from_cfg(
+    cfg = Config(
         dict(
             default_scope='mmengine',
             model=dict(type='TinyNet'),
@@ -96,7 +105,7 @@ def run(work_dir,
                         first=dict(lr_mult=0.), second=dict(lr_mult=10.)))),
             param_scheduler=scheduler,
             randomness=dict(seed=0),
-            load_from=resume and str(resume),
+            load_from=None if resume in (None, True) else str(resume),
             resume=resume is not None,
             custom_hooks=[dict(type='RateRecorder')],
             default_hooks=dict(
@@ -104,6 +113,8 @@ def run(work_dir,
                     type='mmseg.ResumableCheckpointHook',
                     by_epoch=False,
                     interval=1 if resume is None else 100))))
+    cfg.merge_from_dict(changes)
+    runner = Runner.from_cfg(cfg)
     runner.train()
     return runner
 
@@ -175,9 +186,135 @@ def test_complete_run(runs, tmp_path):
     assert f'{path}: the run is complete.' in log
 
 
+ONE_GROUP = {'optim_wrapper.paramwise_cfg': None}
+
+
+@pytest.mark.parametrize('changes, reason', [
+    ({
+        'model.width': 4
+    }, r'not a checkpoint of this config: first.weight has the shape \(3, 2\) '
+     r'in place of \(4, 2\)'),
+    ({
+        'model.third': True
+    }, 'not a checkpoint of this config: it has no third.weight'),
+    ({
+        'train_dataloader.dataset.classes': ('ground', 'dog')
+    }, "trained for other classes .*: class 1 is 'cat' in place of 'dog'"),
+    ({
+        'optim_wrapper.optimizer.type': 'SGD'
+    }, 'from a run with AdamW of 4 .* but this run has SGD of 4 in 4'),
+    ({
+        'optim_wrapper.optimizer.type': 'Adamax'
+    }, 'from a run with AdamW of 4 .* but this run has Adamax of 4'),
+    (ONE_GROUP, 'from a run with AdamW of 4 parameters in 4 groups, but this '
+     'run has AdamW of 4 in 1'),
+])
+def test_refused(runs, tmp_path, changes, reason):
+    """Refuse what does not fit; its weights alone may start a training."""
+    path = f'{runs["linear"].work_dir}/iter_6.pth'
+    with pytest.raises(CheckpointError, match=f'{path}: {reason}') as error:
+        run(tmp_path, resume=path, **changes)
+    if 'classes' not in reason:
+        assert f'load_from={path} without --resume.' in str(error.value)
+        started = run(tmp_path, 2, load_from=path, **changes)
+        assert list(started.rates) == [0, 1]
+
+
+def test_a_part_less(runs, tmp_path):
+    """Refuse moments of parameters that the model does not have."""
+    run(tmp_path / 'more', 2, **{'model.third': True})
+    with pytest.raises(CheckpointError, match='of 6 .* but .* of 4 '):
+        run(tmp_path, resume=tmp_path / 'more/iter_2.pth')
+
+
+def test_of_mmengine(runs, tmp_path):
+    """Check a checkpoint of mmengine's own hook, found by its Runner."""
+    run(tmp_path, 2, **{'default_hooks.checkpoint.type': 'CheckpointHook'})
+    resumed = run(tmp_path, 4, resume=True)
+    assert list(resumed.rates) == [2, 3]
+    with pytest.raises(CheckpointError, match='/iter_4.pth: .* of 4 in 1'):
+        run(tmp_path, resume=True, **ONE_GROUP)
+
+
 def test_weights_alone(runs, tmp_path):
-    """Refuse a best checkpoint, which has no optimizer."""
+    """Refuse a best checkpoint, and name the newest of its run."""
+    path = tmp_path / 'best_mIoU_iter_12.pth'
     runs['linear'].save_checkpoint(
-        str(tmp_path), 'best_mIoU_iter_12.pth', save_optimizer=False)
-    with pytest.raises(CheckpointError, match='Resume from a file iter_N'):
-        run(tmp_path, resume=tmp_path / 'best_mIoU_iter_12.pth')
+        str(tmp_path), path.name, save_optimizer=False)
+    for newest in ('a file iter_N.pth', tmp_path / 'iter_7.pth'):
+        with pytest.raises(CheckpointError) as error:
+            run(tmp_path / 'work', resume=path)
+        assert str(error.value) == (
+            f'{path}: has no state of a training (optimizer), as the best '
+            f'checkpoints. Resume from {newest}.')
+        for number in (5, 7):
+            (tmp_path / f'iter_{number}.pth').touch()
+    published = tmp_path / 'published.pth'
+    torch.save(runs['linear'].model.state_dict(), published)
+    with pytest.raises(CheckpointError, match='message_hub, meta, optimizer'):
+        run(tmp_path / 'work', resume=published)
+
+
+KEEP = {
+    'default_hooks.checkpoint.max_keep_ckpts': 2,
+    'default_hooks.checkpoint.interval': 1
+}
+
+
+@pytest.mark.parametrize('where', ['here', 'elsewhere'])
+def test_outdated_checkpoints(tmp_path, where):
+    """Delete those of the resumed run, but none of another folder's run."""
+    run(tmp_path / 'here', 4, **KEEP)
+    assert names(tmp_path / 'here') == ['iter_3.pth', 'iter_4.pth']
+    (tmp_path / 'elsewhere').mkdir()
+    (tmp_path / 'elsewhere/iter_3.pth').write_text('of another run')
+    run(tmp_path / where, 7, resume=tmp_path / 'here/iter_4.pth', **KEEP)
+    kept = dict(here=[], elsewhere=['iter_3.pth'])[where]
+    assert names(tmp_path / where) == [*kept, 'iter_6.pth', 'iter_7.pth']
+
+
+def test_best_of_another_folder(tmp_path):
+    """Keep the other run's best checkpoint, but compare with its score."""
+    run(tmp_path / 'first', 4, **KEEP)
+    path = tmp_path / 'first/iter_4.pth'
+    best = tmp_path / 'first/best_mIoU_iter_4.pth'
+    best.touch()
+    state = torch.load(path, weights_only=True)
+    state['message_hub']['runtime_info'].update(
+        best_ckpt=str(best), best_score=0.5)
+    torch.save(state, path)
+    resumed = run(tmp_path / 'second', 5, resume=path, **KEEP)
+    assert resumed.message_hub.get_info('best_score') == 0.5
+    assert 'best_ckpt' not in resumed.message_hub.runtime_info
+
+
+def names(folder):
+    return sorted(path.name for path in folder.glob('*.pth'))
+
+
+@HOOKS.register_module()
+class Interrupt(Hook):
+    """Record the handler of SIGTERM, and end the training by an error."""
+
+    def before_train_iter(self, runner, *args, **kwargs):
+        runner.handler = signal.getsignal(signal.SIGTERM)
+        runner.rates[runner.iter] = None
+        if runner.iter == 2:
+            raise KeyError('on purpose')
+
+
+def test_sigterm_after_an_error(tmp_path):
+    """End by SIGTERM again, once training ended."""
+    former = signal.getsignal(signal.SIGTERM)
+    hooks = [dict(type='RateRecorder'), dict(type='Interrupt')]
+    with pytest.raises(KeyError, match='on purpose'):
+        run(tmp_path, custom_hooks=hooks)
+    assert signal.getsignal(signal.SIGTERM) is former
+
+
+def test_training_in_a_thread(tmp_path):
+    """Train where Python cannot handle signals."""
+    thread = threading.Thread(target=run, args=(tmp_path, 2))
+    thread.start()
+    thread.join()
+    assert names(tmp_path) == ['iter_1.pth', 'iter_2.pth']

@@ -8,7 +8,7 @@ from mmseg.models.backbones import MixVisionTransformer
 
 from mmseg_afa.models import AttnMixVisionTransformer
 from mmseg_afa.models.backbones import attn_mit
-from mmseg_afa.utils import UserError
+from mmseg_afa.utils import CheckpointError, UserError
 from tests.test_reference import reference as ref
 
 
@@ -144,6 +144,56 @@ def test_segformer_weights(tmp_path):
 def test_missing_weights():
     model = small(init_cfg=dict(type='Pretrained', checkpoint='no/mit.pth'))
     with pytest.raises(UserError, match='no/mit.pth: no such.*init_cfg=None'):
+        model.init_weights()
+
+
+def keep(weights):
+    return weights
+
+
+def of_published_names(weights):
+    return {'patch_embed1.proj.weight': torch.zeros(32, 3, 7, 7)}
+
+
+def of_a_segmentor(weights):
+    return {f'backbone.{name}': value for name, value in weights.items()}
+
+
+def without_a_norm(weights):
+    del weights['layers.3.2.bias']
+    return weights
+
+
+@pytest.mark.parametrize('arch, change, problem', [
+    ('b0', keep, None),
+    ('b0', lambda weights: weights | {
+        'head.weight': torch.ones(1)
+    }, None),
+    ('b1', keep, r'size mismatch for layers.0.0.projection.weight.*\[32, 3'),
+    ('b0', without_a_norm, 'the file has no layers.3.2.bias'),
+    ('b0', of_published_names, 'the file has no layers.0.0.projection.bias'),
+    ('b0', of_a_segmentor, 'no layers.0.0.* is backbone.layers.0.0.proj'),
+    ('b0', lambda weights: {}, 'the file has no layers.0.0'),
+    ('fewer', keep, 'the backbone has no layers.3.1.1'),
+    ('more', keep, 'the file has no layers.2.1.2'),
+])
+def test_weights_that_do_not_fit(tmp_path, arch, change, problem):
+    """Stop, where mmengine would train from random weights."""
+    path = str(tmp_path / 'mit.pth')
+    torch.save(change(dict(small().state_dict())), path)
+    with mock.patch.dict(
+            attn_mit.ARCHS,
+            fewer=dict(embed_dims=32, num_layers=(2, 2, 2, 1)),
+            more=dict(embed_dims=32, num_layers=(2, 2, 3, 2))):
+        model = AttnMixVisionTransformer(
+            arch=arch,
+            attn_blocks=[(3, 0)],
+            init_cfg=dict(type='Pretrained', checkpoint=path))
+    if problem is None:
+        return model.init_weights()
+    with pytest.raises(
+            CheckpointError,
+            match=f'mit.pth: does not fit the backbone: .*{problem}'):
         model.init_weights()
 
 

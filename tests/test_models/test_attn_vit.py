@@ -12,7 +12,7 @@ from mmpretrain.models import MAEViT, VisionTransformer
 from mmseg_afa.models import backbones
 from mmseg_afa.models.backbones.attn_vit import AttnVisionTransformer
 from mmseg_afa.models.segmentors import afa
-from mmseg_afa.utils import UserError
+from mmseg_afa.utils import CheckpointError, UserError
 from tests.test_models.test_afa import batch, build
 from tests.test_reference import reference as ref
 
@@ -84,6 +84,23 @@ def test_weights_of_masked_pretraining(tmp_path):
     for name, value in ours.state_dict().items():
         if name != 'pos_embed':  # which mmpretrain resizes
             assert torch.equal(value, weights[f'backbone.{name}']), name
+
+
+@pytest.mark.parametrize('ours, theirs, prefix, problem', [
+    (dict(layer_scale_init_value=1e-5), {}, 'backbone', 'file has no lay'),
+    ({}, dict(layer_scale_init_value=1e-5), 'backbone.', 'bone has no lay'),
+    ({}, dict(patch_size=4), 'backbone.', 'mismatch for patch_embed.projec'),
+    ({}, {}, 'encoder.', 'no cls_token. .* is backbone.cls_token.* prefix'),
+    ({}, {}, None, 'no cls_token. .* is backbone.cls_token.* prefix'),
+])
+def test_weights_that_do_not_fit(tmp_path, ours, theirs, prefix, problem):
+    weights = small(**theirs).state_dict()
+    path = str(tmp_path / 'vit.pth')
+    torch.save({f'backbone.{k}': v for k, v in weights.items()}, path)
+    init_cfg = dict(type='Pretrained', checkpoint=path, prefix=prefix)
+    with pytest.raises(
+            CheckpointError, match=f'vit.pth: does not fit .*{problem}'):
+        small(**ours, init_cfg=init_cfg).init_weights()
 
 
 @pytest.mark.parametrize('bias', [False, True])

@@ -7,6 +7,7 @@ from mmseg.structures import SegDataSample
 
 from mmseg_afa.models import AFAHead, WSSSHead
 from mmseg_afa.models.utils import AttentionLogits
+from mmseg_afa.utils import UserError
 from tests.test_reference import reference as ref
 
 
@@ -72,6 +73,66 @@ def test_loss_by_what_there_is(image_label, mask, names):
     # distributed training waits for a gradient of every parameter
     sum(v for k, v in losses.items() if 'loss' in k).backward()
     assert [k for k, p in head.named_parameters() if p.grad is None] == []
+
+
+def test_losses_of_one_name_add_up():
+    """As in mmseg; also a loss of the image labels."""
+    ce = dict(type='CrossEntropyLoss')
+    label = torch.randint(0, 4, (2, 32, 24))
+    logits = torch.randn(2, 4, 8, 6)
+    one = wsss_head(loss_decode=ce).loss_by_label(logits, label)
+    two = wsss_head(loss_decode=[ce, ce]).loss_by_label(logits, label)
+    ref.assert_close(two['loss_ce'], 2 * one['loss_ce'])
+    head = wsss_head(loss_decode=dict(ce, loss_name='loss_cls'))
+    expected = head.loss(feats(), samples(mask=False), None)['loss_cls']
+    masks = samples()
+    for sample in masks:
+        sample.gt_sem_seg.data.fill_(255)
+    assert head.loss(feats(), masks, None)['loss_cls'] == expected
+
+
+@pytest.mark.parametrize('thresh', [None, 0.2])
+@pytest.mark.parametrize('loss', ['CrossEntropyLoss', 'BalancedSegLoss'])
+def test_pixel_sampler(thresh, loss):
+    """As in mmseg: only hard pixels train."""
+    torch.manual_seed(0)
+    head = wsss_head(
+        loss_decode=dict(type=loss),
+        sampler=dict(type='OHEMPixelSampler', thresh=thresh, min_kept=5))
+    logits = torch.randn(2, 4, 32, 24, requires_grad=True)
+    masks = samples()
+    for sample in masks:
+        sample.gt_sem_seg.data[:, :9] = 255
+    label = torch.cat([sample.gt_sem_seg.data for sample in masks])
+    found, = head.loss_by_label(logits, label).values()
+    expected = head.loss_by_feat(logits, masks)
+    ref.assert_close(found, next(iter(expected.values())))
+    found.backward()
+    trained = logits.grad.any(1)
+    assert not trained[:, :9].any()
+    assert 0 < trained.float().mean() < 0.4
+
+
+def test_one_output_under_masks():
+    """The head of mmseg's binary segmentation, in an EncoderDecoder."""
+    head = wsss_head(
+        num_classes=2,
+        out_channels=1,
+        threshold=0.4,
+        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True))
+    masks = samples(image_label=False)
+    for sample in masks:
+        sample.gt_sem_seg.data.clamp_(max=1)
+    assert head.loss(feats(), masks, None)['loss_ce'] > 0
+
+
+@pytest.mark.parametrize('setting, found', [
+    (dict(conv_cfg=dict(type='DCN')), "conv_cfg .* found .*'DCN'"),
+    (dict(input_transform='resize_concat'), "found 'resize_concat'"),
+])
+def test_settings_of_other_heads(setting, found):
+    with pytest.raises(UserError, match=f'{found}.* Remove it'):
+        wsss_head(**setting)
 
 
 def test_no_label_at_all():

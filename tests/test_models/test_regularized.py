@@ -10,7 +10,7 @@ from tests.test_reference import reference as ref
 LOSS_REG = dict(type='DenseEnergyLoss', loss_weight=1., weight=1e-4)
 
 
-def build(type='RegularizedEncoderDecoder', **kwargs):
+def build(type='RegularizedEncoderDecoder', decode=dict(), **kwargs):
     init_default_scope('mmseg')
     head = dict(
         type='FCNHead',
@@ -34,7 +34,10 @@ def build(type='RegularizedEncoderDecoder', **kwargs):
                 num_heads=[1, 1, 1, 1],
                 num_layers=[1, 1, 1, 1],
                 drop_path_rate=0.),
-            decode_head=head,
+            decode_head={
+                **head,
+                **decode
+            },
             auxiliary_head=dict(head, in_index=2),
             test_cfg=dict(mode='whole'),
             **kwargs))
@@ -99,3 +102,24 @@ def test_loss_sees_the_image_in_grey_levels(monkeypatch):
     raw = (inputs * 127.5 + 127.5).clamp(0, 255)
     ref.assert_close(image, raw / 255, rtol=1.01 / 255)
     assert region[:, :48].all() and not region[:, 48:].any()
+
+
+def test_losses_of_one_name_add_up():
+    apart = build(loss_reg=LOSS_REG)
+    together = build(loss_reg=dict(LOSS_REG, loss_name='loss_ce'))
+    expected = apart.loss(*batch(apart))
+    found = together.loss(*batch(together))
+    ref.assert_close(found['decode.loss_ce'],
+                     expected['decode.loss_ce'] + expected['decode.loss_reg'])
+
+
+def test_aligned_corners(monkeypatch):
+    """The energy sees the logits as the decode head resizes them."""
+    model = build(loss_reg=LOSS_REG, decode=dict(align_corners=True))
+    seen = []
+    monkeypatch.setattr(model.loss_reg, 'forward',
+                        lambda *args: seen.extend(args) or args[0].sum())
+    logits = torch.randn(1, 3, 4, 4)
+    box = torch.tensor([[0, 8, 0, 8]])
+    model.regularize(logits, None, torch.zeros(1, 3, 8, 8), box)
+    assert torch.equal(seen[0][..., ::7, ::7], logits[..., ::3, ::3])

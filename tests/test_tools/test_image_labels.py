@@ -87,9 +87,11 @@ def test_bad_xml(tmp_path, make, text, message):
         make('--from', 'xml')
 
 
-def test_folders(tmp_path, make):
-    for name in ('kow/outside/2.v1.PNG', 'cat/1.jpg', 'cat/notes.txt',
-                 'background/1.jpg', 'hot dog/e\u0301.jpg'):
+def test_folders(tmp_path, make, capsys):
+    for name in ('cat/5.heic', 'kow/outside/2.v1.PNG', 'cat/1.jpg',
+                 'cat/notes.txt', 'background/1.jpg', 'hot dog/e\u0301.jpg',
+                 'cat/1.png', '.ipynb_checkpoints/1.jpg', 'cat/.cache/3.jpg',
+                 '__MACOSX/cat/._1.jpg', 'dog/@eaDir/4.jpg'):
         path = tmp_path / 'JPEGImages' / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -101,6 +103,7 @@ def test_folders(tmp_path, make):
         'hot dog/\xe9': ('hot dog', ),
         'kow/outside/2.v1': ('kow', ),
     })
+    assert "left out 1 images: 'cat/5.heic'" in capsys.readouterr().out
     (tmp_path / 'JPEGImages/1.jpg').touch()
     with pytest.raises(SystemExit, match="not in the folder of a class: '1'"):
         make('--from', 'folders')

@@ -27,10 +27,10 @@ def predict(checkpoint, out, *arguments, config=DEMO):
 
 
 def files(folder):
-    """Read all files, by their paths in the folder."""
+    """Read all files but hidden ones, by their paths in the folder."""
     return {
         path.relative_to(folder): path.read_bytes()
-        for path in folder.rglob('*') if path.is_file()
+        for path in folder.rglob('[!.]*') if path.is_file()
     }
 
 
@@ -144,6 +144,11 @@ def test_resume_of_a_killed_run(checkpoint, tmp_path):
     (['{photos}', '--source', 'cam', '--tile', '512'], 'in tiles has seg'),
     (['{photos}', '--source', 'affinity'], 'affinity.*refined_label'),
     (['{photos}', '--format', 'voc-server'], "images of VOC's test set"),
+    (['{photos}', '--unsure', '60'], 'unsure: found 60.0, .*from 0 to 1'),
+    (['{photos}', '--long-side', '0'], 'long_side: found 0, expected 1 or mo'),
+    (['{photos}', '--tile', '0'], 'tile: found 0, expected 1 or more'),
+    (['{photos}', '--batch-size', '0'], 'batch_size: found 0, expected 1 or'),
+    (['{photos}', '--review', '-3'], 'review: found -3, expected 0 or more'),
 ])
 def test_bad_arguments(checkpoint, photos, tmp_path, arguments, message):
     """Refuse bad arguments before anything is predicted."""
@@ -155,6 +160,7 @@ def test_bad_arguments(checkpoint, photos, tmp_path, arguments, message):
 
 @pytest.mark.parametrize('options, message', [
     (['--unsure', 0.5], 'another run. unsure was 0.0 and is 0.5'),
+    (['--long-side', 50], 'another run. long_side was None and is 50'),
     (['--cfg-options', 'model.labeler.bkg_low=0.2'], 'another run. config'),
 ])
 def test_masks_of_other_options(checkpoint, photos, one_photo, options,
@@ -164,3 +170,20 @@ def test_masks_of_other_options(checkpoint, photos, one_photo, options,
         predict(checkpoint, one_photo, photos / 'a.jpg', *options)
     predict(checkpoint, one_photo, photos / 'a.jpg')
     assert files(one_photo) == before
+
+
+def test_suffix_of_the_config(checkpoint, photos, tmp_path, capsys):
+    """Name the images that are left out in the last line."""
+    root = tmp_path / 'photos'
+    root.mkdir()
+    for name in ('a_sat.jpg', 'a_mask.png', 'b.heic', '._a_sat.jpg'):
+        (root / name).write_bytes((photos / 'a.jpg').read_bytes())
+    out = tmp_path / 'out'
+    (out).mkdir()
+    (out / '.DS_Store').touch()
+    predict(checkpoint, out, root, '--cfg-options',
+            'test_dataloader.dataset.img_suffix=_sat.jpg')
+    assert [path.name for path in out.rglob('*.png')] == ['a.png']
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith('Warning: left out 2 images: ')
+    assert 'a_mask.png' in last and 'b.heic' in last

@@ -5,7 +5,11 @@ tests/test_training.py runs them on AFA, and in two processes.
 """
 import os
 import re
+import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -21,6 +25,7 @@ from tools.analysis_tools import prediction_sheet
 
 CONFIG = Path(__file__).with_name('tiny_config.py')
 NUM_IMAGES = 12
+NOWHERE = 'http://127.0.0.1:9/a.pth'
 
 
 @pytest.fixture(scope='module')
@@ -66,6 +71,29 @@ def test_train(trained):
     assert checkpoint['message_hub']['log_scalars']
 
 
+def test_log_before_training(tmp_path, options):
+    """End with what the run does; list no parameter and no default twice.
+
+    mmengine finds the schedule rescaled, and does not scale the rate again.
+    """
+    log = run_here(train.main, tmp_path, [
+        *options, 'auto_scale_lr.enable=True',
+        'auto_scale_lr.base_batch_size=4', 'norm_cfg.type=BN',
+        'optim_wrapper.paramwise_cfg.bias_lr_mult=2.'
+    ], CONFIG)
+    start, _, block = log.partition(' This run')
+    block = block[:block.index('Iter(train)')]
+    assert 'Checkpoints will be saved' in start and 'Scaling' in start
+    assert 'Scaling the original LR by 1.0' in start
+    assert 'Set model.decode_head.norm_cfg.type.' in block
+    assert 'paramwise_options' not in start
+    assert 'Initialization information' not in start
+    # 2 images in place of 4: twice the iterations, the rate by sqrt(1/2)
+    assert steps(tmp_path) == [*range(1, 7)]
+    lr = list(scalars(tmp_path)['base_lr'].values())
+    assert lr == [pytest.approx(1e-3 * 0.5**0.5)] * 6
+
+
 @pytest.mark.parametrize('has', [True, False])
 def test_amp_on_the_cpu(tmp_path, options, monkeypatch, has):
     monkeypatch.setattr(launch, 'get_device', lambda: 'cpu')
@@ -75,6 +103,18 @@ def test_amp_on_the_cpu(tmp_path, options, monkeypatch, has):
     assert cfg.optim_wrapper.type == ('BFloat16OptimWrapper'
                                       if has else 'OptimWrapper')
     assert np.isfinite(list(scalars(tmp_path)['loss'].values())).all()
+
+
+@pytest.mark.parametrize('where', ['nowhere', 'here', 'elsewhere'])
+def test_resume_in_the_config(trained, options, tmp_path, where):
+    """Take `resume` of a config as --resume, also without a checkpoint."""
+    options = [*options, 'resume=True', 'train_cfg.max_iters=4']
+    if where == 'elsewhere':
+        options.append(f'load_from={trained}/iter_3.pth')
+    elif where == 'here':  # without mmengine's file last_checkpoint
+        shutil.copy(trained / 'iter_3.pth', tmp_path)
+    run_here(train.main, tmp_path, options, CONFIG)
+    assert steps(tmp_path) == ([1, 2, 3, 4] if where == 'nowhere' else [4])
 
 
 @pytest.mark.parametrize('use', ['resume', 'load_from', 'test'])
@@ -133,6 +173,9 @@ def test_set_output_dir(metrics, writes):
     (train.main, [CONFIG, '--resume', 'none.pth'], 'no such checkpoint'),
     (test.main, [CONFIG, 'none.pth'], 'none.pth: no such checkpoint'),
     (test.main, [CONFIG, 'bad.pth'], 'bad.pth: not a checkpoint'),
+    (test.main, [CONFIG, NOWHERE], f'{NOWHERE}: cannot be downloaded'),
+    (train.main, [CONFIG, '--resume', NOWHERE], 'cannot be downloaded'),
+    (train.main, [CONFIG, f'load_from={NOWHERE}'], 'cannot be downloaded'),
     (test.main, [CONFIG, 'iter_3.pth', '--tta'], 'needs tta_pipeline in the'),
     (test.main, [CONFIG, 'iter_3.pth', '--out', 'out', '--source', 'cam'],
      'no metric writes masks of cam'),
@@ -150,8 +193,10 @@ def test_mistakes(trained, options, monkeypatch, main, arguments, expected):
     Path('no_masks.py').write_text('val_dataloader = test_dataloader = None')
     if 'no_masks.py' in arguments:
         options = ['test_cfg=None']
+    options = [*options, *(a for a in arguments if '=' in str(a))]
+    arguments = [str(a) for a in arguments if '=' not in str(a)]
     with pytest.raises(SystemExit) as stop:
-        main([*map(str, arguments), '--cfg-options', *options])
+        main([*arguments, '--cfg-options', *options])
     assert expected in stop.value.code and '\n' not in stop.value.code
 
 
@@ -191,3 +236,34 @@ def test_shell_command(tmp_path, monkeypatch, kind, tool, named):
     start = output.index(str(ROOT / f'tools/{tool}.py'))
     assert output[start +
                   1:] == ['--launcher', launcher, 'a b.py', *named, '--amp']
+
+
+WORKER = """
+import os, pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+pathlib.Path(__file__).with_name('started_' + os.environ['RANK']).touch()
+time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize('send, number', [(os.kill, signal.SIGTERM),
+                                          (os.killpg, signal.SIGINT)])
+def test_signal_to_several_processes(tmp_path, send, number):
+    """End by the status of a shell, as a single process does."""
+    worker = tmp_path / 'worker.py'
+    worker.write_text(WORKER)
+    process = subprocess.Popen(
+        ['tools/dist_run.sh',
+         os.path.relpath(worker, ROOT / 'tools'), '2'],
+        cwd=ROOT,
+        env=dict(os.environ, PYTHON=sys.executable),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True)
+    while len(list(tmp_path.glob('started_?'))) < 2:
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.01)
+    send(process.pid, number)
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 128 + number, output

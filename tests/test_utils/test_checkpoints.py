@@ -1,8 +1,10 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import hashlib
 import io
 import os
 import pickle
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from mmseg.apis import MMSegInferencer
 from torch import _weights_only_unpickler, nn
 
 from mmseg_afa.utils import CheckpointError
-from mmseg_afa.utils.checkpoints import check_weights
+from mmseg_afa.utils.checkpoints import check_weights, latest_checkpoint
 
 
 class Malicious:
@@ -107,6 +109,73 @@ def test_downloaded(tmp_path, monkeypatch):
     assert not (tmp_path / 'b').exists()
 
 
+def serve(web, name):
+    """Write weights to the served folder; the address, the cached file."""
+    torch.save(nn.Linear(200, 200).state_dict(), web.folder / 'new')
+    content = (web.folder / 'new').read_bytes()
+    name = name.replace('HASH', hashlib.sha256(content).hexdigest()[:8])
+    (web.folder / 'new').rename(web.folder / name)
+    cache = Path(torch.hub.get_dir(), 'checkpoints')
+    return f'{web.address}/{name}', cache / name
+
+
+@pytest.mark.parametrize(
+    'name', ['a_20220624-HASH.pth', 'a.pth', 'mit-b0.pth', 'a-20220624.pth'])
+def test_address(web, name):
+    """Download once; a hash in the name is optional."""
+    address, cached = serve(web, name)
+    for _ in range(2):
+        loaded = CheckpointLoader.load_checkpoint(address)
+    assert loaded['weight'].shape == (200, 200)
+    assert web.asked == [f'/{cached.name}']
+    assert list(cached.parent.iterdir()) == [cached]
+
+
+@pytest.mark.parametrize('reason, address', [
+    ('refused', 'http://127.0.0.1:9/a.pth'),
+    ('refused', 'https://example.org/a.pth'),
+    ('404', '{}/a.pth'),
+])
+def test_no_download(web, reason, address):
+    address = address.format(web.address)
+    cached = Path(torch.hub.get_dir(), 'checkpoints/a.pth')
+    with pytest.raises(CheckpointError) as error:
+        CheckpointLoader.load_checkpoint(address)
+    message = str(error.value)
+    assert message.startswith(f'{address}: cannot be downloaded')
+    assert reason in message and f'Copy the file to {cached},' in message
+    assert '--cfg-options model.backbone.init_cfg.checkpoint=FILE' in message
+    assert not list(cached.parent.iterdir())
+
+
+@pytest.mark.parametrize('name', ['half-HASH.pth', 'half.pth', 'other-{}.pth'])
+def test_bad_download_is_not_kept(web, name):
+    """Half a file, and a file with another hash than its name."""
+    address, cached = serve(web, name.format('0' * 8))
+    with pytest.raises(CheckpointError, match=f'{address}: not a checkpoint'):
+        CheckpointLoader.load_checkpoint(address)
+    assert not list(cached.parent.iterdir())
+
+
+@pytest.mark.parametrize('name, damage, reason', [
+    ('a.pth', lambda file: os.truncate(file, 80_000), 'central directory'),
+    ('a-HASH.pth', lambda file: os.truncate(file, 80_000), 'SHA-256'),
+    ('a-HASH.pth', lambda file: torch.save({}, file), 'SHA-256 .* by its'),
+])
+def test_damaged_cache(web, name, damage, reason):
+    """Name the file, which stays; a file of other weights is damaged, too."""
+    address, cached = serve(web, name)
+    CheckpointLoader.load_checkpoint(address)
+    damage(cached)
+    with pytest.raises(
+            CheckpointError,
+            match=f'^{cached}: not .*{reason}.*delete it.*download it again'):
+        CheckpointLoader.load_checkpoint(address)
+    cached.unlink()
+    assert CheckpointLoader.load_checkpoint(address)
+    assert len(web.asked) == 2
+
+
 def test_no_config_is_executed(file):
     """Give an inferencer without a config none of the checkpoint's."""
     marker = file.with_name('marker')
@@ -133,6 +202,26 @@ def test_best_checkpoint_only_beside(file, path, known):
     if not known:
         del info['best_ckpt']
     assert loaded['message_hub']['runtime_info'] == info
+
+
+@pytest.mark.parametrize('numbers', [['/../a'], [2, '*'], '12', 3, None])
+def test_numbers_of_checkpoints(file, numbers):
+    """Keep mmengine from deleting a path that stands in place of a number."""
+    info = dict(keep_ckpt_ids=numbers)
+    loaded = load(file, dict(message_hub=dict(runtime_info=info)))
+    assert loaded['message_hub']['runtime_info'] == {}
+    info = dict(keep_ckpt_ids=[2, 4])
+    loaded = load(file, dict(message_hub=dict(runtime_info=info)))
+    assert loaded['message_hub']['runtime_info'] == info
+
+
+def test_latest_checkpoint(tmp_path):
+    assert latest_checkpoint(tmp_path / 'none') is None
+    for name in ('iter_90.pth', 'iter_1000.pth', '.iter_2000.tmp.pth',
+                 'best_mIoU_iter_3000.pth', 'iter_x.pth', 'last_checkpoint'):
+        (tmp_path / name).touch()
+    newest = latest_checkpoint(tmp_path)
+    assert newest == str(tmp_path / 'iter_1000.pth')
 
 
 @pytest.mark.parametrize('state, expected', [

@@ -209,8 +209,9 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> None:
     """Measure, and print the figures."""
     args = parse_args(argv)
-    from mmseg_afa.utils import UserError
+    from mmseg_afa.utils import UserError, check_least
     try:
+        check_least(vars(args), steps=1, crop=32, batch=1)
         with TemporaryDirectory() as work_dir:
             measure(args, work_dir)
     except UserError as error:

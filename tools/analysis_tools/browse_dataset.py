@@ -73,9 +73,10 @@ def main(argv=None) -> None:
     from mmseg.registry import DATASETS
 
     from mmseg_afa.engine import launch
-    from mmseg_afa.utils import UserError
+    from mmseg_afa.utils import UserError, check_least
     from mmseg_afa.visualization import save_picture
     try:
+        check_least(vars(args), num=1)
         cfg = launch.read_config(args.config, args.cfg_options)
         init_default_scope('mmseg')
         set_random_seed(0)

@@ -110,9 +110,10 @@ def main(argv=None) -> None:
     import numpy as np
 
     from mmseg_afa.engine import launch
-    from mmseg_afa.utils import UserError
+    from mmseg_afa.utils import UserError, check_least
     from mmseg_afa.visualization import save_picture
     try:
+        check_least(vars(args), num=1)
         cfg = launch.read_config(args.config, args.cfg_options)
         launch.check_loader(cfg, 'val_dataloader')
         cfg.launcher = 'none'

@@ -77,9 +77,11 @@ def make_mask(coco, images: dict, folder: Path, overlap: str, classes: tuple,
               name: str) -> tuple:
     """Write the mask of an image, and return the tags in the mask."""
     from mmseg_afa.datasets.mask_file import encode_mask, tags_in_mask
+    from mmseg_afa.utils import replacing
 
     mask = draw_mask(coco, images[name], overlap)
-    (folder / f'{name}.png').write_bytes(encode_mask(mask))
+    with replacing(folder / f'{name}.png') as unfinished:
+        unfinished.write_bytes(encode_mask(mask))
     return tags_in_mask(mask, classes)
 
 

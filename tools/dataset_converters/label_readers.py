@@ -18,8 +18,9 @@ from label_tables import Read, load_json, read_csv, read_json
 
 from mmseg_afa.datasets import read_label_file
 from mmseg_afa.datasets.image_files import (IMAGE_SUFFIXES, MissingFileError,
-                                            find_images, format_names,
-                                            read_bytes)
+                                            describe_left_out, format_names,
+                                            list_images, normalize_nfc,
+                                            read_bytes, strip_image_suffix)
 from mmseg_afa.datasets.mask_file import read_mask, tags_in_mask
 from mmseg_afa.utils import UserError, parallel_map
 
@@ -97,7 +98,10 @@ def read_coco(path: str, options: Namespace) -> Read:
 
 def read_folders(folder: str, options: Namespace) -> Read:
     """Read the folder of each image: cat/1.jpg, dog/outdoors/2.jpg."""
-    names = find_images(folder, IMAGE_SUFFIXES)[0]
+    images, others = list_images(folder, IMAGE_SUFFIXES)
+    if others:
+        print(f'{folder}: {describe_left_out(others)}')
+    names = [normalize_nfc(strip_image_suffix(image)) for image in images]
     outside = [name for name in names if '/' not in name]
     if outside:
         raise UserError(

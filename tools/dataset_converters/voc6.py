@@ -33,7 +33,7 @@ def convert(voc: Path, root: Path, name: str):
     from mmseg_afa.datasets import PascalVOCWeakDataset
     from mmseg_afa.datasets.mask_file import (encode_mask, read_mask,
                                               tags_in_mask)
-    from mmseg_afa.utils import IGNORE_INDEX
+    from mmseg_afa.utils import IGNORE_INDEX, replacing
 
     voc_classes = PascalVOCWeakDataset.METAINFO['classes']
     mask = read_mask(str(voc / MASK.format(name)), len(voc_classes))
@@ -48,8 +48,10 @@ def convert(voc: Path, root: Path, name: str):
     mask = np.asarray(
         Image.fromarray(ids[mask]).resize(photograph.size,
                                           Image.Resampling.NEAREST))
-    photograph.save(root / IMAGE.format(name), 'JPEG', quality=QUALITY)
-    (root / MASK.format(name)).write_bytes(encode_mask(mask))
+    with replacing(root / IMAGE.format(name)) as unfinished:
+        photograph.save(unfinished, 'JPEG', quality=QUALITY)
+    with replacing(root / MASK.format(name)) as unfinished:
+        unfinished.write_bytes(encode_mask(mask))
     return tags_in_mask(mask, CLASSES)
 
 

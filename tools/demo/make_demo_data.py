@@ -82,6 +82,11 @@ def main(argv=None):
     args = vars(parse_args(argv))
     import scenes
 
+    from mmseg_afa.utils import UserError, check_least
+    try:
+        check_least(args, train=1, val=1, size=32, seed=0)
+    except UserError as error:
+        raise SystemExit(str(error)) from error
     folder = args.pop('out')
     parameters = dict(recipe=scenes.RECIPE, classes=scenes.CLASSES, **args)
     record = folder / 'parameters.json'

@@ -9,8 +9,8 @@ train_pipeline = [
     dict(type='LoadWeakImage'),
     dict(type='RandomScale', ratio_range=(0.25, 0.8)),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='WeakRandomCrop', crop_size=crop_size),
     dict(type='PhotoMetricDistortion'),  # prevents overfitting
+    dict(type='WeakRandomCrop', crop_size=crop_size),
     dict(type='PackWeakSegInputs')
 ]
 test_pipeline = [

@@ -3,7 +3,7 @@
 _base_ = ['./afa_mit-b1.py']
 model = dict(
     backbone=dict(
-        arch='b0', init_cfg=dict(checkpoint='pretrain/mit_b0.pth')),
+        arch='b0', init_cfg=dict(checkpoint=_base_.mit_weights.b0)),
     decode_head=dict(
         in_channels=[32, 64, 160, 256],
         channels=128,  # 256 on VOC; faster, enough for few classes

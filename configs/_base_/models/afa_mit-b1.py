@@ -1,6 +1,7 @@
 # AFA with a Mix Transformer B1 for PASCAL VOC. The values are those of the
 # published code (arXiv 2203.02664, section 4.1), unless a comment says
 # otherwise.
+_base_ = ['./mit_weights.py']
 data_preprocessor = dict(
     type='SegDataPreProcessor',
     mean=[123.675, 116.28, 103.53],  # ImageNet, RGB
@@ -18,9 +19,8 @@ model = dict(
         strides=(4, 2, 2, 1),  # stage 4 keeps the 1/16 grid
         attn_blocks=((3, -2), (3, -1)),  # the last two blocks of stage 4
         drop_path_rate=0.1,
-        # SegFormer's ImageNet-1k weights, as published or as converted by
-        # mmseg. They are for non-commercial use (docs/your_data.md).
-        init_cfg=dict(type='Pretrained', checkpoint='pretrain/mit_b1.pth')),
+        # an address or a file, as converted by mmseg or as published
+        init_cfg=dict(type='Pretrained', checkpoint=_base_.mit_weights.b1)),
     decode_head=dict(
         type='WSSSHead',
         in_channels=[64, 128, 320, 512],

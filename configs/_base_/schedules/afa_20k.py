@@ -35,7 +35,9 @@ param_scheduler = [
 ]
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000, val_interval=2000)
 # For another total number of images an iteration, iterations and learning rate
-# are rescaled (docs/training.md). None turns this off.
-auto_scale_lr = dict(base_batch_size=4)  # two GPUs with two images each
+# are rescaled (docs/training.md). enable=False turns this off.
+auto_scale_lr = dict(
+    enable=True,
+    base_batch_size=4)  # two GPUs with two images each
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -18,4 +18,6 @@ param_scheduler[0].update(end=101)
 param_scheduler[1].update(
     start_factor=1 - 100 / max_iters, begin=100, end=max_iters + 1)
 train_cfg = dict(max_iters=max_iters, val_interval=2500)
-auto_scale_lr = dict(base_batch_size=8)  # images an iteration, in total
+auto_scale_lr = dict(
+    enable=True,
+    base_batch_size=8)  # images an iteration, in total

@@ -3,4 +3,6 @@ _base_ = ['./afa_20k.py']
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].update(start_factor=0.98125, end=80001)
 train_cfg = dict(max_iters=80000, val_interval=8000)
-auto_scale_lr = dict(base_batch_size=8)  # images an iteration, as published
+auto_scale_lr = dict(
+    enable=True,
+    base_batch_size=8)  # images an iteration, as published

@@ -1,13 +1,19 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import logging
 import re
+from typing import Optional
 
+import cv2
 import mmcv
+import numpy as np
 from mmcv.transforms import LoadImageFromFile
+from mmengine.logging import print_log
 from mmseg.registry import TRANSFORMS
 
 from ...utils import UserError
 from ..image_files import read_bytes
 
+DARK = 2**14  # 16 bits a channel reach this value, unless few of them are used
 JPEG_START = b'\xff\xd8'
 JPEG_END = 0xD9
 # 0xff is a marker unless 0x00 (an escaped 0xff of the image data), a restart
@@ -33,8 +39,45 @@ def jpeg_is_complete(content: bytes) -> bool:
         position = marker.end() + int.from_bytes(length, 'big')
 
 
+def stored_values(content: bytes) -> Optional[np.ndarray]:
+    """Decode an image as it is stored, without conversion to 8 bits."""
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def describe_failure(content: bytes) -> str:
+    """Say why an image cannot be decoded to 8 bits, and what to do."""
+    img = stored_values(content)
+    if img is None:
+        return ('cannot be decoded (unknown format, or damaged). Copy or '
+                'download it again')
+    return (f'found {img.dtype} values from {img.min():.4g} to '
+            f'{img.max():.4g} of shape {img.shape}, expected 8 or 16 bits and '
+            '1, 3 or 4 channels. Save it as RGB with 8 bits')
+
+
+def few_bits(content: bytes) -> Optional[str]:
+    """Describe a file of 16 bits a channel of which few are used."""
+    img = stored_values(content)
+    if img is None or img.dtype.itemsize == 1 or not 0 < img.max() < DARK:
+        return None
+    return (f'16 bits a channel with values from {img.min()} to {img.max()} '
+            'of 65535, so it is nearly black. If its sensor has fewer bits, '
+            'scale the values to the full range, and save it again.')
+
+
 class BrokenImageError(UserError):
     """An existing file that cannot be read as an image."""
+
+
+def to_bgr(img: np.ndarray) -> np.ndarray:
+    """Convert a uint8 image to BGR: grey, BGR or BGRA without transparency."""
+    codes = {1: cv2.COLOR_GRAY2BGR, 3: None, 4: cv2.COLOR_BGRA2BGR}
+    channels = img.shape[2] if img.ndim == 3 else int(img.ndim == 2)
+    if img.dtype != np.uint8 or channels not in codes or not img.size:
+        raise BrokenImageError(
+            f'found an array of {img.dtype} {img.shape}, expected uint8: BGR '
+            '(H, W, 3), BGRA (H, W, 4) or grey (H, W).')
+    return img if channels == 3 else cv2.cvtColor(img, codes[channels])
 
 
 @TRANSFORMS.register_module()
@@ -42,17 +85,22 @@ class LoadWeakImage(LoadImageFromFile):
     """Load an image of any colour type as BGR, or say what is wrong with it.
 
     Photos are turned upright as their EXIF orientation says: draw masks in a
-    program that does so, too. 16 bits a channel are scaled to 8.
+    program that does so, too. 16 bits a channel are scaled to 8, from the
+    full range: a file with values of 12 bits is nearly black. The first such
+    file is named in a warning.
 
     Added Keys:
 
     - img (np.ndarray): uint8 of shape (H, W, 3), BGR, without transparency.
     - img_shape, ori_shape (tuple[int]): (H, W).
+    - remark (str): For a file of 16 bits that is nearly black.
 
     Args:
         **kwargs: color_type, imdecode_backend and backend_args; see
             :class:`mmcv.transforms.LoadImageFromFile`.
     """
+
+    warned = False
 
     def transform(self, results: dict) -> dict:
         """Load the image.
@@ -72,12 +120,22 @@ class LoadWeakImage(LoadImageFromFile):
                 raise ValueError(f'cut off after {len(content)} bytes')
             img = mmcv.imfrombytes(
                 content, flag=self.color_type, backend=self.imdecode_backend)
-            if img is None:  # OpenCV's way to say so
-                raise ValueError('unknown format, or damaged')
         except Exception as error:  # each decoder has errors of its own
             raise BrokenImageError(
                 f'{path}: cannot be decoded ({error}). Copy or download it '
                 'again, or remove it from the image list.') from error
+        if img is None:  # OpenCV's way to say so
+            raise BrokenImageError(f'{path}: {describe_failure(content)}, or '
+                                   'remove it from the image list.')
         results['img'] = img
+        remark = img.max() <= DARK >> 8 and few_bits(content)
+        if remark:
+            results['remark'] = remark = f'{path}: {remark}'
+            if not self.warned:
+                print_log(
+                    f'{remark} Other such files are not named.',
+                    logger='current',
+                    level=logging.WARNING)
+            self.warned = True
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results

@@ -1,5 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import os.path as osp
 import signal
+import threading
 import warnings
 from contextlib import contextmanager
 from itertools import chain, repeat
@@ -9,11 +11,13 @@ import torch
 from mmengine.dist import (all_gather_object, all_reduce, get_world_size,
                            is_distributed, is_main_process)
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 from mmseg.registry import HOOKS
 
-from ...utils import (CheckpointError, get_rng_state, remove_unfinished,
-                      set_rng_state)
+from ...models.utils import unwrap
+from ...utils import (CheckpointError, checkpoints, get_rng_state,
+                      remove_unfinished, set_rng_state)
+from ..classes import check_checkpoint_classes
 
 STOPPED = 128 + signal.SIGTERM  # the exit code of shells after a SIGTERM
 
@@ -28,11 +32,13 @@ class ResumableCheckpointHook(CheckpointHook):
     - The schedulers are built from the config and advanced to the iteration
       of the checkpoint: a longer schedule or another learning rate takes
       effect.
-    - Another number of images an iteration is refused.
+    - Other classes, another model, another optimizer and another number of
+      images an iteration are refused.
     - An old checkpoint is deleted after the new one is written.
     - SIGTERM, with which clusters announce the end of a job, saves a
       checkpoint after the running iteration, and ends with the code 143.
     - A validation that was interrupted is repeated after the resume.
+    - No checkpoint of another work folder is deleted.
 
     Args:
         *args, **kwargs: See :class:`mmengine.hooks.CheckpointHook`.
@@ -50,13 +56,27 @@ class ResumableCheckpointHook(CheckpointHook):
     # -- resume --------------------------------------------------------------
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check a checkpoint to resume from, and set its learning rates."""
-        if not runner.cfg.get('resume'):
+        if not runner._resume:
             return
-        where = runner._load_from or 'the latest checkpoint'
-        if 'optimizer' not in checkpoint:
+        where = runner._load_from or find_latest_checkpoint(runner.work_dir)
+        folder = osp.dirname(where)
+        missing = {'meta', 'message_hub', 'optimizer'}.difference(checkpoint)
+        if missing:
+            newest = checkpoints.latest_checkpoint(folder)
             raise CheckpointError(
-                f'{where}: has no state of the optimizer, as the '
-                'best checkpoints. Resume from a file iter_N.pth.')
+                f'{where}: has no state of a training '
+                f'({", ".join(sorted(missing))}), as the best checkpoints. '
+                f'Resume from {newest or "a file iter_N.pth"}.')
+        metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', {})
+        check_checkpoint_classes(metainfo.get('classes'), checkpoint, where)
+        checkpoints.check_weights(unwrap(runner.model), checkpoint, where)
+        check_optimizer(runner, checkpoint, where)
+        if osp.abspath(folder) != runner.work_dir:
+            # The files that mmengine would delete belong to another run.
+            info = checkpoint['message_hub']['runtime_info']
+            for key in [*info]:
+                if key.startswith(('best_ckpt', 'keep_ckpt_ids')):
+                    del info[key]
         self.resumed = checkpoint.get('run')
         if self.resumed:
             check_images_per_iter(runner, self.resumed['images_per_iter'],
@@ -67,12 +87,17 @@ class ResumableCheckpointHook(CheckpointHook):
                 'train_cfg.max_iters and the end of the last scheduler.')
         restart_schedulers(runner, checkpoint)
 
+    def before_run(self, runner: Runner) -> None:
+        """Handle SIGTERM while the training loop runs, however it ends."""
+        loop = runner._train_loop
+        if isinstance(loop, BaseLoop):  # not in a test
+            loop.run = self.handling_sigterm()(loop.run)
+
     def before_train(self, runner: Runner) -> None:
         """Continue with the image and the random states of the checkpoint."""
         super().before_train(runner)
         if is_main_process():
             remove_unfinished(self.out_dir)
-        self.former_handler = signal.signal(signal.SIGTERM, self.request_stop)
         if is_distributed():
             # On the CPU: no iteration waits for the GPU.
             self.group = torch.distributed.new_group(backend='gloo')
@@ -123,6 +148,18 @@ class ResumableCheckpointHook(CheckpointHook):
         self.state_before_val = None
 
     # -- saving --------------------------------------------------------------
+    @contextmanager
+    def handling_sigterm(self) -> Iterator[None]:
+        """Handle SIGTERM in a block; Python can only in the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        former = signal.signal(signal.SIGTERM, self.request_stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, former)
+
     def request_stop(self, *args) -> None:
         """Handle SIGTERM."""
         self.terminated = True
@@ -142,16 +179,12 @@ class ResumableCheckpointHook(CheckpointHook):
             f'{self.last_ckpt} is saved. Resume with --resume.')
         raise SystemExit(STOPPED)
 
-    def after_train(self, runner: Runner) -> None:
-        """Restore the handler of SIGTERM."""
-        super().after_train(runner)
-        signal.signal(signal.SIGTERM, self.former_handler)
-
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add what an exact resume needs to a checkpoint."""
         sampler = runner.train_dataloader.sampler
         checkpoint['run'] = dict(
             images_per_iter=images_per_iter(runner),
+            optimizer=type(runner.optim_wrapper.optimizer).__name__,
             sampler_seed=getattr(sampler, 'seed', None),
             random_states=self.states)
 
@@ -208,6 +241,23 @@ def restart_schedulers(runner: Runner, checkpoint: dict) -> None:
             for key in (name, f'initial_{name}'):
                 if key in group:
                     saved[key] = group[key]
+
+
+def check_optimizer(runner: Runner, checkpoint: dict, where: str) -> None:
+    """Refuse the state of an optimizer of another type or other groups."""
+    optimizer = runner.optim_wrapper.optimizer
+    kind = type(optimizer).__name__
+    found = checkpoint.get('run', {}).get('optimizer', kind)
+    groups, others = ([len(group['params']) for group in one]
+                      for one in (optimizer.param_groups,
+                                  checkpoint['optimizer']['param_groups']))
+    if (found, others) != (kind, groups):
+        raise CheckpointError(
+            f'{where}: from a run with {found} of {sum(others)} parameters in '
+            f'{len(others)} groups, but this run has {kind} of {sum(groups)} '
+            f'in {len(groups)}. Use the optim_wrapper of that run. To start a '
+            'new run from the weights, set '
+            f'load_from={where} without --resume.')
 
 
 def images_per_iter(runner: Runner) -> int:

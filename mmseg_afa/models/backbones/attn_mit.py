@@ -5,7 +5,6 @@ It has the parameter names of mmseg's MixVisionTransformer. Checkpoints of that
 class load, and so do SegFormer's.
 """
 from itertools import repeat
-from pathlib import Path
 from typing import Iterator, List, Optional, Sequence, Tuple, Union
 
 import torch
@@ -18,7 +17,7 @@ from mmseg.models.backbones.mit import (EfficientMultiheadAttention, MixFFN,
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from ...utils import UserError
+from ...utils.checkpoints import check_pretrained
 from ..utils import AttentionLogits
 from .mit_names import segformer_to_mmseg
 
@@ -269,15 +268,7 @@ class AttnMixVisionTransformer(MixVisionTransformer):
 
     def init_weights(self) -> None:
         """Load or draw the weights that `init_cfg` names."""
-        path = isinstance(self.init_cfg,
-                          dict) and self.init_cfg.get('checkpoint')
-        if path and '://' not in path and not Path(path).is_file():
-            raise UserError(
-                f'{path}: no such file. Put ImageNet weights of the Mix '
-                'Transformer there (published by SegFormer or converted by '
-                'mmseg), or name another file by '
-                'model.backbone.init_cfg.checkpoint. To train from scratch, '
-                'set model.backbone.init_cfg=None.')
+        check_pretrained(self)
         super().init_weights()
 
     @staticmethod

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from mmpretrain.models import VisionTransformer
 from torch import Tensor
 
+from ...utils.checkpoints import check_pretrained
 from ..utils import AttentionLogits
 
 
@@ -51,6 +52,11 @@ class AttnVisionTransformer(VisionTransformer):
         # The logits of a block need its input: the map of the block before.
         before = [block - 1 for block in self.attn_blocks]
         self.out_indices = sorted({*self.map_blocks, *before})
+
+    def init_weights(self) -> None:
+        """Load or draw the weights that `init_cfg` names."""
+        check_pretrained(self)
+        super().init_weights()
 
     def _blocks(self, name: str, blocks: Sequence[int],
                 first: int) -> List[int]:

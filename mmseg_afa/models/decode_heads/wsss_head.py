@@ -1,4 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+from collections import Counter
 from typing import Dict, Sequence, Tuple
 
 import torch
@@ -9,6 +10,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
+from ...utils import UserError
 from ..utils import resize, stack_image_labels, zero_gradients
 
 POOLING = dict(gmp=F.adaptive_max_pool2d, gap=F.adaptive_avg_pool2d)
@@ -42,6 +44,11 @@ class WSSSHead(BaseDecodeHead):
                  loss_decode: ConfigType = dict(
                      type='BalancedSegLoss', loss_weight=0.1),
                  **kwargs) -> None:
+        for key in ('conv_cfg', 'input_transform'):
+            if found := kwargs.pop(key, None):
+                raise UserError(
+                    f'{key} of a decode head: found {found!r}. WSSSHead has '
+                    'plain convolutions of all maps in in_index. Remove it.')
         super().__init__(
             in_channels=in_channels,
             in_index=in_index,
@@ -113,18 +120,25 @@ class WSSSHead(BaseDecodeHead):
         """Compute the segmentation losses under a label (B, H, W) int64."""
         seg_logits = resize(seg_logits.float(), label.shape[1:],
                             self.align_corners)
-        losses = self.loss_decode if isinstance(
+        weight = None
+        if self.sampler is not None:
+            weight = self.sampler.sample(seg_logits, label[:, None])
+        parts = self.loss_decode if isinstance(
             self.loss_decode, nn.ModuleList) else [self.loss_decode]
-        return {
-            loss.loss_name:
-            loss(seg_logits, label, ignore_index=self.ignore_index)
-            for loss in losses
-        }
+        losses = Counter()  # adds up losses of one name
+        for loss in parts:
+            value = loss(
+                seg_logits,
+                label,
+                weight=weight,
+                ignore_index=self.ignore_index)
+            losses.update({loss.loss_name: value})
+        return losses
 
     def loss(self, inputs: Tuple[Tensor], batch_data_samples: SampleList,
              train_cfg: ConfigType) -> Dict[str, Tensor]:
         """Compute the losses of all labels that the samples carry."""
-        losses = dict()
+        losses = Counter()
         if 'gt_sem_seg' in batch_data_samples[0]:
             losses.update(super().loss(inputs, batch_data_samples, train_cfg))
         if 'image_label' in batch_data_samples[0]:

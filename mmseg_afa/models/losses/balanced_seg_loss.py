@@ -34,7 +34,7 @@ class BalancedSegLoss(nn.Module):
                 label: Tensor,
                 weight: Optional[Tensor] = None,
                 ignore_index: int = 255,
-                **kwargs) -> Tensor:
+                reduction_override: Optional[str] = None) -> Tensor:
         """Compute the loss.
 
         Args:
@@ -42,15 +42,19 @@ class BalancedSegLoss(nn.Module):
             label (Tensor): (B, H, W) int64 in 0..C, or ignore_index.
             weight (Tensor, optional): (B, H, W) factors of the pixels.
             ignore_index (int): Label of pixels without supervision.
+            reduction_override (str, optional): 'none' returns the loss of
+                each pixel, by which `OHEMPixelSampler` selects pixels.
 
         Returns:
-            Tensor: Scalar.
+            Tensor: Scalar, or (B, H, W).
         """
         loss = F.cross_entropy(
             cls_score.float(),
             label,
             reduction='none',
             ignore_index=ignore_index)
+        if reduction_override == 'none':
+            return self.loss_weight * loss
         if weight is not None:
             loss = loss * weight
         background = label == 0

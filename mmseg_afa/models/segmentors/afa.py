@@ -1,4 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+from collections import Counter
 from contextlib import nullcontext
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -14,11 +15,12 @@ from ..pseudo_labels import PresentClasses, merge_cams
 from ..utils import (AttentionLogits, cast_weights, evaluating, first_images,
                      most_classes, rescale, stack_boxes, stack_image_labels,
                      zero_gradients)
-from .maps import check_sources, predict, predict_step
+from .maps import predict, predict_step
 from .regularized import RegularizedEncoderDecoder
 from .schedule import (CAM_LABELS, CLASSIFY, REFINED_LABELS,
                        complete_train_cfg, current_iteration, phase_of)
 from .score_maps import ScoreMaps, with_background
+from .settings import check_settings, complete_test_cfg
 
 Cams = List[Tuple[Tensor, Tensor]]
 
@@ -67,6 +69,10 @@ class AFA(RegularizedEncoderDecoder):
                 :data:`maps.SOURCES`; default ('seg', ). The labels take as
                 long as those of a training step.
             cam_scales: Scales of the CAM then; default (1, ).
+            mode: 'slide' cuts photos into windows for the source 'seg'. The
+                other sources see whole photos.
+            refiner: Config of the refiner of ``--refine par``; default
+                dict(type='PAR'), the paper's.
         kwargs: Arguments of RegularizedEncoderDecoder.
     """
 
@@ -78,9 +84,8 @@ class AFA(RegularizedEncoderDecoder):
                  **kwargs) -> None:
         super().__init__(
             train_cfg=complete_train_cfg(train_cfg or {}),
-            test_cfg=test_cfg,
+            test_cfg=complete_test_cfg(test_cfg or {}),
             **kwargs)
-        check_sources((test_cfg or {}).get('sources', ()))
         self.affinity_head = (
             MODELS.build(affinity_head) if affinity_head else None)
         self.labeler = MODELS.build({
@@ -88,6 +93,7 @@ class AFA(RegularizedEncoderDecoder):
             'ignore_index': self.decode_head.ignore_index,
             **labeler
         })
+        check_settings(self)
 
     # -- the network -------------------------------------------------------
     def features(self, inputs: Tensor, with_attention: bool) -> Features:
@@ -261,8 +267,8 @@ class AFA(RegularizedEncoderDecoder):
             loss = self.affinity_head.loss(self.affinity(features), label)
             losses.update(add_prefix(loss, 'affinity'))
         seg_logits = self.decode_head(features.maps)
-        decode = self.decode_head.loss_by_image_label(features.maps,
-                                                      image_label)
+        decode = Counter(  # adds up losses of one name
+            self.decode_head.loss_by_image_label(features.maps, image_label))
         decode.update(self.decode_head.loss_by_label(seg_logits, labels.seg))
         decode.update(self.regularize(seg_logits, labels.seg, image, boxes))
         losses.update(add_prefix(decode, 'decode'))
@@ -310,8 +316,8 @@ class AFA(RegularizedEncoderDecoder):
         wanted = {source for sources, _ in requests for source in sources}
         cams = affinity = None
         if wanted & {'cam', 'affinity_cam'}:
-            scales = self.test_cfg.get('cam_scales', (1., ))
-            cams, _ = self.raw_cams(inputs, scales, features=features)
+            cams, _ = self.raw_cams(
+                inputs, self.test_cfg.cam_scales, features=features)
         if 'affinity_cam' in wanted:
             affinity = self.affinity(features)
         out = []

@@ -106,7 +106,8 @@ def seg_logits(model: nn.Module,
     """
 
     def forward(images: Tensor) -> Tensor:
-        if hasattr(model, 'score_maps') and not slides(model):
+        own = hasattr(model, 'score_maps') and not model.align_corners
+        if own and not slides(model):
             if features is not None and images is inputs:
                 return model.decode_head(features.maps)
             return model.decode_head(model.extract_feat(images))
@@ -114,7 +115,7 @@ def seg_logits(model: nn.Module,
         metas = [dict(img_shape=size, ori_shape=size) for _ in images]
         logits = model.inference(images, metas)
         if logits.shape[1] == 1:
-            threshold = torch.tensor(model.decode_head.threshold).logit()
+            threshold = torch.tensor(model.decode_head.threshold).logit(1e-6)
             background = torch.full_like(logits, threshold.item())
             logits = torch.cat([background, logits], 1)
         return logits

@@ -1,10 +1,13 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+from collections import Counter
+
 import torch
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.utils import OptConfigType, SampleList, add_prefix
 from torch import Tensor
 
+from ...utils import UserError
 from ..pseudo_labels.boxes import box_mask
 from ..utils import denormalize, resize, stack_boxes
 
@@ -27,6 +30,13 @@ class RegularizedEncoderDecoder(EncoderDecoder):
     def __init__(self, loss_reg: OptConfigType = None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.loss_reg = MODELS.build(loss_reg) if loss_reg else None
+        if self.decode_head.threshold is not None:
+            raise UserError(
+                'model.decode_head.threshold: found '
+                f'{self.decode_head.threshold}. {type(self).__name__} '
+                'compares the outputs of at least two classes. Remove '
+                'out_channels and threshold, and count the background in '
+                'num_classes.')
 
     def images(self, inputs: Tensor) -> Tensor:
         """Convert the network's input to RGB in [0, 1], see `denormalize`."""
@@ -41,8 +51,8 @@ class RegularizedEncoderDecoder(EncoderDecoder):
         return {
             self.loss_reg.loss_name:
             self.loss_reg(
-                resize(seg_logits, size), label, image, box_mask(boxes, size),
-                self.decode_head.ignore_index)
+                resize(seg_logits, size, self.align_corners), label, image,
+                box_mask(boxes, size), self.decode_head.ignore_index)
         }
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
@@ -58,7 +68,8 @@ class RegularizedEncoderDecoder(EncoderDecoder):
         """
         feats = self.extract_feat(inputs)
         seg_logits = self.decode_head(feats)
-        losses = self.decode_head.loss_by_feat(seg_logits, data_samples)
+        losses = Counter(  # adds up losses of one name
+            self.decode_head.loss_by_feat(seg_logits, data_samples))
         label = torch.cat([s.gt_sem_seg.data for s in data_samples])
         if self.loss_reg is not None:
             losses.update(

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from mmseg_afa.datasets.transforms import LoadWeakImage
+from mmseg_afa.datasets.image_files import IMAGE_SUFFIXES
+from mmseg_afa.datasets.transforms import LoadWeakImage, load_image
 from mmseg_afa.datasets.transforms.load_image import (BrokenImageError,
-                                                      jpeg_is_complete)
+                                                      jpeg_is_complete, to_bgr)
 
 RGB = (200, 100, 50)
 GRAY = round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)
@@ -138,3 +139,80 @@ def test_other_formats_cut_off(tmp_path, suffix):
     path.write_bytes(content[:2 * len(content) // 3])
     with pytest.raises(BrokenImageError, match=f'a.{suffix}: cannot be deco'):
         load(path)
+
+
+@pytest.mark.parametrize('suffix', ['jpe', 'jfif', 'jp2', 'gif', 'pnm'])
+def test_rarer_suffixes(tmp_path, suffix):
+    assert f'.{suffix}' in IMAGE_SUFFIXES
+    path = tmp_path / f'a.{suffix}'
+    encoder = dict(jfif='.jpg').get(suffix, f'.{suffix}')
+    photo = np.array(noise(4, 6).resize((60, 40), Image.BILINEAR))
+    path.write_bytes(cv2.imencode(encoder, photo)[1].tobytes())
+    assert abs(load(path)['img'].astype(int) - photo).mean() < 16
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(BrokenImageError, match='cannot be decoded'):
+        load(path)
+
+
+@pytest.mark.parametrize('suffix', ['png', 'tif'])
+@pytest.mark.parametrize('bits', [10, 12, 14])
+def test_few_of_sixteen_bits(tmp_path, monkeypatch, suffix, bits):
+    """Name the first file that is nearly black, and remark on all."""
+    said = []
+    monkeypatch.setattr(load_image, 'print_log',
+                        lambda text, **_: said.append(text))
+    path = str(tmp_path / f'a.{suffix}')
+    values = np.array(noise()).astype(np.uint16) << bits - 8
+    cv2.imwrite(path, values)
+    loader = LoadWeakImage()
+    for _ in range(2):
+        remark = loader(dict(img_path=path))['remark']
+    assert f'a.{suffix}: 16 bits a channel with values from' in remark
+    assert f'to {values.max()} of 65535, so it is nearly black' in remark
+    assert said == [f'{remark} Other such files are not named.']
+
+
+@pytest.mark.parametrize('pixels', [
+    np.zeros((8, 8, 3), np.uint8),
+    np.zeros((8, 8, 3), np.uint16),
+    np.full((8, 8, 3), 2**14, np.uint16),
+])
+def test_no_remark_on_dark_photos(tmp_path, pixels):
+    cv2.imwrite(str(tmp_path / 'a.png'), pixels)
+    assert 'remark' not in load(tmp_path / 'a.png')
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float64, np.int32])
+def test_other_types_of_pixels(tmp_path, dtype):
+    path = tmp_path / 'a.tif'
+    cv2.imwrite(str(path), np.array(noise()).astype(dtype))
+    with pytest.raises(
+            BrokenImageError,
+            match=f'found {np.dtype(dtype)} values from 0 to 255 of .*, '
+            'expected 8 or 16 bits and .* Save it as RGB with 8 bits, or rem'):
+        load(path)
+
+
+@pytest.mark.parametrize('mode', ['L', 'RGB', 'RGBA'])
+def test_arrays_as_files(tmp_path, mode):
+    picture = noise().convert(mode)
+    picture.save(tmp_path / 'a.png')
+    array = cv2.imread(str(tmp_path / 'a.png'), cv2.IMREAD_UNCHANGED)
+    expected = load(tmp_path / 'a.png')['img']
+    np.testing.assert_array_equal(to_bgr(array), expected)
+    if mode == 'L':
+        np.testing.assert_array_equal(to_bgr(array[..., None]), expected)
+
+
+@pytest.mark.parametrize('array', [
+    np.zeros((8, 9, 3)),
+    np.zeros((8, 9, 2), np.uint8),
+    np.zeros((8, 9, 3), np.uint16),
+    np.zeros((0, 9, 3), np.uint8),
+    np.zeros(9, np.uint8)
+])
+def test_other_arrays(array):
+    with pytest.raises(BrokenImageError) as error:
+        to_bgr(array)
+    assert f'array of {array.dtype} {array.shape}, expected uint8' in str(
+        error.value)
