@@ -1,5 +1,5 @@
 # Each target makes what it needs: `make demo` on a bare machine is enough.
-# PYTHON (3.9 to 3.12) makes the virtual environment. Once the environment works,
+# PYTHON (3.9 to 3.13) makes the virtual environment. Once the environment works,
 # its own Python is used: another one would rebuild all of it.
 VENV := .venv/bin/python
 CODE := mmseg_afa tools tests setup.py

@@ -2,20 +2,25 @@
 """Bridge the gaps between the versions of the libraries below the package.
 
 ``import mmseg_afa`` imports this module first. It checks the versions, and
-changes four things for the whole process:
+changes five things for the whole process:
 
 - ``mmcv.ops`` can be imported without compiled operators.
 - ``mmseg_afa::afa/afa_mit-b1_voc.py`` resolves as a base config.
+- mmengine works without pkg_resources and pkgutil.find_loader, which later
+  versions of setuptools and Python do not have.
 - A checkpoint is read as data: nothing in it is executed.
 - mmengine writes each file, above all each checkpoint, as a whole.
 """
 
 import functools
+import os.path as osp
 import sys
+import warnings
 from importlib import import_module
 from importlib.machinery import ModuleSpec
+from importlib.metadata import distributions
 from importlib.util import find_spec
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Callable, List
 
 import torch
@@ -25,7 +30,7 @@ from packaging.specifiers import SpecifierSet
 SUPPORTED = {
     'torch': '>=2.6',  # the first that loads checkpoints with weights_only
     'mmengine': '>=0.10.7,<1.0',
-    'mmcv': '>=2.0.0,<2.2.0',  # mmseg 1.2.2 refuses 2.2.0
+    'mmcv': '>=2.0.0,!=2.2.*,<2.4',  # mmseg 1.2.2 refuses 2.2
     'mmseg': '>=1.2.2,<2.0',
 }
 
@@ -66,16 +71,21 @@ def check_libraries() -> None:
                 'range.')
         if name == 'mmcv':
             stand_in_for_operators()
-    if find_spec('pkg_resources') is None:
-        raise ImportError(
-            'mmengine needs pkg_resources to find base configs such as '
-            '`mmseg::_base_/default_runtime.py`. setuptools 81 dropped it: '
-            'pip install "setuptools<81".')
 
 
+# Of libraries: invalid escapes, which Python 3.12 and later report, and what
+# mmseg says of its own calls and defaults.
+warnings.filterwarnings(
+    'ignore', category=SyntaxWarning, module='.*site-packages')
+for message in 'would be deprecated soon', 'The draw is False':
+    warnings.filterwarnings(
+        'ignore', f'.*{message}', UserWarning, module='mmseg\\.')
 check_libraries()
 
 # These imports need the libraries that were just checked.
+import mmengine.config.config
+import mmengine.hub.hub
+import mmengine.utils.dl_utils.misc
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.fileio import LocalBackend
 from mmseg import registry
@@ -83,9 +93,36 @@ from mmseg.apis import MMSegInferencer
 
 from .utils import checkpoints, put_atomically
 
-# Without an entry, mmengine looks for the configs of an editable install in
-# site-packages. The name of a module makes it ask Python's import system.
-MODULE2PACKAGE['mmseg_afa'] = __name__
+MODULE2PACKAGE['mmseg_afa'] = 'mmseg_afa'
+MODULES = {package: module for module, package in MODULE2PACKAGE.items()}
+
+
+def is_installed(package: str) -> bool:
+    """Return whether a module or a distribution is installed."""
+    return (any(distributions(name=package))
+            or find_spec(MODULES.get(package, package)) is not None)
+
+
+def get_installed_path(package: str) -> str:
+    """Find the folder of a package, also of an editable install."""
+    spec = find_spec(MODULES.get(package, package))
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f'{package} is not installed.')
+    return osp.dirname(spec.origin)
+
+
+def find_loader(name: str) -> object:
+    """Do what pkgutil.find_loader did."""
+    return getattr(find_spec(name), 'loader', None)
+
+
+# setuptools 82 dropped pkg_resources.
+for module in (mmengine.utils, mmengine.utils.package_utils,
+               mmengine.config.config, mmengine.hub.hub):
+    module.is_installed = is_installed
+    module.get_installed_path = get_installed_path
+# Python 3.14 dropped pkgutil.find_loader, which mmcv_full_available calls.
+mmengine.utils.dl_utils.misc.pkgutil = SimpleNamespace(find_loader=find_loader)
 
 # mmengine writes in place: a killed process would leave half a checkpoint.
 LocalBackend.put = put_atomically

@@ -1,5 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -68,6 +70,52 @@ def test_package_scope_of_base_configs(tmp_path, capfd):
     with HOOKS.switch_scope_and_registry('mmseg_afa') as hooks:
         assert hooks.get('SegVisualizationHook')
     assert 'mmseg_afa' not in capfd.readouterr().out
+
+
+# A process without pkg_resources, which setuptools 82 dropped, and without
+# pkgutil.find_loader, which Python 3.14 dropped.
+NEWER_LIBRARIES = """
+import pkgutil
+import sys
+sys.modules['pkg_resources'] = None
+vars(pkgutil).pop('find_loader', None)
+import mmseg_afa
+import mmengine.hub
+from mmengine.config import Config
+from mmengine.utils import get_installed_path, is_installed
+from mmengine.utils.dl_utils import mmcv_full_available
+
+name = 'mmseg_afa::_base_/default_runtime.py'  # its base is in mmseg
+with open('child.py', 'w') as file:
+    file.write(f'_base_ = {name!r}')
+for config in Config.fromfile('child.py'), mmengine.hub.get_config(name):
+    assert config.default_scope == 'mmseg'
+assert get_installed_path('mmsegmentation') == get_installed_path('mmseg')
+assert is_installed('mmsegmentation') and is_installed('opencv.python')
+assert not is_installed('mmdet')
+try:
+    get_installed_path('mmdet')
+except ModuleNotFoundError as error:
+    assert str(error) == 'mmdet is not installed.'
+mmcv_full_available()
+
+import warnings
+from mmseg.models.builder import build_loss
+build_loss(dict(type='AffinityLoss'))
+for folder in '/lib/site-packages/mmpretrain', 'mine':
+    warnings.warn_explicit(folder, SyntaxWarning, f'{folder}/vqa.py', 1)
+"""
+
+
+def test_newer_libraries(tmp_path):
+    process = subprocess.run([sys.executable, '-c', NEWER_LIBRARIES],
+                             cwd=tmp_path,
+                             env=dict(os.environ, PYTHONPATH=str(ROOT)),
+                             text=True,
+                             capture_output=True)
+    assert process.returncode == 0, process.stderr
+    # warnings of libraries are hidden, those of users are not
+    assert process.stderr == 'mine/vqa.py:1: SyntaxWarning: mine\n'
 
 
 def test_no_grad_leaves_the_gradients_to_others():

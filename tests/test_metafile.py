@@ -48,6 +48,10 @@ def test_figures_say_where_they_are_from():
         assert 'Weights' not in model
         for result in model.get('Results', []):
             assert all('published' in metric for metric in result['Metrics'])
+            # `mim search` cuts the values beside longer names
+            assert all(
+                len(f'{result["Dataset"]}/{metric}') < 50
+                for metric in result['Metrics'])
 
 
 def test_version():

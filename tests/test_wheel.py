@@ -47,6 +47,7 @@ def site(tmp_path_factory):
 @pytest.fixture
 def mim(site, tmp_path):
     """Return a function that runs mim with the wheel; its output."""
+    pytest.importorskip('pkg_resources', reason='mim imports pkg_resources')
 
     def run(*arguments):
         process = subprocess.run(
@@ -84,6 +85,9 @@ def test_search_and_list(mim):
     found = mim('search', 'mmseg_afa')
     for model in metafile_models():
         assert f'config id: {model["Name"]}\n' in found
+        for result in model.get('Results', []):
+            for score in result['Metrics'].values():
+                assert str(score) in found
 
 
 def test_train_and_test(mim, data, tmp_path):  # noqa: F811

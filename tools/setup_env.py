@@ -6,6 +6,7 @@ run returns at once if nothing has changed.
 
 AFA needs none of mmcv's compiled operators. For a model that does, run
 `.venv/bin/pip uninstall mmcv-lite`, then `.venv/bin/mim install mmcv==2.1.0`.
+That needs Python 3.12 or older: mmcv's source does not build on 3.13.
 """
 import argparse
 import hashlib
@@ -25,9 +26,9 @@ PYTHON_X_Y = f'python{sys.version_info[0]}.{sys.version_info[1]}'
 
 def check_python(version=sys.version_info):
     """Exit with a remedy if this Python cannot make the environment."""
-    if not (3, 9) <= tuple(version[:2]) <= (3, 12):
+    if not (3, 9) <= tuple(version[:2]) <= (3, 13):
         sys.exit(f'Python {version[0]}.{version[1]} is not supported. Install '
-                 'a version from 3.9 to 3.12 and name it: '
+                 'a version from 3.9 to 3.13 and name it: '
                  '`make setup PYTHON=python3.11`.')
     if not (find_spec('venv') and find_spec('ensurepip')):
         sys.exit('This Python lacks the module venv or ensurepip. Install '

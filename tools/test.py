@@ -125,6 +125,8 @@ def report(cfg, args: argparse.Namespace, runner, scores: dict) -> None:
         'background score of CAMs': labeler.get('bkg_score', 0.45),
         'versions': ', '.join(f'{m.__name__} {m.__version__}' for m in modules)
     }
+    if metric.absent:
+        about['classes that no mask shows'] = ', '.join(metric.absent)
     prefix, folder = 'image_label/', Path(cfg.work_dir)
     content = dict(
         about=about,
@@ -142,6 +144,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     """Test the checkpoint that the command line names."""
     args = parse_args(argv)
     from mmseg_afa.engine import launch
+    from mmseg_afa.evaluation.truth import check_truth
     from mmseg_afa.models import SOURCES
     from mmseg_afa.utils import UserError, check_least
     try:
@@ -170,6 +173,7 @@ def main(argv: Optional[List[str]] = None) -> None:
             set_output_dir(cfg, args.out, args.source)
         runner = launch.build_runner(cfg)
         launch.check_weights(runner, args.checkpoint)
+        check_truth(runner.test_loop)
         report(cfg, args, runner, runner.test())
     except UserError as error:
         raise SystemExit(str(error)) from error

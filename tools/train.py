@@ -51,6 +51,7 @@ def train(args: argparse.Namespace) -> None:
     from mmengine.dist import get_world_size
 
     from mmseg_afa.engine import launch, plan
+    from mmseg_afa.evaluation.truth import check_truth
 
     cfg = launch.load_config(args)
     if args.amp:
@@ -73,6 +74,7 @@ def train(args: argparse.Namespace) -> None:
     if cfg.get('load_from'):
         launch.check_weights(
             runner, cfg.load_from, strict=bool(cfg.get('resume')))
+    check_truth(runner.val_loop)
     runner.train()
 
 

@@ -29,7 +29,7 @@ default_hooks = dict(
 
 visualizer = dict(
     type='WeakSegLocalVisualizer',
-    _delete_=True,  # drop the base's name, which all runs would share
+    _delete_=True,  # drop the base's name: each run has its own
     alpha=0.65,  # opacity of the labels over the image, 0 to 1
     vis_backends=[dict(type='LocalVisBackend')])
 

@@ -2,35 +2,26 @@
 """The order of training images, and the processes that load them."""
 import os
 import signal
+from functools import partial
 from itertools import count, islice
 from threading import Thread
-from typing import Iterator
+from typing import Iterable, Iterator, Sized, Tuple
 
 import numpy as np
 from mmengine.dataset import InfiniteSampler
 from mmengine.registry import FUNCTIONS
 from mmseg.registry import DATA_SAMPLERS
 
+from ..utils import isolated_rng
 
-class SeededIndex(int):
-    """An index of a data set, with the seed of the sample's augmentation.
 
-    The seed is kept where a wrapper of data sets computes another index.
-    """
-
-    def __new__(cls, index: int, seed: int) -> 'SeededIndex':
-        self = super().__new__(cls, index)
-        self.seed = seed
-        return self
-
-    def __getnewargs__(self) -> tuple:  # to pickle it for a worker
-        return int(self), self.seed
-
-    def __sub__(self, other: int) -> 'SeededIndex':
-        return SeededIndex(int(self) - other, self.seed)
-
-    def __mod__(self, other: int) -> 'SeededIndex':
-        return SeededIndex(int(self) % other, self.seed)
+def load_seeded(dataset: Sized, drawn: Iterable[Tuple[int, int]]) -> list:
+    """Load samples by index, and augment each by its seed."""
+    samples = []
+    for index, seed in drawn:
+        with isolated_rng(seed):
+            samples.append(dataset[index])
+    return samples
 
 
 @DATA_SAMPLERS.register_module()
@@ -42,7 +33,8 @@ class ResumableSampler(InfiniteSampler):
     the same for any number of workers, and after a resume.
 
     Args:
-        dataset (Sized): The data set.
+        dataset (Sized): The data set, also one that wraps others. torch's
+            DataLoader loads its samples by :func:`load_seeded`.
         shuffle (bool): Shuffle the data set anew in each pass.
         seed (int, optional): Seed of the order and of the augmentation.
             Defaults to the Runner's.
@@ -51,14 +43,18 @@ class ResumableSampler(InfiniteSampler):
     start = 0
     """Number of positions to skip, counted over all processes."""
 
-    def __iter__(self) -> Iterator[SeededIndex]:
-        """Yield the indices of this process."""
+    def __init__(self, dataset: Sized, *args, **kwargs) -> None:
+        super().__init__(dataset, *args, **kwargs)
+        dataset.__getitems__ = partial(load_seeded, dataset)
+
+    def __iter__(self) -> Iterator[Tuple[int, int]]:
+        """Yield the indices of this process, with seeds."""
         first, step = self.start + self.rank, self.world_size
         indices = islice(self._infinite_indices(), first, None, step)
         for position, index in zip(count(first, step), indices):
             seed, = np.random.SeedSequence(
                 (self.seed, position)).generate_state(1)
-            yield SeededIndex(index, int(seed))
+            yield index, int(seed)
 
 
 @FUNCTIONS.register_module()

@@ -10,13 +10,12 @@ from mmengine.utils import is_abs
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from ..utils import IGNORE_INDEX, UserError, expand_home, isolated_rng
+from ..utils import IGNORE_INDEX, UserError, expand_home
 from .image_files import (IMAGE_SUFFIXES, MissingFileError, find_images,
                           format_names, strip_image_suffix)
 from .label_file import (MAKE_LABEL_FILE, Tags, index_by_stem, read_image_list,
                          read_label_file)
 from .mask_file import voc_palette
-from .samplers import SeededIndex
 from .transforms.load_image import BrokenImageError
 
 # The only values that some settings of BaseSegDataset may have, and why.
@@ -109,13 +108,12 @@ class WeakLabelDataset(BaseSegDataset):
             img_suffix=tuple(
                 [img_suffix] if isinstance(img_suffix, str) else img_suffix),
             **kwargs)
+        self.METAINFO = self.metainfo  # mmseg's tools read it there
 
-    def __getitem__(self, idx: int) -> dict:
-        """Load a sample; a `SeededIndex` also determines its augmentation."""
-        if not isinstance(idx, SeededIndex):
-            return super().__getitem__(idx)
-        with isolated_rng(idx.seed):
-            return super().__getitem__(int(idx))
+    def get_cat_ids(self, idx: int) -> List[int]:
+        """Return the classes of an image's tags, for ClassBalancedDataset."""
+        label = self.get_data_info(idx).get('image_label', ())
+        return (np.flatnonzero(label) + 1).tolist()
 
     def prepare_data(self, idx: int) -> Optional[dict]:
         """Run the pipeline for an image; return None for one to skip."""
@@ -221,7 +219,8 @@ class WeakLabelDataset(BaseSegDataset):
         if self._listed is not None:
             return self._listed
         # Tags of classes that `metainfo` leaves out are ignored.
-        classes = self.METAINFO.get('classes', self._metainfo['classes'])
+        own = type(self).METAINFO
+        classes = own.get('classes', self._metainfo['classes'])
         try:
             listed, labels = read_label_file(self.label_file or '',
                                              classes[1:], self.backend_args)
@@ -230,7 +229,7 @@ class WeakLabelDataset(BaseSegDataset):
                 return None, {}
             raise
         known = tuple(classes[1:])
-        if listed and listed != known and 'classes' not in self.METAINFO:
+        if listed and listed != known and 'classes' not in own:
             raise UserError(
                 f'{self.label_file}:1: lists the classes {", ".join(listed)}, '
                 f'but the data set has {", ".join(known)}. List the same '

@@ -23,7 +23,9 @@ def checkpoint_rule(path: str) -> str:
     name = Path(path).name
     best = re.match(r'best_(.+)_(?:iter|epoch)_\d+', name)
     if best:
-        return f'best validation {best[1]}, chosen with masks'
+        with_tags = best[1].startswith('image_label')
+        truth = 'image labels' if with_tags else 'masks'
+        return f'best validation {best[1]}, chosen with {truth}'
     fixed = re.match(r'(iter|epoch)_(\d+)', name)
     if fixed:
         return f'fixed: {fixed[1]} {fixed[2]}'

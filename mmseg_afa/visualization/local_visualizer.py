@@ -1,6 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 from pathlib import Path
-from typing import Dict, Sequence
+from typing import Dict, Optional, Sequence
 
 import cv2
 import mmcv
@@ -51,6 +51,30 @@ class WeakSegLocalVisualizer(SegLocalVisualizer):
     return RGB uint8 pictures (H, W, 3). Names and colours of the classes are
     read from :attr:`dataset_meta`, which a Runner sets on its main process.
     """
+
+    @classmethod
+    def get_instance(cls,
+                     name: str = 'visualizer',
+                     **kwargs) -> 'WeakSegLocalVisualizer':
+        """Build it without a name, too, which each Runner sets to its own."""
+        return super().get_instance(name, **kwargs)
+
+    def add_datasample(self,
+                       name: str,
+                       image: np.ndarray,
+                       data_sample: Optional[SegDataSample] = None,
+                       draw_gt: bool = True,
+                       draw_pred: bool = True,
+                       **kwargs) -> None:
+        """Draw a sample as mmseg does; one without a mask as it is."""
+        sample = data_sample or SegDataSample()
+        if not (draw_gt and 'gt_sem_seg' in sample
+                or draw_pred and 'pred_sem_seg' in sample):
+            blank = torch.zeros(1, *image.shape[:2], dtype=torch.uint8)
+            sample = SegDataSample(gt_sem_seg=PixelData(data=blank))
+            draw_gt = True
+        super().add_datasample(name, image, sample, draw_gt, draw_pred,
+                               **kwargs)
 
     def _draw_sem_seg(self,
                       image: np.ndarray,

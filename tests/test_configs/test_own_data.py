@@ -1,5 +1,8 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Train the template for own data on a small data set."""
+import re
+import shutil
+
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -8,6 +11,7 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from mmseg_afa.engine import launch
+from mmseg_afa.evaluation.truth import check_truth
 from tests.test_reference.reference import ROOT
 
 TEMPLATE = ROOT / 'configs/afa/afa_mit-b1_own-data.py'
@@ -52,8 +56,19 @@ def test_large_photos_are_seen_whole(pets, tmp_path):
     assert val['data_samples'].gt_sem_seg.shape == (1200, 1600)
 
 
-def test_trains_and_validates(pets, tmp_path):
+@pytest.mark.parametrize('best', ['mIoU', 'image_label/mAP'])
+def test_trains_and_validates(pets, tmp_path, best):
+    """Score masks, or without masks the tags alone (docs/your_data.md)."""
     cfg = Config.fromfile(TEMPLATE)
+    if best != 'mIoU':
+        shutil.rmtree(tmp_path / 'data/pets/masks')
+        text = (ROOT / 'docs/your_data.md').read_text()
+        snippet, = re.findall('```python\n(.*?)```', text, re.DOTALL)
+        copy = tmp_path / 'copy.py'
+        copy.write_text(
+            TEMPLATE.read_text().replace('./', f'{TEMPLATE.parent}/') +
+            snippet)
+        cfg = Config.fromfile(copy)
     model, train, val = cfg.model, cfg.train_dataloader, cfg.val_dataloader
     model.backbone.update(arch='b0', init_cfg=None)
     model.decode_head.update(
@@ -70,8 +85,11 @@ def test_trains_and_validates(pets, tmp_path):
     cfg.launcher = 'none'
     runner = launch.build_runner(cfg)
     assert cfg.model.decode_head.num_classes == 4  # by the label file
+    check_truth(runner.val_loop)
     runner.train()
     scores = runner.message_hub.log_scalars
     assert np.isfinite(scores['train/loss'].current())
-    assert 0 <= scores['val/mIoU'].current() <= 100
-    assert list((tmp_path / 'work').glob('best_mIoU_iter_3.pth'))
+    assert 0 <= scores[f'val/{best}'].current() <= 100
+    assert (best == 'mIoU') == ('val/mIoU' in scores)
+    name = best.replace('/', '_')
+    assert (tmp_path / f'work/best_{name}_iter_3.pth').exists()

@@ -3,19 +3,20 @@ import multiprocessing
 import os
 import signal
 import time
+from collections import UserList
 from itertools import islice
 from unittest import mock
 
 import pytest
 import torch
-from mmengine.dataset import ConcatDataset, InfiniteSampler, RepeatDataset
+from mmengine.dataset import InfiniteSampler
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmseg.registry import DATASETS
 from torch.utils.data import DataLoader
 
 from mmseg_afa.datasets import ignore_sigterm_in_worker
-from mmseg_afa.datasets.samplers import ResumableSampler, SeededIndex
+from mmseg_afa.datasets.samplers import ResumableSampler
 
 DATASET = dict(
     type='WeakLabelDataset',
@@ -30,14 +31,10 @@ DATASET = dict(
     ])
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def dataset(data_root):
     with DefaultScope.overwrite_default_scope('mmseg'):
         yield DATASETS.build(dict(DATASET, data_root=str(data_root)))
-
-
-def take(sampler, number):
-    return [(int(i), i.seed) for i in islice(sampler, number)]
 
 
 @pytest.mark.parametrize('size, world_size, start, shuffle', [
@@ -49,16 +46,17 @@ def test_any_start_and_any_number_of_processes(size, world_size, start,
                                                shuffle):
     """Keep mmengine's order."""
     theirs = InfiniteSampler(range(size), shuffle, seed=1)
-    whole = take(ResumableSampler(range(size), shuffle, seed=1), 80)
+    images = UserList(range(size))
+    whole = list(islice(ResumableSampler(images, shuffle, seed=1), 80))
     assert [index for index, _ in whole] == list(islice(theirs, 80))
     assert len({seed for _, seed in whole}) == 80
     spread = []
     for rank in range(world_size):
         with mock.patch('mmengine.dataset.sampler.get_dist_info', lambda:
                         (rank, world_size)):
-            sampler = ResumableSampler(range(size), shuffle, seed=1)
+            sampler = ResumableSampler(images, shuffle, seed=1)
         sampler.start = start
-        spread.append(take(sampler, 8))
+        spread.append(list(islice(sampler, 8)))
     together = [one for images in zip(*spread) for one in images]
     assert together == whole[start:start + 8 * world_size]
 
@@ -84,16 +82,33 @@ def test_the_same_crops_for_any_number_of_workers(dataset):
 
 
 @pytest.mark.parametrize('wrap', [
-    lambda dataset: ConcatDataset([dataset, dataset]),
-    lambda dataset: RepeatDataset(dataset, 3)
-])
-def test_in_other_data_sets(dataset, wrap):
-    """Augment an image by its position in the order, whatever its index."""
-    wrapped = wrap(dataset)
-    last = SeededIndex(len(wrapped) - 1, 9)
-    expected = dataset[SeededIndex(len(dataset) - 1, 9)]
-    for _ in range(2):
-        assert torch.equal(wrapped[last]['inputs'], expected['inputs'])
+    lambda one: dict(type='ConcatDataset', datasets=[one, one]),
+    lambda one: dict(type='RepeatDataset', dataset=one, times=3),
+    lambda one: dict(
+        type='ClassBalancedDataset', dataset=one, oversample_thr=1.),
+    lambda one: dict(
+        type='MultiImageMixDataset',
+        dataset=dict(
+            type='ConcatDataset',
+            datasets=[dict(one, pipeline=DATASET['pipeline'][:1])]),
+        pipeline=DATASET['pipeline'][1:])
+])  # yapf: disable
+def test_in_other_data_sets(dataset, data_root, wrap):
+    """Augment an image by its position in the order, whatever wraps it."""
+    wrapped = wrap(dict(DATASET, data_root=str(data_root)))
+    alone, later = samples(wrapped, 0), samples(wrapped, 1, start=4)
+    assert all(map(torch.equal, alone[4:], later))
+
+
+def test_rare_classes_repeat(data_root):
+    """Let ClassBalancedDataset read the tags: five classes, two 'cat's."""
+    balanced = DATASETS.build(
+        dict(
+            type='ClassBalancedDataset',
+            dataset=dict(DATASET, data_root=str(data_root)),
+            oversample_thr=1 / 3))
+    assert balanced.repeat_indices == [0, 1, 1, 2, 2, 3, 3, 4, 4, 5]
+    assert [balanced.get_cat_ids(i) for i in (0, 1, 9)] == [[1], [2], [1]]
 
 
 class ProcessNumbers:

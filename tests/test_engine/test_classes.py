@@ -10,7 +10,7 @@ from mmseg_afa.utils import CheckpointError
 from tests.conftest import ANIMALS, CLASSES, DEMO
 from tests.test_reference.reference import ROOT
 from tests.test_tools.run_tool import run_here
-from tools import train
+from tools import test, train
 
 SIX = ('background', *ANIMALS)
 VOC = ROOT / 'configs/afa/afa_mit-b1_voc.py'
@@ -100,6 +100,14 @@ def test_two_data_sets(cfg):
             'dataset: 21 classes') in refused(cfg)
 
 
+def test_another_order_in_validation(cfg):
+    cfg.val_dataloader.dataset.metainfo = dict(
+        classes=(*SIX[:4], 'fish', 'bird'))
+    assert refused(cfg) == (
+        'val_dataloader.dataset: other classes than train_dataloader.dataset: '
+        "class 4 is 'fish' in place of 'bird'. Make both the same.")
+
+
 def test_classes_of_voc():
     """The metainfo may select some of VOC's classes."""
     dataset = Config.fromfile(VOC).train_dataloader.dataset
@@ -108,7 +116,7 @@ def test_classes_of_voc():
     assert dataset_classes(dataset) == ('background', 'cat', 'dog')
 
 
-@pytest.mark.parametrize('use', ['resume', 'load_from'])
+@pytest.mark.parametrize('use', ['resume', 'load_from', 'test'])
 def test_training(tmp_path, data_root, use):
     """Refuse the checkpoint before the data are loaded."""
     path = tmp_path / 'iter_1.pth'
@@ -118,8 +126,11 @@ def test_training(tmp_path, data_root, use):
     more = ['--resume', path]
     if use == 'load_from':
         options, more = [*options, f'load_from={path}'], []
+    main = train.main
+    if use == 'test':
+        main, more = test.main, [path]
     with pytest.raises(SystemExit) as stop:
-        run_here(train.main, tmp_path, options, DEMO, *more)
+        run_here(main, tmp_path, options, DEMO, *more)
     message = str(stop.value)
     assert f'{path}: trained for other classes' in message
     assert "class 4 is 'fish' in place of 'bird'" in message

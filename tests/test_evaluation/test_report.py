@@ -11,7 +11,9 @@ CURVE = {i / 20: 50. + i for i in range(20)}
 
 
 def test_checkpoint_rule():
-    best = 'best validation image_label_mAP, chosen with masks'
+    best = 'best validation mIoU, chosen with masks'
+    assert checkpoint_rule('work/best_mIoU_iter_9.pth') == best
+    best = 'best validation image_label_mAP, chosen with image labels'
     assert checkpoint_rule('work/best_image_label_mAP_iter_9.pth') == best
     assert checkpoint_rule('iter_20000.pth') == 'fixed: iter 20000'
     assert checkpoint_rule('afa.pth') == 'unknown'

@@ -91,6 +91,22 @@ def test_ignored_share_of_a_pseudo_label():
     assert scores['refined_label_given_tags/mIoU'] == 100
 
 
+def test_classes_that_no_mask_shows():
+    """Name them; refuse masks of background and ignored pixels alone."""
+    metric = build()
+    label = torch.tensor([[[0, 0, 2, 255]]])
+    sample = dict(gt_sem_seg=dict(data=label), pred_sem_seg=dict(data=label))
+    metric.process({}, [sample])
+    assert metric.evaluate(1)['mIoU'] == 100
+    assert metric.absent == ['cat', 'cow']
+    label[label == 2] = 255
+    metric.process({}, [sample])
+    with pytest.raises(UserError, match='No mask shows a class'):
+        metric.evaluate(1)
+    with pytest.raises(UserError, match='a.jpg: has no mask'):
+        metric.process({}, [dict(img_path='a.jpg')])
+
+
 def test_sweep_is_what_each_score_alone_gives():
     batch = samples(0)
     metric = build()

@@ -85,7 +85,10 @@ def test_training(config):
 def test_validation(config):
     split = check(config, split='val')
     assert kinds(split, True) == {MASKS: ['nomask', 'scaled', 'seven']}
-    assert kinds(split, False) == {'images that are trained on, too': ['cat0']}
+    assert kinds(split, False) == {
+        'images that are trained on, too': ['cat0'],
+        'classes that no mask shows': ['']
+    }
     # The same names in other folders are other images.
     folder = 'val_dataloader.dataset.data_prefix.img_path=masks'
     other = kinds(check(config, folder, split='val'), False)
@@ -96,6 +99,21 @@ def test_validation(config):
     assert split.images_of == dict(cat=2, cow=1, dog=0)
 
 
+def test_classes_that_no_mask_shows(config, tmp_path):
+    """Find masks of 0 and 255 alone, and tell of classes that lack."""
+    options = 'val_dataloader.dataset.ann_file=lists/some.txt',
+    listed = tmp_path / 'lists/some.txt'
+    listed.write_text('good\n')
+    found = check(config, *options, split='val')
+    assert not kinds(found, True)
+    assert messages(found, 'classes that no mask shows') == 'dog.'
+    listed.write_text('plain\n')  # with a row of 255
+    found = check(config, *options, split='val')
+    assert kinds(found, True) == {'masks without any class': ['']}
+    assert 'Where 255 stands for a class' in messages(
+        found, 'masks without any class')
+
+
 def test_output(config, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv('COLUMNS', '120')
     before = files(tmp_path)
@@ -103,7 +121,7 @@ def test_output(config, tmp_path, capsys, monkeypatch):
     assert files(tmp_path) == before
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == ('The data cannot be used to train. Fatal problems: '
-                         '6. Warnings: 8.')
+                         '6. Warnings: 9.')
     rows = [[cell.strip() for cell in line.strip('│').split('│')]
             for line in lines if '│' in line]
     assert rows == [['all', '14', '5'], ['cat', '8', '2'], ['cow', '1', '1'],

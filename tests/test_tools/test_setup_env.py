@@ -49,7 +49,7 @@ def set_up_until_ready(monkeypatch, python_works=True, cv2_works=True):
 
 
 def test_python(monkeypatch):
-    for version in ((3, 8), (3, 13)):
+    for version in ((3, 8), (3, 14)):
         with pytest.raises(SystemExit, match='not supported.*PYTHON=python3'):
             setup_env.check_python(version)
     setup_env.check_python()

@@ -26,6 +26,12 @@ from tools.analysis_tools import prediction_sheet
 CONFIG = Path(__file__).with_name('tiny_config.py')
 NUM_IMAGES = 12
 NOWHERE = 'http://127.0.0.1:9/a.pth'
+UNREAD = f"""
+_base_ = '{CONFIG}'
+pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
+val_dataloader = dict(dataset=dict(pipeline=pipeline))
+test_dataloader = val_dataloader
+"""
 
 
 @pytest.fixture(scope='module')
@@ -180,6 +186,8 @@ def test_set_output_dir(metrics, writes):
     (test.main, [CONFIG, 'iter_3.pth', '--out', 'out', '--source', 'cam'],
      'no metric writes masks of cam'),
     (test.main, ['no_masks.py', 'iter_3.pth'], 'test_dataloader is not set'),
+    (test.main, ['unread.py', 'iter_3.pth'], '00.jpg: has no mask'),
+    (train.main, ['unread.py'], '00.jpg: has no mask'),
     (prediction_sheet.main, ['no_masks.py', 'iter_3.pth'], 'tools/predict.py'),
     (train.main, [CONFIG, '--amp', 'float16'], 'float16 needs a GPU'),
     (train.main, [CONFIG, '--launcher', 'slurm'], 'slurm needs a GPU'),
@@ -191,6 +199,7 @@ def test_mistakes(trained, options, monkeypatch, main, arguments, expected):
     monkeypatch.setattr(cpu, 'get_device', lambda: 'cpu')
     Path('bad.pth').write_bytes(b'<html>not found</html>')
     Path('no_masks.py').write_text('val_dataloader = test_dataloader = None')
+    Path('unread.py').write_text(UNREAD)
     if 'no_masks.py' in arguments:
         options = ['test_cfg=None']
     options = [*options, *(a for a in arguments if '=' in str(a))]

@@ -7,7 +7,7 @@ validation becomes a :class:`Finding`, and so do some silent problems.
 import os.path as osp
 from dataclasses import dataclass
 from functools import partial
-from typing import Dict, Iterable, List, NamedTuple
+from typing import Collection, Dict, Iterable, List, NamedTuple
 
 from mmengine.config import Config
 from mmseg.registry import DATASETS
@@ -16,6 +16,7 @@ from mmseg_afa.datasets import LoadMask, LoadWeakImage, WeakLabelDataset
 from mmseg_afa.datasets.image_files import strip_image_suffix
 from mmseg_afa.datasets.label_file import Tags, index_by_stem
 from mmseg_afa.datasets.mask_file import tags_in_mask
+from mmseg_afa.evaluation.metrics.truth import NO_CLASS
 from mmseg_afa.utils import UserError, parallel_map
 
 MIN_SIZE = 32  # pixels, the coarsest stride of the networks
@@ -102,13 +103,18 @@ def open_split(cfg: dict) -> Split:
 def check(splits: Dict[str, Split]) -> None:
     """Examine all images of the data sets, in place."""
     for name, split in splits.items():
-        for shown, findings in parallel_map(
+        absent = dict(split.images_of)  # the classes that no mask shows
+        for tags, shown, findings in parallel_map(
                 partial(examine, split),
                 list(split.paths),
                 description=f'Examining {name}'):
             split.findings += findings
-            for one in split.images_of.keys() & shown:
+            for one in split.images_of.keys() & tags:
                 split.images_of[one] += 1
+            for one in shown:
+                absent.pop(one, None)
+        if name != 'train' and split.needs_masks and split.paths:
+            split.findings += find_absent(split, absent)
         if name == 'train':
             split.findings += [
                 Finding(f'classes with fewer than {MIN_IMAGES} images', '',
@@ -122,10 +128,19 @@ def check(splits: Dict[str, Split]) -> None:
             key=lambda finding: (not finding.fatal, *finding[:2]))
 
 
+def find_absent(split: Split, absent: Collection[str]) -> List[Finding]:
+    """Find the classes that no mask shows."""
+    if len(absent) == len(split.images_of):
+        return [Finding('masks without any class', '', NO_CLASS)]
+    kind = 'classes that no mask shows'
+    return [Finding(kind, '', f'{one}.', False) for one in absent]
+
+
 def examine(split: Split, name: str) -> tuple:
     """Open the files of an image, as training and validation do.
 
-    Return the tags, or else the classes of the mask, and the findings.
+    Return the tags, or else the classes of the mask; the classes of the mask;
+    and the findings.
     """
     dataset, path = split.dataset, split.paths[name]
     sample = dataset.image_info(path)
@@ -173,7 +188,8 @@ def examine(split: Split, name: str) -> tuple:
                 'images whose mask and tags differ',
                 f'{mask_path}: only one of mask and tags has '
                 f'{", ".join(sorted(differing))}.', False)
-    return (shown or ()) if tags is None else tags, findings
+    shown = shown or ()
+    return shown if tags is None else tags, shown, findings
 
 
 def unused_lines(train: Split, splits: Iterable[Split]) -> List[Finding]:

@@ -109,9 +109,13 @@ class ResumableCheckpointHook(CheckpointHook):
         if hasattr(sampler, 'start'):
             sampler.start = runner.iter * images_per_iter(runner)
             sampler.seed = self.resumed['sampler_seed']
-            # The loop drops one batch for each iteration of the checkpoint.
+            # The loop drops one batch for each iteration of the checkpoint,
+            # which the loop of onedl-mmengine can leave out.
+            dropped = runner.iter
+            if hasattr(loop, 'fast_forward_on_resume'):
+                loop.fast_forward_on_resume, dropped = True, 0
             loop.dataloader_iterator = chain(
-                repeat(None, runner.iter), iter(loop.dataloader))
+                repeat(None, dropped), iter(loop.dataloader))
         states = self.resumed['random_states']
         if runner.rank < len(states):  # an additional process has none
             set_rng_state(states[runner.rank])

@@ -6,6 +6,8 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from .truth import get_truth
+
 
 @METRICS.register_module()
 class ImageLabelMetric(BaseMetric):
@@ -21,11 +23,12 @@ class ImageLabelMetric(BaseMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Keep the scores and labels of a batch."""
         for sample in data_samples:
+            label = get_truth(sample, 'image_label')
             # Bytes: small tensors would leave holes between large ones, a
             # megabyte an image.
             self.results.append(
                 (sample['pred_image_scores'].cpu().float().numpy().tobytes(),
-                 sample['image_label'].cpu().bool().numpy().tobytes()))
+                 label.cpu().bool().numpy().tobytes()))
 
     def compute_metrics(
             self, results: List[Tuple[bytes, bytes]]) -> Dict[str, float]:

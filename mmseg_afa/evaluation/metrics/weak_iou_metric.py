@@ -1,7 +1,8 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
+import logging
 from collections import Counter
 from pathlib import Path
-from typing import Dict, Sequence
+from typing import Dict, List, Sequence
 
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.logging import print_log
@@ -13,6 +14,7 @@ from ...datasets.mask_file import encode_mask, voc_palette
 from ...models.segmentors.maps import FIELDS
 from ...utils import UserError, replacing
 from .background_sweep import count_by_score, strongest_class, sweep
+from .truth import NO_CLASS, get_truth
 
 
 @METRICS.register_module()
@@ -28,8 +30,8 @@ class WeakIoUMetric(IoUMetric):
     in percent.
 
     After :meth:`evaluate`, `report` has the mIoU, the IoU of each class and
-    the confusion matrix of each field, and `sweeps` the mIoU of the CAM at 20
-    background scores.
+    the confusion matrix of each field, `absent` the classes that no mask
+    shows, and `sweeps` the mIoU of the CAM at 20 background scores.
 
     Args:
         output_field (str): The label map that is written to `output_dir`, of
@@ -82,7 +84,7 @@ class WeakIoUMetric(IoUMetric):
                 encode_mask(mask.byte().cpu().numpy(), palette))
 
     def _count(self, sample: dict) -> Dict[str, Tensor]:
-        label = sample['gt_sem_seg']['data'].squeeze()
+        label = get_truth(sample, 'gt_sem_seg')['data'].squeeze()
         known = label != self.ignore_index
         label = label[known].long()
         num_classes = len(self.dataset_meta['classes'])
@@ -116,6 +118,7 @@ class WeakIoUMetric(IoUMetric):
         for part in all_gather_object(self._totals):
             totals.update(part)
         self._start()
+        self.absent = self._absent(next(iter(totals.values())))
         self.report, self.sweeps, scores = {}, {}, {}
         for name, total in totals.items():
             if name.startswith('sweep '):
@@ -126,6 +129,23 @@ class WeakIoUMetric(IoUMetric):
             f'{self.prefix}/{key}' if self.prefix else key: value
             for key, value in scores.items()
         }
+
+    def _absent(self, matrix: Tensor) -> List[str]:
+        """List the foreground classes without a pixel in the masks."""
+        classes = self.dataset_meta['classes'][1:]
+        absent = [
+            one for one, count in zip(classes,
+                                      matrix.sum(1)[1:]) if not count
+        ]
+        if len(absent) == len(classes):
+            raise UserError(NO_CLASS)
+        if absent:
+            print_log(
+                f'No mask shows {", ".join(absent)}. Their IoU is 0 if they '
+                'are predicted, otherwise mIoU leaves them out.',
+                'current',
+                level=logging.WARNING)
+        return absent
 
     def _scores(self, field: str, matrix: Tensor) -> Dict[str, float]:
         counted = matrix[:, :-1].double()
