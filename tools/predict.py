@@ -176,11 +176,9 @@ def run(args):
 def main(argv=None):
     """Predict what the command line names."""
     args = parse_args(argv)
-    from mmseg_afa.utils import UserError
-    try:
+    from mmseg_afa.utils import exit_on_user_error
+    with exit_on_user_error():
         problems = run(args)
-    except UserError as error:
-        raise SystemExit(str(error)) from error
     if problems:
         raise SystemExit(
             f'Skipped {len(problems)} photos that could not be read:\n' +

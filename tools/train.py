@@ -1,7 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Train a segmentor."""
 import argparse
-from os.path import expanduser
 from typing import List, Optional
 
 
@@ -9,8 +8,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='the config file')
-    parser.add_argument(
-        '--work-dir', type=expanduser, help='the folder for logs and results')
+    parser.add_argument('--work-dir', help='the folder for logs and results')
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -68,24 +66,22 @@ def train(args: argparse.Namespace) -> None:
         *plan.check_plan(cfg)
     ]
     runner = launch.build_runner(cfg)
-    summary = plan.summarize(cfg, get_world_size(), rescaled)
-    runner.register_hook(plan.StartHook(summary, warnings))
     launch.shorten_log(runner)
     if cfg.get('load_from'):
         launch.check_weights(
             runner, cfg.load_from, strict=bool(cfg.get('resume')))
     check_truth(runner.val_loop)
+    plan.log_at_start(runner, plan.summarize(cfg, get_world_size(), rescaled),
+                      warnings)
     runner.train()
 
 
 def main(argv: Optional[List[str]] = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    from mmseg_afa.utils import UserError
-    try:
+    from mmseg_afa.utils import exit_on_user_error
+    with exit_on_user_error():
         train(args)
-    except UserError as error:
-        raise SystemExit(str(error)) from error
 
 
 if __name__ == '__main__':

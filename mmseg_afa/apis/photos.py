@@ -1,17 +1,15 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Find the photos that a user names, and read their tags."""
 import glob
-import os
 import os.path as osp
 import re
 from pathlib import Path
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..datasets.image_files import (IMAGE_SUFFIXES, OTHER_SUFFIXES,
-                                    format_names, has_suffix, is_hidden,
-                                    list_images, normalize_nfc, read_text,
+from ..datasets.image_files import (IMAGE_SUFFIXES, format_names, list_images,
+                                    normalize_nfc, read_text, split_images,
                                     strip_image_suffix)
-from ..datasets.label_file import (Tags, index_by_stem, read_image_list,
+from ..datasets.label_file import (index_by_stem, read_image_list,
                                    read_label_file)
 from ..utils import UserError
 
@@ -54,23 +52,23 @@ def find_photos(
             the same name.
     """
     found, left_out = {}, []
+    every = (*suffixes, *IMAGE_SUFFIXES)
     for argument in arguments:
-        paths, folder, others = _find_paths(argument, suffixes)
-        left_out += others
-        missing = [path for path in paths if not osp.isfile(path)]
+        folder, files, others = _find_files(argument, suffixes)
+        left_out += [osp.join(folder, file) for file in others]
+        paths = {file: osp.join(folder, file) for file in files}
+        missing = [path for path in paths.values() if not osp.isfile(path)]
         if missing:
             raise UserError(
                 f'{argument}: {len(missing)} of {len(paths)} photos are '
                 f'missing: {format_names(missing)}. Correct the list.')
-        for path in paths:
-            name = _strip(osp.relpath(path, folder), suffixes)
-            found.setdefault(name, []).append(path)
+        for file, path in paths.items():
+            found.setdefault(_name(file, every), []).append(path)
     names = list(found)
     if image_list is not None:
-        names = list(
-            dict.fromkeys(
-                name if name in found else _strip(name, suffixes)
-                for name in read_image_list(image_list)))
+        listed = read_image_list(image_list)
+        names = [one if one in found else _name(one, every) for one in listed]
+        names = list(dict.fromkeys(names))
         missing = [name for name in names if name not in found]
         if missing:
             raise UserError(
@@ -95,39 +93,28 @@ def find_photos(
     return [Photo(name, found[name][0]) for name in names], left_out
 
 
-def _find_paths(argument: str,
-                suffixes: Sequence[str]) -> Tuple[List[str], str, List[str]]:
-    """Find the files of one argument, the folder of their names, and others.
-    """
+def _find_files(argument: str,
+                suffixes: Sequence[str]) -> Tuple[str, List[str], List[str]]:
+    """Find a folder, the photos of an argument in it, and other images."""
     if osp.isdir(argument):
-        images, others = ([osp.join(argument, file) for file in files]
-                          for files in list_images(argument, suffixes))
-        return images, argument, others
+        return argument, *list_images(argument, suffixes)
     if argument.lower().endswith('.txt'):
         lines = read_text(argument, 'no such list of photos.').splitlines()
-        paths = [line.strip() for line in lines if line.strip()]
-        folders = [osp.dirname(osp.abspath(path)) for path in paths]
-        return paths, osp.commonpath(folders) if folders else '', []
+        paths = [osp.abspath(line.strip()) for line in lines if line.strip()]
+        folder = osp.commonpath(map(osp.dirname, paths)) if paths else '.'
+        return folder, [osp.relpath(path, folder) for path in paths], []
     if osp.isfile(argument):
-        return [argument], osp.dirname(argument) or '.', []
+        return osp.dirname(argument), [osp.basename(argument)], []
     if glob.has_magic(argument):
-        folder = osp.dirname(re.split(r'[*?[]', argument)[0]) or '.'
-        files = [
-            path for path in sorted(glob.glob(argument, recursive=True))
-            if osp.isfile(path) and not is_hidden(osp.relpath(path, folder))
-        ]
-        images = [path for path in files if has_suffix(path, IMAGE_SUFFIXES)]
-        return images, folder, [
-            path for path in files if has_suffix(path, OTHER_SUFFIXES)
-        ]
+        folder = osp.dirname(re.split(r'[*?[]', argument)[0])
+        paths = filter(osp.isfile, glob.glob(argument, recursive=True))
+        files = (osp.relpath(path, folder or '.') for path in paths)
+        return folder, *split_images(files, IMAGE_SUFFIXES)
     raise UserError(f'{argument}: no such photo, folder or list.')
 
 
-def _strip(path: str, suffixes: Sequence[str]) -> str:
-    """Remove the suffix of a data set, or else that of any image."""
-    path = normalize_nfc(Path(path).as_posix())
-    stem = strip_image_suffix(path, suffixes)
-    return strip_image_suffix(path) if stem == path else stem
+def _name(file: str, suffixes: Sequence[str]) -> str:
+    return normalize_nfc(strip_image_suffix(Path(file).as_posix(), suffixes))
 
 
 def read_tags(path: str, photos: Sequence[Photo],
@@ -142,23 +129,11 @@ def read_tags(path: str, photos: Sequence[Photo],
     Returns:
         dict[str, tuple[str]]: Tags by the names of the photos.
     """
-    listed = index_by_stem(read_label_file(path, classes)[1])
-    keys = {photo.name: _find_key(photo, listed) for photo in photos}
-    missing = [name for name, key in keys.items() if key is None]
+    tags = index_by_stem(read_label_file(path, classes)[1])
+    missing = [photo.name for photo in photos if photo.name not in tags]
     if missing:
         raise UserError(
             f'{path}: no line for {len(missing)} of {len(photos)} photos: '
             f'{format_names(missing)}. Add lines "name: tag, tag" ("name:" '
             'for a photo without objects), or leave these photos out.')
-    return {name: listed[key] for name, key in keys.items()}
-
-
-def _find_key(photo: Photo, labels: Mapping[str, Tags]) -> Optional[str]:
-    """Find the longest end of a photo's path that has a line.
-
-    The line may name folders above the one that the user named.
-    """
-    above = normalize_nfc(osp.abspath(photo.path)).split(os.sep)
-    above = above[:-1 - photo.name.count('/')]
-    keys = ('/'.join([*above[i:], photo.name]) for i in range(len(above) + 1))
-    return next((key for key in keys if key in labels), None)
+    return tags

@@ -14,10 +14,9 @@ from ..utils import UserError
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.tif',
                   '.tiff', '.webp', '.gif', '.jp2', '.ppm', '.pgm', '.pnm')
 # Images that OpenCV cannot decode, or (AVIF) does not turn upright.
-OTHER_SUFFIXES = ('.avif', '.heic', '.heif', '.jxl', '.j2k', '.tga', '.psd',
-                  '.svg', '.pdf', '.eps', '.ico', '.exr', '.hdr', '.raw',
-                  '.dng', '.cr2', '.cr3', '.nef', '.arw', '.orf', '.raf',
-                  '.rw2')
+OTHER_SUFFIXES = ('.avif', '.heic', '.heif', '.jxl', '.tga', '.psd', '.svg',
+                  '.pdf', '.exr', '.hdr', '.raw', '.dng', '.cr2', '.cr3',
+                  '.nef', '.arw', '.orf', '.raf', '.rw2')
 # of archives of macOS, network drives and Windows
 SYSTEM_FOLDERS = ('__MACOSX', '@eaDir', '#recycle', '$RECYCLE.BIN')
 MAX_PROBLEMS = 10  # that an error spells out
@@ -69,29 +68,30 @@ def list_images(
         folder: str,
         suffixes: Sequence[str],
         backend_args: Optional[dict] = None) -> Tuple[List[str], List[str]]:
-    """List the images in a folder and its subfolders, without hidden files.
-
-    Args:
-        folder (str): The folder, which may be missing.
-        suffixes (Sequence[str]): Suffixes of the files, in any case.
-        backend_args (dict, optional): See :func:`mmengine.fileio.get`.
+    """List the images in a folder, which may be missing, and its subfolders.
 
     Returns:
-        tuple: The paths of the images in the folder, sorted; and those of
-        images with other suffixes.
+        tuple: See :func:`split_images`; paths in the folder.
     """
-    folder, images, others = folder or '.', [], []
-    if fileio.isdir(folder, backend_args=backend_args):
-        for file in fileio.list_dir_or_file(
-                folder, list_dir=False, recursive=True,
-                backend_args=backend_args):
-            if is_hidden(file):
-                continue
-            if has_suffix(file, suffixes):
-                images.append(file)
-            elif has_suffix(file, IMAGE_SUFFIXES + OTHER_SUFFIXES):
-                others.append(file)
-    return sorted(images), sorted(others)
+    if not fileio.isdir(folder or '.', backend_args=backend_args):
+        return [], []
+    return split_images(
+        fileio.list_dir_or_file(
+            folder or '.',
+            list_dir=False,
+            recursive=True,
+            backend_args=backend_args), suffixes)
+
+
+def split_images(files: Iterable[str],
+                 suffixes: Sequence[str]) -> Tuple[List[str], List[str]]:
+    """Sort the images with some suffixes, and the others; skip hidden files.
+    """
+    files = sorted(file for file in files if not is_hidden(file))
+    images = [file for file in files if has_suffix(file, suffixes)]
+    known = OTHER_SUFFIXES + IMAGE_SUFFIXES
+    others = {file for file in files if has_suffix(file, known)}
+    return images, sorted(others.difference(images))
 
 
 def find_images(

@@ -10,19 +10,13 @@ from mmengine.utils import is_abs
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from ..utils import IGNORE_INDEX, UserError, expand_home
+from ..utils import IGNORE_INDEX, UserError
 from .image_files import (IMAGE_SUFFIXES, MissingFileError, find_images,
                           format_names, strip_image_suffix)
 from .label_file import (MAKE_LABEL_FILE, Tags, index_by_stem, read_image_list,
                          read_label_file)
 from .mask_file import voc_palette
 from .transforms.load_image import BrokenImageError
-
-# The only values that some settings of BaseSegDataset may have, and why.
-FIXED = dict(
-    reduce_zero_label=(False, 'would remove the background, which has id 0'),
-    filter_cfg=(None, 'has no effect: ann_file lists the images'),
-    ignore_index=(IGNORE_INDEX, 'has no effect: masks have 255'))
 
 
 @DATASETS.register_module()
@@ -66,8 +60,6 @@ class WeakLabelDataset(BaseSegDataset):
                  img_suffix: Union[str, Sequence[str]] = IMAGE_SUFFIXES,
                  broken_files: str = 'raise',
                  **kwargs) -> None:
-        label_file, data_root, kwargs = expand_home(
-            (label_file, data_root, kwargs))
         self.broken_files = broken_files
         self._broken: Set[str] = set()
         if label_file and data_root and not is_abs(label_file):
@@ -85,15 +77,12 @@ class WeakLabelDataset(BaseSegDataset):
                     'a label_file with a first line such as "# cat,cow,dog", '
                     "or metainfo=dict(classes=('background', ...)).")
             metainfo['classes'] = ('background', *self._listed[0])
-        for key, (value, reason) in FIXED.items():
-            if kwargs.get(key, value) not in (value, None):
-                raise UserError(f'{type(self).__name__}: {key} {reason}. '
-                                f'Found {key}={kwargs[key]!r}. Leave it out.')
-        if len(metainfo['classes']) > IGNORE_INDEX:
-            raise UserError(
-                f'{type(self).__name__}: {len(metainfo["classes"])} classes '
-                f'with the background. Masks hold at most {IGNORE_INDEX}: '
-                'they are 8 bits, and 255 is ignored. Use fewer classes.')
+        for key in ('reduce_zero_label', 'filter_cfg', 'ignore_index'):
+            if kwargs.get(key) not in (None, False, IGNORE_INDEX):
+                raise UserError(
+                    f'{type(self).__name__}: found {key}={kwargs[key]!r}. '
+                    'Class 0 is the background, ann_file lists the images, '
+                    f'and ignored pixels are {IGNORE_INDEX}. Remove {key}.')
         first = metainfo['classes'][0]
         if first != 'background':
             raise UserError(

@@ -82,9 +82,9 @@ def load_config(args: Namespace) -> Config:
     """Read the config that the command line of a tool names."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config, args.cfg_options)
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
-        'work_dirs',
-        Path(args.config).stem)
+    cfg.work_dir = expand_home(
+        args.work_dir or cfg.get('work_dir')
+        or f'work_dirs/{Path(args.config).stem}')
     cfg.launcher = args.launcher
     return cfg
 
@@ -203,7 +203,8 @@ def build_runner(cfg: Config) -> Runner:
 
 
 def shorten_log(runner: Runner) -> None:
-    """Leave out what mmengine logs of each parameter before training."""
+    """Leave out mmengine's lines about each parameter and about itself."""
+    skipped = 'paramwise_options', '"FileClient" will', '"HardDiskBackend" is'
     runner.logger.addFilter(
-        lambda record: not str(record.msg).startswith('paramwise_options'))
+        lambda record: not str(record.msg).startswith(skipped))
     unwrap(runner.model)._dump_init_info = lambda: None

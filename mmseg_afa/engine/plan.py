@@ -5,7 +5,7 @@ The checks are those that no constructor makes.
 """
 import math
 import re
-from typing import Iterator, List, Optional, Sequence, Set
+from typing import Iterator, List, Optional, Sequence
 
 import numpy as np
 import torch
@@ -17,8 +17,8 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import DATA_SAMPLERS, LOOPS, METRICS, MODELS
 
-from ..evaluation import ImageLabelMetric, WeakIoUMetric
-from ..models import AFA, FIELDS
+from ..evaluation import ImageLabelMetric
+from ..models import AFA
 from ..models.segmentors.schedule import complete_train_cfg
 from .classes import ConfigError, all_datasets
 
@@ -118,12 +118,10 @@ def check_plan(cfg: Config) -> List[str]:
     """
     check_loop(cfg)
     check_save_best(cfg)
-    warnings = [*check_padding(cfg)]
+    checks = [check_padding]
     if has_phases(cfg):
-        warnings += [
-            *check_phases(cfg), *check_radius(cfg), *check_lr_end(cfg)
-        ]
-    return warnings
+        checks += [check_phases, check_radius, check_lr_end]
+    return [warning for check in checks for warning in check(cfg)]
 
 
 def is_a(cfg: dict, base: type, registry: Registry) -> bool:
@@ -136,53 +134,35 @@ def is_a(cfg: dict, base: type, registry: Registry) -> bool:
 def check_loop(cfg: Config) -> None:
     """Check that epochs end, if the run counts them."""
     loop, sampler = cfg.train_cfg, cfg.train_dataloader.get('sampler') or {}
-    if (loop.get('by_epoch')
-            or is_a(loop, EpochBasedTrainLoop, LOOPS)) and (is_a(
-                sampler, InfiniteSampler, DATA_SAMPLERS)):
+    by_epoch = loop.get('by_epoch') or is_a(loop, EpochBasedTrainLoop, LOOPS)
+    if by_epoch and is_a(sampler, InfiniteSampler, DATA_SAMPLERS):
         raise ConfigError(
             'train_cfg counts epochs, but train_dataloader.sampler '
-            f'{sampler.type} never ends an epoch. Set '
-            "train_cfg=dict(type='IterBasedTrainLoop', max_iters=..., "
-            "val_interval=...), or train_dataloader.sampler.type="
-            "'DefaultSampler'.")
+            f'{sampler.type} never ends an epoch. Set max_iters in train_cfg '
+            "and its type to 'IterBasedTrainLoop', or "
+            "train_dataloader.sampler.type to 'DefaultSampler'.")
 
 
 def check_save_best(cfg: Config) -> None:
     """Check that the metrics compute the scores of save_best."""
     metrics = cfg.get('val_evaluator') or []
-    metrics = [metrics] if isinstance(metrics, dict) else metrics
-    found = [score_names(cfg, metric) for metric in metrics]
     best = cfg.get('default_hooks', {}).get('checkpoint', {}).get('save_best')
-    best = [best] if isinstance(best, str) else best or []
-    if found and None not in found:
-        scores = set().union(*found)
-        for name in set(best) - scores - {'auto'}:
+    scores = {'auto'}
+    for metric in [metrics] if isinstance(metrics, dict) else metrics:
+        if is_a(metric, ImageLabelMetric, METRICS):
+            scores |= {'F1', 'mAP'}
+        elif is_a(metric, IoUMetric, METRICS):
+            computed = IoUMetric.total_area_to_metrics(
+                *torch.ones(4, 1), metric.get('iou_metrics', ['mIoU']))
+            scores |= {'aAcc', *(f'm{name}' for name in computed)} - {'maAcc'}
+        else:
+            return  # its scores are not known
+    for name in [best] if isinstance(best, str) else best or []:
+        if metrics and name.rpartition('/')[2] not in scores:
             raise ConfigError(
                 f'default_hooks.checkpoint.save_best is {name!r}, but '
                 f'val_evaluator computes {", ".join(sorted(scores))}. '
                 'Choose one of these, or add the metric.')
-
-
-def score_names(cfg: Config, metric: dict) -> Optional[Set[str]]:
-    """Name the scores that a metric computes, None if it is unknown."""
-    if is_a(metric, ImageLabelMetric, METRICS):
-        names, prefix = {'F1', 'mAP'}, ImageLabelMetric.default_prefix
-    elif is_a(metric, IoUMetric, METRICS):
-        computed = IoUMetric.total_area_to_metrics(
-            *torch.ones(4, 1), metric.get('iou_metrics', ['mIoU']))
-        names, prefix = {f'm{one}' for one in computed} - {'maAcc'}, None
-        names.add('aAcc')
-        if is_a(metric, WeakIoUMetric, METRICS):
-            sources = cfg.model.get('test_cfg', {}).get('sources') or ()
-            names |= {
-                f'{key}/{name}'
-                for key, field in FIELDS.items()
-                if field.source.name in sources for name in names
-            }
-    else:
-        return None
-    prefix = metric.get('prefix') or prefix
-    return {f'{prefix}/{name}' if prefix else name for name in names}
 
 
 def check_padding(cfg: Config) -> Iterator[str]:
@@ -322,16 +302,15 @@ def summarize(cfg: Config,
         ['This run', *(f'  {name:<14}{text}' for name, text in lines.items())])
 
 
-class StartHook(Hook):
-    """Log what a run will do below everything that mmengine logs before it."""
+def log_at_start(runner: Runner, summary: str,
+                 warnings: Sequence[str]) -> None:
+    """Log a summary and warnings below what mmengine logs before a run."""
 
-    priority = 'LOWEST'
-
-    def __init__(self, summary: str, warnings: Sequence[str]) -> None:
-        self.summary, self.warnings = summary, warnings
-
-    def before_train(self, runner: Runner) -> None:
-        """Log the summary, and the warnings after it."""
-        runner.logger.info(self.summary)
-        for warning in self.warnings:
+    def log(runner: Runner) -> None:
+        runner.logger.info(summary)
+        for warning in warnings:
             runner.logger.warning(warning)
+
+    hook = Hook()
+    hook.before_train = log
+    runner.register_hook(hook, 'LOWEST')

@@ -16,10 +16,9 @@ import hashlib
 import os.path as osp
 import pickle
 import re
-from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from typing import Callable, Iterator, Optional, Union
+from typing import Callable, Optional, Union
 from urllib.parse import urlparse
 
 import mmengine.runner.checkpoint
@@ -71,12 +70,30 @@ def checkpoint_globals() -> list:
 
 
 def load_from_local(filename: str, map_location=None) -> dict:
-    """Load a file as mmengine does, but always with ``weights_only``."""
-    with explained(filename):
+    """Load a file as mmengine does, but always with ``weights_only``.
+
+    Raises:
+        CheckpointError: If the file cannot be read, or would call a function.
+    """
+    try:
         return torch.load(
             osp.expanduser(filename),
             map_location=map_location,
             weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        refused = re.search(r'GLOBAL (\S+(?:\(.*\))?)', str(error))
+        if refused:
+            raise CheckpointError(
+                f'{filename}: refused, because loading it would call '
+                f'{refused[1]}. A checkpoint does not need that call; nothing '
+                'was run. If you trust the source, keep the tensors only: '
+                "torch.save(torch.load(FILE, weights_only=False)['state_dict']"
+                ', NEW_FILE).') from error
+        reason = ' '.join(str(error).split())[:200]
+        raise CheckpointError(
+            f'{filename}: not a checkpoint that can be read ({reason}). If '
+            'the file is damaged, delete it, and copy or download it again.'
+        ) from error
 
 
 def load_from_address(url: str,
@@ -85,64 +102,30 @@ def load_from_address(url: str,
                       progress: bool = True) -> dict:
     """Load a file from torch.hub's cache; download it first if necessary.
 
-    torch alone would keep half a download, and not check files in the cache.
+    Names such as ``mit_b0_20220624-7e0fe6dd.pth`` end with the SHA-256 of the
+    file; dates and model names, ``a-20220624.pth`` and ``mit-b0.pth``, do not.
     """
     folder = model_dir or osp.join(torch.hub.get_dir(), 'checkpoints')
     file = Path(folder, Path(urlparse(url).path).name)
-    cached = file.is_file()
-    if not cached:
+    sha = re.search(r'-(?!20\d{6}\.)([0-9a-f]{8,64})\.\w+$', file.name)
+    if not file.is_file():
         print_log(f'Downloading {url} to {file}', logger='current')
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(file), progress=progress)
-        except (OSError, HTTPException) as error:
+            torch.hub.download_url_to_file(url, str(file), sha and sha[1],
+                                           progress)
+        except (OSError, HTTPException, RuntimeError) as error:
             raise CheckpointError(
                 f'{url}: cannot be downloaded ({error}). Copy the file to '
                 f'{file}, or name a local file, for ImageNet weights by '
                 '--cfg-options model.backbone.init_cfg.checkpoint=FILE.'
             ) from error
-    try:
-        with explained(str(file) if cached else url):
-            check_hash(file)
-            return torch.hub.load_state_dict_from_url(
-                url, model_dir, map_location, weights_only=True)
-    except CheckpointError:
-        if not cached:
-            file.unlink(missing_ok=True)
-        raise
-
-
-def check_hash(file: Path) -> None:
-    """Compare the SHA-256 of a file with the one in its name, if any.
-
-    ``mit_b0_20220624-7e0fe6dd.pth`` has one; a date, ``a-20220624.pth``, is
-    none. torch takes the b0 of ``mit-b0.pth`` for one.
-    """
-    named = re.search(r'-(?!20\d{6}\.)([0-9a-f]{8,64})\.\w+$', file.name)
-    found = named and hashlib.sha256(file.read_bytes()).hexdigest()
-    if named and not found.startswith(named[1]):
-        raise RuntimeError(f'SHA-256 {found[:8]}, {named[1]} by its name')
-
-
-@contextmanager
-def explained(where: str) -> Iterator[None]:
-    """Explain why a checkpoint, a file or an address, cannot be read."""
-    try:
-        yield
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        refused = re.search(r'GLOBAL (\S+(?:\(.*\))?)', str(error))
-        if refused:
-            raise CheckpointError(
-                f'{where}: refused, because loading it would call '
-                f'{refused[1]}. A checkpoint does not need that call; nothing '
-                'was run. If you trust the source, keep the tensors only: '
-                "torch.save(torch.load(FILE, weights_only=False)['state_dict']"
-                ', NEW_FILE).') from error
-        reason = ' '.join(str(error).split())[:200]
+    elif sha and not hashlib.sha256(file.read_bytes()).hexdigest().startswith(
+            sha[1]):
         raise CheckpointError(
-            f'{where}: not a checkpoint that can be read ({reason}). If the '
-            'file is damaged, delete it, and copy or download it again.'
-        ) from error
+            f'{file}: damaged, its SHA-256 is not the one in its name. Delete '
+            'the file, so that it is downloaded again.')
+    return load_from_local(str(file), map_location)
 
 
 def load_checkpoint(filename: str,
@@ -151,9 +134,6 @@ def load_checkpoint(filename: str,
     """Load a checkpoint, without the config of its run.
 
     The arguments are those of mmengine's ``CheckpointLoader``.
-
-    Raises:
-        CheckpointError: If the file cannot be read, or would call a function.
     """
     checkpoint = _load_anything(filename, map_location, logger)
     drop_executable_parts(checkpoint, osp.abspath(osp.dirname(filename)))
@@ -218,13 +198,13 @@ def check_weights(model: nn.Module, checkpoint: dict, where: str) -> None:
 
 
 def check_pretrained(backbone: nn.Module) -> None:
-    """Check that the weights which `init_cfg` names fit a backbone.
+    """Load the weights that `init_cfg` names, or say what does not fit.
 
-    mmengine would log what does not fit, and train from random weights.
+    mmengine would only log it, and train from random weights.
     """
     cfgs = backbone.init_cfg or []
     for cfg in [cfgs] if isinstance(cfgs, dict) else cfgs:
-        path, prefix = cfg.get('checkpoint'), cfg.get('prefix')
+        path, prefix = cfg.get('checkpoint'), cfg.get('prefix') or ''
         if not path:
             continue
         if '://' not in path and not osp.isfile(osp.expanduser(path)):
@@ -234,28 +214,23 @@ def check_pretrained(backbone: nn.Module) -> None:
                 'scratch, set model.backbone.init_cfg=None.')
         weights = CheckpointLoader.load_checkpoint(path, 'cpu')
         weights = weights.get('state_dict', weights)
-        start = f'{prefix.rstrip(".")}.' if prefix else ''
-        problem = misfit(
-            backbone, {
-                name[len(start):]: value
-                for name, value in weights.items() if name.startswith(start)
-            })
-        if problem:
+        start = prefix and prefix.rstrip('.') + '.'
+        named = {
+            name[len(start):]: value
+            for name, value in weights.items() if name.startswith(start)
+        }
+        parts = tuple(f'{name}.' for name, _ in backbone.named_children())
+        try:
+            keys = backbone.load_state_dict(named, strict=False)
+            problems = [f'the file has no {key}' for key in keys.missing_keys]
+            problems += [
+                f'the backbone has no {key}' for key in keys.unexpected_keys
+                if key.startswith(parts)
+            ]
+        except (RuntimeError, KeyError) as error:  # other shapes or names
+            problems = str(error).rstrip('.').split('\n\t')[:2][-1:]
+        if problems:
             raise CheckpointError(
-                f'{path}: does not fit the backbone: {problem}. The first '
-                f'name in the file is {next(iter(weights), None)}. Name '
-                'weights of the same architecture by model.backbone.init_cfg.'
-                'checkpoint, or correct prefix beside it.')
-
-
-def misfit(backbone: nn.Module, weights: dict) -> Optional[str]:
-    """Load weights, and say what does not fit; other parts are ignored."""
-    try:
-        keys = backbone.load_state_dict(weights, strict=False)
-    except (RuntimeError, KeyError) as error:  # other shapes or names
-        return str(error).rstrip('.').split('\n\t')[:2][-1]
-    if keys.missing_keys:
-        return f'the file has no {keys.missing_keys[0]}'
-    own = tuple(f'{name}.' for name, _ in backbone.named_children())
-    further = [key for key in keys.unexpected_keys if key.startswith(own)]
-    return f'the backbone has no {further[0]}' if further else None
+                f'{path}: does not fit the backbone: {problems[0]}. The first '
+                f'name in the file is {next(iter(weights), None)}. Correct '
+                'checkpoint or prefix of model.backbone.init_cfg.')

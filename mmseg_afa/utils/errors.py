@@ -1,21 +1,23 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-from typing import Mapping
+from contextlib import contextmanager
+from typing import Iterator, Mapping
 
 
 class UserError(ValueError):
     """An error that the user can fix; the tools print only its message."""
 
 
+@contextmanager
+def exit_on_user_error() -> Iterator[None]:
+    """Let a tool end with the message of a UserError, and the status 1."""
+    try:
+        yield
+    except UserError as error:
+        raise SystemExit(str(error)) from error
+
+
 def check_least(options: Mapping, **least: float) -> None:
-    """Check numbers by their smallest values; None is not given.
-
-    Args:
-        options (Mapping): Values of arguments or of a tool's options, by name.
-        least (float): The smallest value of each number, by name.
-
-    Raises:
-        UserError: If a number is smaller, or is not a number.
-    """
+    """Check numbers, by name, by their smallest values; None is not given."""
     for name, smallest in least.items():
         value = options[name]
         if value is not None and not value >= smallest:

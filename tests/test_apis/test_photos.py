@@ -97,18 +97,6 @@ def test_photos_that_differ_in_suffix(photos, tmp_path):
     assert names(root, image_list=str(ids)) == ['b']
 
 
-def test_tags_of_folders_above(photos, tmp_path):
-    """Tags name 'sub dir/c', the user a file or a list in 'sub dir'."""
-    file = tmp_path / 'labels.txt'
-    file.write_text('# x,y\nc: x\nsub dir/c: y\nhäuser: x\n')
-    found, _ = find_photos([str(photos / 'sub dir')])
-    tags = read_tags(str(file), found, ['x', 'y'])
-    assert tags == {'c': ('y', ), 'häuser': ('x', )}
-    file.write_text('# x,y\na: x\nb: x\nc: x\n')
-    with pytest.raises(UserError, match="for 2 of 4 photos: 'sub dir/c'"):
-        read_tags(str(file), find_photos([str(photos)])[0], ['x', 'y'])
-
-
 def test_tags(photos, tmp_path):
     found, _ = find_photos([str(photos)])
     file = tmp_path / 'labels.txt'

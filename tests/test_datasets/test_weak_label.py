@@ -13,8 +13,7 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 from PIL import Image
 
-from mmseg_afa.datasets import (COCO2014WeakDataset, PascalVOCWeakDataset,
-                                WeakLabelDataset)
+from mmseg_afa.datasets import COCO2014WeakDataset, PascalVOCWeakDataset
 from mmseg_afa.utils import UserError
 from .voc_folder import CLASSES, IMAGES, make_mask, write_voc
 
@@ -293,28 +292,16 @@ def test_contradicting_classes(tmp_path, listed):
         own(tmp_path, metainfo=dict(classes=['background', 'dog', 'cat']))
 
 
-@pytest.mark.parametrize('setting, message', [
-    (dict(reduce_zero_label=True), 'reduce_zero_label would remove'),
-    (dict(filter_cfg=dict(min_size=32)), 'filter_cfg has no effect'),
-    (dict(ignore_index=254), 'ignore_index has no effect'),
+@pytest.mark.parametrize('setting', [
+    dict(reduce_zero_label=True),
+    dict(filter_cfg=dict(min_size=32)),
+    dict(ignore_index=254),
 ])
-def test_settings_without_a_meaning(tmp_path, setting, message):
+def test_settings_without_a_meaning(tmp_path, setting):
     write_photos(tmp_path / 'JPEGImages', 'a.jpg')
-    with pytest.raises(UserError, match=message):
+    key, = setting
+    with pytest.raises(UserError, match=f'found {key}=.* Remove {key}'):
         own(tmp_path, metainfo=dict(classes=['background', 'dog']), **setting)
-
-
-@pytest.mark.parametrize('count, refused', [(255, False), (256, True)])
-def test_most_classes(tmp_path, count, refused):
-    """Masks are uint8, with 255 for ignored pixels."""
-    write_photos(tmp_path / 'JPEGImages', 'a.jpg')
-    names = [f'c{i}' for i in range(1, count)]
-    (tmp_path / 'image_labels.txt').write_text(f'# {",".join(names)}\na: c9')
-    if refused:
-        with pytest.raises(UserError, match='256 classes .*at most 255'):
-            own(tmp_path)
-    else:
-        assert len(own(tmp_path)[0]['image_label']) == 254
 
 
 @pytest.mark.parametrize('setting, names', [
@@ -331,14 +318,3 @@ def test_settings_of_the_parent(tmp_path, setting, names):
     assert [Path(one['img_path']).stem for one in found] == list(names)
     for one, name in zip(found, names):
         assert one['image_label'].tolist() == [name == x for x in 'abc']
-
-
-def test_home(data_root, monkeypatch):
-    """Expand ~, and make no folder of that name."""
-    monkeypatch.setenv('HOME', str(data_root))
-    dataset = WeakLabelDataset(
-        data_root='~',
-        label_file='~/image_labels.txt',
-        data_prefix=dict(img_path='~/JPEGImages'))
-    assert len(dataset) == 6
-    assert dataset[0]['img_path'].startswith(str(data_root))

@@ -52,9 +52,9 @@ def test_home(monkeypatch, tmp_path):
     assert cfg.model.init_cfg.checkpoint == f'{tmp_path}/c.pth'
     assert cfg.custom_hooks[0].out_dir == f'{tmp_path}/d'
     assert cfg.work_dir == f'{tmp_path}/work'
-    for tool, *arguments in [(train, ), (test, 'x.pth', '--out=~/out')]:
-        args = tool.parse_args(['a.py', *arguments, '--work-dir=~/w'])
-        assert args.work_dir == f'{tmp_path}/w'
+    args = train.parse_args([str(DEMO), '--work-dir=~/w'])
+    assert launch.load_config(args).work_dir == f'{tmp_path}/w'
+    args = test.parse_args(['a.py', 'x.pth', '--out=~/out'])
     assert args.out == f'{tmp_path}/out'
 
 

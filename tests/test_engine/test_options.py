@@ -24,9 +24,6 @@ LOADERS = [f'{key}_dataloader' for key in ('train', 'val', 'test')]
     ('train_dataloder.batch_size', ['train_dataloader.batch_size']),
     ('batchsize', [f'{loader}.batch_size' for loader in LOADERS]),
     ('max_iter', ['train_cfg.max_iters']),
-    ('train_dataloader.batchsize', ['train_dataloader.batch_size']),
-    ('param_scheduler.0.ends', ['param_scheduler.0.end']),
-    ('model.labeler.raduis', ['model.labeler.radius']),
 ])
 def test_no_effect(option, advised):
     """Name the settings that have an effect."""

@@ -4,7 +4,6 @@
 test_resumable_checkpoint_hook.py stops and resumes runs of AFA.
 """
 import itertools
-import signal
 import threading
 
 import pytest
@@ -170,11 +169,9 @@ def test_another_number_of_images(runs, tmp_path):
     path = f'{runs["linear"].work_dir}/iter_6.pth'
     with pytest.raises(CheckpointError) as error:
         run(tmp_path, resume=path, batch_size=2)
-    assert str(error.value) == (
-        f'{path}: from a run with 4 images an iteration, but this run has 2 '
-        '(1 x 2). Change train_dataloader.batch_size or the number of '
-        'processes. To train on with 2, start a new run from the weights: '
-        f'load_from={path} without --resume.')
+    assert str(error.value).startswith(
+        f'{path}: from a run with 4 images an iteration, and AdamW of 4 '
+        'parameters in 4 groups, but this run has 2 images an iteration')
 
 
 def test_complete_run(runs, tmp_path):
@@ -201,13 +198,10 @@ ONE_GROUP = {'optim_wrapper.paramwise_cfg': None}
         'train_dataloader.dataset.classes': ('ground', 'dog')
     }, "trained for other classes .*: class 1 is 'cat' in place of 'dog'"),
     ({
-        'optim_wrapper.optimizer.type': 'SGD'
-    }, 'from a run with AdamW of 4 .* but this run has SGD of 4 in 4'),
-    ({
         'optim_wrapper.optimizer.type': 'Adamax'
-    }, 'from a run with AdamW of 4 .* but this run has Adamax of 4'),
-    (ONE_GROUP, 'from a run with AdamW of 4 parameters in 4 groups, but this '
-     'run has AdamW of 4 in 1'),
+    }, 'from a run .* AdamW of 4 .* but this run has .* Adamax of 4'),
+    (ONE_GROUP, 'from a run .* AdamW of 4 parameters in 4 groups, but this '
+     'run has .* AdamW of 4 parameters in 1'),
 ])
 def test_refused(runs, tmp_path, changes, reason):
     """Refuse what does not fit; its weights alone may start a training."""
@@ -232,7 +226,7 @@ def test_of_mmengine(runs, tmp_path):
     run(tmp_path, 2, **{'default_hooks.checkpoint.type': 'CheckpointHook'})
     resumed = run(tmp_path, 4, resume=True)
     assert list(resumed.rates) == [2, 3]
-    with pytest.raises(CheckpointError, match='/iter_4.pth: .* of 4 in 1'):
+    with pytest.raises(CheckpointError, match='/iter_4.pth: .* in 1 groups'):
         run(tmp_path, resume=True, **ONE_GROUP)
 
 
@@ -290,26 +284,6 @@ def test_best_of_another_folder(tmp_path):
 
 def names(folder):
     return sorted(path.name for path in folder.glob('*.pth'))
-
-
-@HOOKS.register_module()
-class Interrupt(Hook):
-    """Record the handler of SIGTERM, and end the training by an error."""
-
-    def before_train_iter(self, runner, *args, **kwargs):
-        runner.handler = signal.getsignal(signal.SIGTERM)
-        runner.rates[runner.iter] = None
-        if runner.iter == 2:
-            raise KeyError('on purpose')
-
-
-def test_sigterm_after_an_error(tmp_path):
-    """End by SIGTERM again, once training ended."""
-    former = signal.getsignal(signal.SIGTERM)
-    hooks = [dict(type='RateRecorder'), dict(type='Interrupt')]
-    with pytest.raises(KeyError, match='on purpose'):
-        run(tmp_path, custom_hooks=hooks)
-    assert signal.getsignal(signal.SIGTERM) is former
 
 
 def test_training_in_a_thread(tmp_path):

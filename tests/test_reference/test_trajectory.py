@@ -175,6 +175,7 @@ def test_trajectory(name, tmp_path):
     cfg.param_scheduler[1].update(
         start_factor=1 - warmup / iters, begin=warmup, end=iters + 1)
     cfg.train_cfg.update(max_iters=iters, val_interval=iters + 1)
+    cfg.auto_scale_lr = None  # the rates are those of the batch
     cfg.train_dataloader = dict(
         batch_size=data['images'].shape[1],
         num_workers=0,

@@ -1,9 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import sys
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from mmseg_afa.engine import launch
 from .broken_folder import (BROKEN_TRAIN, BROKEN_VAL, TRAIN_LIST, VAL_LIST,
@@ -177,17 +175,6 @@ def test_images_that_differ_only_in_their_suffix(config, tmp_path):
     split = check(config)
     assert "'cat0.jpg' and 'cat0.png' differ" in messages(split, FILES)
     assert len(split.paths) == 13
-
-
-def test_nearly_black_images(config, tmp_path, capsys):
-    """List all files of 16 bits that hold less, as a warning."""
-    for name in ('cat0', 'cat1'):
-        (tmp_path / f'images/{name}.jpg').unlink()
-        pixels = np.full((40, 50 + int(name[-1])), 4000, np.uint16)
-        Image.fromarray(pixels).save(tmp_path / f'images/{name}.png')
-    split = check(config)
-    assert kinds(split, False)['nearly black images'] == ['cat0', 'cat1']
-    assert '4000 to 4000 of 65535' in messages(split, 'nearly black images')
 
 
 @pytest.mark.parametrize('label_file, option, text', [

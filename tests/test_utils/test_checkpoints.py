@@ -148,28 +148,25 @@ def test_no_download(web, reason, address):
     assert not list(cached.parent.iterdir())
 
 
-@pytest.mark.parametrize('name', ['half-HASH.pth', 'half.pth', 'other-{}.pth'])
+@pytest.mark.parametrize('name', ['half-HASH.pth', 'other-00000000.pth'])
 def test_bad_download_is_not_kept(web, name):
-    """Half a file, and a file with another hash than its name."""
-    address, cached = serve(web, name.format('0' * 8))
-    with pytest.raises(CheckpointError, match=f'{address}: not a checkpoint'):
+    """Compare half a file, and another file, with the hash in the name."""
+    address, cached = serve(web, name)
+    with pytest.raises(CheckpointError, match=f'{address}: .*invalid hash'):
         CheckpointLoader.load_checkpoint(address)
     assert not list(cached.parent.iterdir())
 
 
 @pytest.mark.parametrize('name, damage, reason', [
-    ('a.pth', lambda file: os.truncate(file, 80_000), 'central directory'),
-    ('a-HASH.pth', lambda file: os.truncate(file, 80_000), 'SHA-256'),
-    ('a-HASH.pth', lambda file: torch.save({}, file), 'SHA-256 .* by its'),
+    ('a.pth', lambda file: os.truncate(file, 80_000), 'not .*delete it'),
+    ('a-HASH.pth', lambda file: torch.save({}, file), '.*SHA-256.*Delete'),
 ])
 def test_damaged_cache(web, name, damage, reason):
     """Name the file, which stays; a file of other weights is damaged, too."""
     address, cached = serve(web, name)
     CheckpointLoader.load_checkpoint(address)
     damage(cached)
-    with pytest.raises(
-            CheckpointError,
-            match=f'^{cached}: not .*{reason}.*delete it.*download it again'):
+    with pytest.raises(CheckpointError, match=f'^{cached}: {reason}'):
         CheckpointLoader.load_checkpoint(address)
     cached.unlink()
     assert CheckpointLoader.load_checkpoint(address)

@@ -73,9 +73,9 @@ def main(argv=None) -> None:
     from mmseg.registry import DATASETS
 
     from mmseg_afa.engine import launch
-    from mmseg_afa.utils import UserError, check_least
+    from mmseg_afa.utils import UserError, check_least, exit_on_user_error
     from mmseg_afa.visualization import save_picture
-    try:
+    with exit_on_user_error():
         check_least(vars(args), num=1)
         cfg = launch.read_config(args.config, args.cfg_options)
         init_default_scope('mmseg')
@@ -87,8 +87,6 @@ def main(argv=None) -> None:
         dataset = DATASETS.build(dataloader.dataset)
         views = 1 if dataset.test_mode else 3  # without, with augmentation
         save_picture(args.out, dataset_sheet(dataset, args.num, views))
-    except UserError as error:
-        raise SystemExit(str(error)) from error
     print(args.out)
 
 

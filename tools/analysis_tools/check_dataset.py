@@ -114,11 +114,9 @@ def run(args: argparse.Namespace) -> bool:
 def main(argv=None) -> int:
     """Return 0 if the data can be trained on, otherwise 1."""
     args = parse_args(argv)
-    from mmseg_afa.utils import UserError
-    try:
+    from mmseg_afa.utils import exit_on_user_error
+    with exit_on_user_error():
         return 0 if run(args) else 1
-    except UserError as error:
-        raise SystemExit(str(error)) from error
 
 
 if __name__ == '__main__':

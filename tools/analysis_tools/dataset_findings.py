@@ -150,14 +150,10 @@ def examine(split: Split, name: str) -> tuple:
     def found(kind, message, fatal=True):
         findings.append(Finding(kind, name, message, fatal))
 
-    load = LoadWeakImage(backend_args=dataset.backend_args)
-    load.warned = True  # the findings say so
     try:
-        load(sample)
+        LoadWeakImage(backend_args=dataset.backend_args)(sample)
     except (OSError, UserError) as error:
         found('missing or unreadable images', str(error))
-    if 'remark' in sample:
-        found('nearly black images', sample['remark'], False)
     size = sample.get('img_shape')
     if size and min(size) < MIN_SIZE:
         found(f'images smaller than {MIN_SIZE} pixels',

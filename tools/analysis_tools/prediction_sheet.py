@@ -110,9 +110,9 @@ def main(argv=None) -> None:
     import numpy as np
 
     from mmseg_afa.engine import launch
-    from mmseg_afa.utils import UserError, check_least
+    from mmseg_afa.utils import check_least, exit_on_user_error
     from mmseg_afa.visualization import save_picture
-    try:
+    with exit_on_user_error():
         check_least(vars(args), num=1)
         cfg = launch.read_config(args.config, args.cfg_options)
         launch.check_loader(cfg, 'val_dataloader')
@@ -131,8 +131,6 @@ def main(argv=None) -> None:
                     0, len(dataset), num, endpoint=False, dtype=int)
             sheet = prediction_sheet(model, dataset, images)
         save_picture(args.out, sheet)
-    except UserError as error:
-        raise SystemExit(str(error)) from error
     print(args.out)
 
 

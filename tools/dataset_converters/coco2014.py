@@ -144,12 +144,10 @@ def main(argv=None) -> None:
     if not find_spec('pycocotools'):
         raise SystemExit('COCO needs pycocotools. Run `pip install -r '
                          'requirements/data.txt`.')
-    from mmseg_afa.utils import UserError
-    try:
+    from mmseg_afa.utils import exit_on_user_error
+    with exit_on_user_error():
         for split in args.splits:
             convert(args.data_root, split, args.overlap, args.overwrite)
-    except UserError as error:
-        raise SystemExit(str(error)) from error
     print(f'{args.data_root}: complete.')
 
 

@@ -142,11 +142,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Make a label file."""
     args = parse_args(argv)
-    from mmseg_afa.utils import UserError
-    try:
+    from mmseg_afa.utils import exit_on_user_error
+    with exit_on_user_error():
         make_label_file(args)
-    except UserError as error:
-        raise SystemExit(str(error)) from error
 
 
 if __name__ == '__main__':

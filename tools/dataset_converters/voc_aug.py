@@ -199,11 +199,9 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> None:
     """Make the data set that the command line describes."""
     args = parse_args(argv)
-    from mmseg_afa.utils import UserError
-    try:
+    from mmseg_afa.utils import exit_on_user_error
+    with exit_on_user_error():
         make_voc_aug(**vars(args))
-    except UserError as error:
-        raise SystemExit(str(error)) from error
 
 
 if __name__ == '__main__':

@@ -82,11 +82,9 @@ def main(argv=None):
     args = vars(parse_args(argv))
     import scenes
 
-    from mmseg_afa.utils import UserError, check_least
-    try:
+    from mmseg_afa.utils import check_least, exit_on_user_error
+    with exit_on_user_error():
         check_least(args, train=1, val=1, size=32, seed=0)
-    except UserError as error:
-        raise SystemExit(str(error)) from error
     folder = args.pop('out')
     parameters = dict(recipe=scenes.RECIPE, classes=scenes.CLASSES, **args)
     record = folder / 'parameters.json'

@@ -65,13 +65,11 @@ def main(argv=None) -> None:
     import torch
     from mmengine.runner import CheckpointLoader
 
-    from mmseg_afa.utils import UserError, replacing
-    try:
+    from mmseg_afa.utils import exit_on_user_error, replacing
+    with exit_on_user_error():
         checkpoint = CheckpointLoader.load_checkpoint(args.src, 'cpu')
         state_dict = checkpoint.get('state_dict', checkpoint)
         converted = convert(state_dict, args.src)
-    except UserError as error:
-        raise SystemExit(str(error)) from error
     with replacing(args.dst) as path:
         torch.save(dict(state_dict=converted, meta=dict()), path)
     print(f'{len(converted)} tensors -> {args.dst}')

@@ -13,7 +13,7 @@ from mmseg.registry import TRANSFORMS
 from ...utils import UserError
 from ..image_files import read_bytes
 
-DARK = 2**14  # 16 bits a channel reach this value, unless few of them are used
+DARK = 64  # of 255; 16 bits a channel exceed it, unless few of them are used
 JPEG_START = b'\xff\xd8'
 JPEG_END = 0xD9
 # 0xff is a marker unless 0x00 (an escaped 0xff of the image data), a restart
@@ -39,30 +39,13 @@ def jpeg_is_complete(content: bytes) -> bool:
         position = marker.end() + int.from_bytes(length, 'big')
 
 
-def stored_values(content: bytes) -> Optional[np.ndarray]:
-    """Decode an image as it is stored, without conversion to 8 bits."""
-    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-
-
-def describe_failure(content: bytes) -> str:
-    """Say why an image cannot be decoded to 8 bits, and what to do."""
-    img = stored_values(content)
-    if img is None:
-        return ('cannot be decoded (unknown format, or damaged). Copy or '
-                'download it again')
-    return (f'found {img.dtype} values from {img.min():.4g} to '
-            f'{img.max():.4g} of shape {img.shape}, expected 8 or 16 bits and '
-            '1, 3 or 4 channels. Save it as RGB with 8 bits')
-
-
-def few_bits(content: bytes) -> Optional[str]:
-    """Describe a file of 16 bits a channel of which few are used."""
-    img = stored_values(content)
-    if img is None or img.dtype.itemsize == 1 or not 0 < img.max() < DARK:
+def describe_stored(content: bytes) -> Optional[str]:
+    """Describe the values of a file that 8 bits do not hold, if it has any."""
+    img = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if img is None or img.dtype == np.uint8 or not img.any():
         return None
-    return (f'16 bits a channel with values from {img.min()} to {img.max()} '
-            'of 65535, so it is nearly black. If its sensor has fewer bits, '
-            'scale the values to the full range, and save it again.')
+    return (f'found {img.dtype} values from {img.min():.5g} to '
+            f'{img.max():.5g}')
 
 
 class BrokenImageError(UserError):
@@ -93,21 +76,20 @@ class LoadWeakImage(LoadImageFromFile):
 
     - img (np.ndarray): uint8 of shape (H, W, 3), BGR, without transparency.
     - img_shape, ori_shape (tuple[int]): (H, W).
-    - remark (str): For a file of 16 bits that is nearly black.
 
     Args:
         **kwargs: color_type, imdecode_backend and backend_args; see
             :class:`mmcv.transforms.LoadImageFromFile`.
     """
 
-    warned = False
+    warned = False  # of a file that is nearly black
 
     def transform(self, results: dict) -> dict:
         """Load the image.
 
         Raises:
             MissingFileError: If there is no such file.
-            BrokenImageError: If the file is empty, truncated, or not an image.
+            BrokenImageError: If the file cannot be decoded.
         """
         path = results['img_path']
         content = read_bytes(
@@ -124,18 +106,21 @@ class LoadWeakImage(LoadImageFromFile):
             raise BrokenImageError(
                 f'{path}: cannot be decoded ({error}). Copy or download it '
                 'again, or remove it from the image list.') from error
+        dark = img is not None and img.max() <= DARK
+        stored = describe_stored(content) if img is None or dark else None
         if img is None:  # OpenCV's way to say so
-            raise BrokenImageError(f'{path}: {describe_failure(content)}, or '
-                                   'remove it from the image list.')
+            reason = stored or 'cannot be decoded (unknown format, or damaged)'
+            raise BrokenImageError(
+                f'{path}: {reason}. Copy or download it again, save it as RGB '
+                'with 8 bits, or remove it from the image list.')
+        if stored and not LoadWeakImage.warned:
+            LoadWeakImage.warned = True
+            print_log(
+                f'{path}: {stored} of 65535, so it is nearly black. If its '
+                'sensor has fewer bits, scale the values of such files to the '
+                'full range. Other files are not named.',
+                logger='current',
+                level=logging.WARNING)
         results['img'] = img
-        remark = img.max() <= DARK >> 8 and few_bits(content)
-        if remark:
-            results['remark'] = remark = f'{path}: {remark}'
-            if not self.warned:
-                print_log(
-                    f'{remark} Other such files are not named.',
-                    logger='current',
-                    level=logging.WARNING)
-            self.warned = True
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results

@@ -11,7 +11,7 @@ import torch
 from mmengine.dist import (all_gather_object, all_reduce, get_world_size,
                            is_distributed, is_main_process)
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
+from mmengine.runner import Runner, find_latest_checkpoint
 from mmseg.registry import HOOKS
 
 from ...models.utils import unwrap
@@ -51,6 +51,7 @@ class ResumableCheckpointHook(CheckpointHook):
         self.states: List[dict] = []  # of all processes, while saving
         self.group = None  # tells all processes about a SIGTERM
         self.terminated = False
+        self.former_handler = None  # of SIGTERM
         self.saved: Optional[int] = None  # iteration of the newest checkpoint
 
     # -- resume --------------------------------------------------------------
@@ -70,7 +71,7 @@ class ResumableCheckpointHook(CheckpointHook):
         metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', {})
         check_checkpoint_classes(metainfo.get('classes'), checkpoint, where)
         checkpoints.check_weights(unwrap(runner.model), checkpoint, where)
-        check_optimizer(runner, checkpoint, where)
+        check_run(runner, checkpoint, where)
         if osp.abspath(folder) != runner.work_dir:
             # The files that mmengine would delete belong to another run.
             info = checkpoint['message_hub']['runtime_info']
@@ -78,26 +79,21 @@ class ResumableCheckpointHook(CheckpointHook):
                 if key.startswith(('best_ckpt', 'keep_ckpt_ids')):
                     del info[key]
         self.resumed = checkpoint.get('run')
-        if self.resumed:
-            check_images_per_iter(runner, self.resumed['images_per_iter'],
-                                  where)
         if checkpoint['meta']['iter'] >= runner.max_iters:
             runner.logger.warning(
                 f'{where}: the run is complete. To train longer, raise '
                 'train_cfg.max_iters and the end of the last scheduler.')
         restart_schedulers(runner, checkpoint)
 
-    def before_run(self, runner: Runner) -> None:
-        """Handle SIGTERM while the training loop runs, however it ends."""
-        loop = runner._train_loop
-        if isinstance(loop, BaseLoop):  # not in a test
-            loop.run = self.handling_sigterm()(loop.run)
-
     def before_train(self, runner: Runner) -> None:
         """Continue with the image and the random states of the checkpoint."""
         super().before_train(runner)
         if is_main_process():
             remove_unfinished(self.out_dir)
+        if threading.current_thread() is threading.main_thread():
+            # Python handles signals in the main thread only.
+            self.former_handler = signal.signal(signal.SIGTERM,
+                                                self.request_stop)
         if is_distributed():
             # On the CPU: no iteration waits for the GPU.
             self.group = torch.distributed.new_group(backend='gloo')
@@ -152,18 +148,6 @@ class ResumableCheckpointHook(CheckpointHook):
         self.state_before_val = None
 
     # -- saving --------------------------------------------------------------
-    @contextmanager
-    def handling_sigterm(self) -> Iterator[None]:
-        """Handle SIGTERM in a block; Python can only in the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        former = signal.signal(signal.SIGTERM, self.request_stop)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGTERM, former)
-
     def request_stop(self, *args) -> None:
         """Handle SIGTERM."""
         self.terminated = True
@@ -182,6 +166,12 @@ class ResumableCheckpointHook(CheckpointHook):
             f'SIGTERM: stopped after iteration {runner.iter + 1}. '
             f'{self.last_ckpt} is saved. Resume with --resume.')
         raise SystemExit(STOPPED)
+
+    def after_train(self, runner: Runner) -> None:
+        """Restore the handler of SIGTERM."""
+        super().after_train(runner)
+        if self.former_handler is not None:
+            signal.signal(signal.SIGTERM, self.former_handler)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add what an exact resume needs to a checkpoint."""
@@ -247,36 +237,30 @@ def restart_schedulers(runner: Runner, checkpoint: dict) -> None:
                     saved[key] = group[key]
 
 
-def check_optimizer(runner: Runner, checkpoint: dict, where: str) -> None:
-    """Refuse the state of an optimizer of another type or other groups."""
-    optimizer = runner.optim_wrapper.optimizer
-    kind = type(optimizer).__name__
-    found = checkpoint.get('run', {}).get('optimizer', kind)
-    groups, others = ([len(group['params']) for group in one]
-                      for one in (optimizer.param_groups,
-                                  checkpoint['optimizer']['param_groups']))
-    if (found, others) != (kind, groups):
-        raise CheckpointError(
-            f'{where}: from a run with {found} of {sum(others)} parameters in '
-            f'{len(others)} groups, but this run has {kind} of {sum(groups)} '
-            f'in {len(groups)}. Use the optim_wrapper of that run. To start a '
-            'new run from the weights, set '
-            f'load_from={where} without --resume.')
-
-
 def images_per_iter(runner: Runner) -> int:
     """Return the number of images of all processes in an iteration."""
     loader = runner.train_dataloader
     return loader.batch_sampler.batch_size * get_world_size()
 
 
-def check_images_per_iter(runner: Runner, expected: int, where: str) -> None:
-    """Refuse to resume with another number of images an iteration."""
-    found, processes = images_per_iter(runner), get_world_size()
-    if found != expected:
+def check_run(runner: Runner, checkpoint: dict, where: str) -> None:
+    """Refuse another number of images an iteration, and another optimizer."""
+    optimizer, run = runner.optim_wrapper.optimizer, checkpoint.get('run', {})
+    images, kind = images_per_iter(runner), type(optimizer).__name__
+    own = describe_run(images, kind, optimizer.param_groups)
+    saved = describe_run(
+        run.get('images_per_iter', images), run.get('optimizer', kind),
+        checkpoint['optimizer']['param_groups'])
+    if saved != own:
         raise CheckpointError(
-            f'{where}: from a run with {expected} images an iteration, but '
-            f'this run has {found} ({processes} x {found // processes}). '
-            'Change train_dataloader.batch_size or the number of processes. '
-            f'To train on with {found}, start a new run from the weights: '
-            f'load_from={where} without --resume.')
+            f'{where}: from a run with {saved}, but this run has {own}. Use '
+            'the train_dataloader.batch_size, the number of processes and the '
+            'optim_wrapper of that run. To start a new run from the weights, '
+            f'set load_from={where} without --resume.')
+
+
+def describe_run(images: int, optimizer: str, groups: List[dict]) -> str:
+    """Describe what a run shares with the runs that resume it."""
+    sizes = [len(group['params']) for group in groups]
+    return (f'{images} images an iteration, and {optimizer} of {sum(sizes)} '
+            f'parameters in {len(sizes)} groups')

@@ -12,7 +12,6 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor, nn
 
-from ...utils import UserError
 from ..utils import by_size, resize, unpad
 from .logits import TTA, seg_logits, slides
 from .score_maps import ScoreMaps, restrict_to_tags
@@ -41,13 +40,6 @@ SOURCES = {
         Source('refined_label', 'refined label', True),
     )
 }
-
-
-def check_sources(sources: Sequence[str]) -> None:
-    """Check the sources of a config."""
-    if isinstance(sources, str) or set(sources) - set(SOURCES):
-        raise UserError(f'model.test_cfg.sources: found {sources!r}, expected '
-                        f'a list of {", ".join(SOURCES)}.')
 
 
 class Field(NamedTuple):

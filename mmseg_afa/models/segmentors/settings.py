@@ -6,7 +6,7 @@ from mmseg.utils import ConfigType
 from torch import nn
 
 from ...utils import UserError
-from .maps import check_sources
+from .maps import SOURCES
 
 TEST_DEFAULTS = dict(
     mode='whole',
@@ -24,7 +24,9 @@ def complete_test_cfg(test_cfg: ConfigType) -> ConfigDict:
         raise UserError(f'model.test_cfg: unknown {sorted(unknown)}. AFA '
                         f'knows {sorted(TEST_DEFAULTS)}.')
     cfg = ConfigDict(TEST_DEFAULTS, **test_cfg)
-    check_sources(cfg.sources)
+    if isinstance(cfg.sources, str) or set(cfg.sources) - set(SOURCES):
+        raise UserError(f'model.test_cfg.sources: found {cfg.sources!r}, '
+                        f'expected a list of {", ".join(SOURCES)}.')
     windows = cfg.mode == 'slide' and cfg.crop_size and cfg.stride
     if cfg.mode != 'whole' and not windows:
         raise UserError(f'model.test_cfg.mode: found {cfg.mode!r}, expected '
@@ -50,10 +52,7 @@ def check_settings(model: nn.Module) -> None:
 
 @torch.enable_grad()
 def check_seg_losses(head: nn.Module) -> None:
-    """Try a head's segmentation losses on ignored pixels.
-
-    Pseudo labels always have such pixels, which must not train.
-    """
+    """Check that pixels which a label ignores do not train a head."""
     count, ignored, reason = head.num_classes, head.ignore_index, None
     logits = torch.linspace(-1, 1, 2 * count * (count + 1))
     logits = logits.view(2, count, 1, count + 1).requires_grad_()
@@ -61,9 +60,8 @@ def check_seg_losses(head: nn.Module) -> None:
         label = torch.full((2, 1, count + 1), ignored)
         label[0, 0, :count] = torch.arange(count)
         losses = head.loss_by_label(logits, label)
-        loss = sum(value.mean() for value in losses.values())
-        grad, = torch.autograd.grad(loss, logits)
-        if grad.any(1)[label == ignored].any():
+        sum(value.mean() for value in losses.values()).backward()
+        if logits.grad.any(1)[label == ignored].any():
             reason = 'it trains these pixels'
     except Exception as error:  # of the code of others
         reason = error
