@@ -4,6 +4,8 @@
 torch's FakeTensorMode computes shapes, types and devices only. An operation
 on tensors of two devices raises, as on a GPU.
 """
+import re
+import subprocess
 import sys
 import traceback
 from collections import Counter
@@ -15,6 +17,7 @@ import pytest
 import torch
 from mmengine.logging import MessageHub
 from mmseg.registry import TRANSFORMS
+from packaging.version import Version
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -187,3 +190,53 @@ def test_config(path):
     assert not Counter(places) - most
     assert sample.pred_sem_seg.data.is_cuda
     assert sample.pred_sem_seg.shape == (70, 80)
+
+
+@pytest.mark.parametrize('capability', [80, 90])
+def test_kernels_compile_without_spills(capability, tmp_path, monkeypatch):
+    """Compile PAR's kernels for A100 and H100; no register is spilled."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+
+    from mmseg_afa.models.refiners import par_triton as kernels
+    monkeypatch.setenv('TRITON_CACHE_DIR', str(tmp_path))
+    # before 3.3 constants go by their names
+    named = Version(triton.__version__) < Version('3.3')
+    ptxas = Path(triton.__file__).parent / 'backends/nvidia/bin/ptxas'
+    pointers = dict(
+        image='*fp32',
+        masks='*fp32',
+        weights='*fp32',
+        out='*fp32',
+        position='*fp32',
+        sizes='*i64',
+        offsets='*i32',
+        w1='fp32',
+        w2='fp32')
+    for kernel, channels in ((kernels._weights_kernel,
+                              None), (kernels._propagate_kernel, 1),
+                             (kernels._propagate_kernel,
+                              kernels.MAX_CHANNELS)):
+        constants = dict(BLOCK=kernels.BLOCK, CHANNELS=channels)
+        source = triton.compiler.ASTSource(
+            kernel, {
+                name:
+                'constexpr' if name in constants else pointers.get(
+                    name, 'i32')
+                for name in kernel.arg_names
+            }, {
+                name if named else (i, ): constants[name]
+                for i, name in enumerate(kernel.arg_names) if name in constants
+            })
+        code = triton.compile(
+            source, target=GPUTarget('cuda', capability, 32)).asm['ptx']
+        target, = re.findall(r'^\.target (\w+)', code, re.M)
+        path = tmp_path / 'kernel.ptx'
+        path.write_text(code)
+        report = subprocess.run(
+            [ptxas, '-v', f'--gpu-name={target}', path, '-o', f'{path}.cubin'],
+            capture_output=True,
+            text=True,
+            check=True).stderr
+        spilled = re.findall(r'(\d+) bytes spill (?:stores|loads)', report)
+        assert spilled == ['0', '0']

@@ -59,10 +59,29 @@ def test_logits_explain_attention():
         out, logits = attention(
             x, (3, 4), identity=torch.zeros_like(x), with_logits=True)
         weights = (logits.full() / 32**0.5).softmax(-1)
-        value = attention._heads(x, slice(512, 768))[0]
+        value = attention._project(x, x)[2]
         expected = attention.attn.out_proj(
             (weights @ value).transpose(1, 2).flatten(2))
     ref.assert_close(out, expected, rtol=1e-5)
+
+
+def test_stochastic_depth():
+    """Drop a branch of an image with the rate of its block."""
+    torch.manual_seed(0)
+    model = small(drop_path_rate=0.5).train()
+    tokens = torch.zeros(4000, 1, 1)
+    factors = list(model.stochastic_depth(tokens))
+    depth = len(factors)
+    for i, branches in enumerate(factors):
+        keep = 1 - 0.5 * i / (depth - 1)
+        for factor in branches:
+            assert factor.shape == (4000, 1, 1)
+            assert factor.max().item() == pytest.approx(1 / keep)
+            kept = (factor > 0).float().mean().item()
+            assert kept == pytest.approx(keep, abs=0.03)
+            assert set(factor.unique().tolist()) <= {0., factor.max().item()}
+    assert not torch.equal(*factors[-1])
+    assert next(model.eval().stochastic_depth(tokens)) == (None, None)
 
 
 def test_only_requested_blocks():

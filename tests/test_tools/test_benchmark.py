@@ -34,6 +34,10 @@ def test_report(tmp_path, capsys, monkeypatch):
     assert names == ('classify', 'cam', 'refined', 'inference')
     assert speeds == pytest.approx([2 / value for value in seconds], rel=1e-3)
     assert seconds[0] < seconds[2] and min(memory) > 0.1
+    kernels = re.findall(r'^(\w+): (\S+) kernels a step$', printed, re.M)
+    assert [name for name, _ in kernels] == ['classify', 'cam', 'refined']
+    counts = [int(count.replace(',', '')) for _, count in kernels]
+    assert 400 < counts[0] < counts[1] < counts[2] < 4000
     hours = re.search(r'schedule of 20,000 iterations: (\S+) hours', printed)
     assert float(hours[1]) * 3600 == pytest.approx(
         2001 * seconds[0] + 4000 * seconds[1] + 13999 * seconds[2], rel=1e-2)

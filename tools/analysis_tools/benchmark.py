@@ -83,6 +83,28 @@ def measure_steps(name: str, step, count: int, batch: int) -> float:
     return seconds
 
 
+def count_kernels(step) -> int:
+    """Count the kernels that a function launches; views launch none.
+
+    The CPU launches them one after another, so a fast GPU may wait for it.
+    PAR's Triton kernels, 11 in a label, are not counted.
+    """
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Counter(TorchDispatchMode):
+        kernels = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            name = func.name().partition('::')[2]
+            self.kernels += not (func.is_view or name.startswith(
+                ('empty', 'new_empty', '_unsafe_view')))
+            return func(*args, **(kwargs or {}))
+
+    with Counter() as counter:
+        step()
+    return counter.kernels
+
+
 def measure_training(runner, phases: list, steps: int, crop: tuple) -> None:
     """Time phases of the schedule; print its hours if all are measured."""
     from mmengine.logging import MessageHub
@@ -98,9 +120,12 @@ def measure_training(runner, phases: list, steps: int, crop: tuple) -> None:
         if phase in schedule:
             MessageHub.get_current_instance().update_info(
                 'iter', schedule.index(phase))
-            seconds = measure_steps(
-                phase, lambda: model.train_step(batch, optim_wrapper), steps,
-                size)
+
+            def step():
+                model.train_step(batch, optim_wrapper)
+
+            seconds = measure_steps(phase, step, steps, size)
+            print(f'{phase}: {count_kernels(step):,} kernels a step')
             total += seconds * schedule.count(phase)
     if set(schedule).issubset(phases):
         print(f'schedule of {max_iters:,} iterations: {total / 3600:.3g} '

@@ -2,6 +2,7 @@
 frozen = dict(lr_mult=0., decay_mult=0.)
 optim_wrapper = dict(
     type='OptimWrapper',
+    constructor='GroupedOptimWrapperConstructor',  # one group per setting
     optimizer=dict(
         type='AdamW',
         lr=6e-5,

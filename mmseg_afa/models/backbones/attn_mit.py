@@ -4,7 +4,8 @@
 It has the parameter names of mmseg's MixVisionTransformer. Checkpoints of that
 class load, and so do SegFormer's.
 """
-from typing import List, Optional, Sequence, Tuple, Union
+from itertools import repeat
+from typing import Iterator, List, Optional, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +36,8 @@ MAX_LOGITS = 2**22  # attention logits in memory at once: 8 MB in bfloat16
 def pad_to_at_least(x: Tensor, size: int) -> Tensor:
     """Zero-pad (B, C, H, W) to at least `size` on both axes."""
     height, width = x.shape[-2:]
+    if min(height, width) >= size:
+        return x  # F.pad would copy
     return F.pad(x, (0, max(size - width, 0), 0, max(size - height, 0)))
 
 
@@ -49,8 +52,16 @@ def to_tokens(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)
 
 
+def add_residual(identity: Tensor, x: Tensor,
+                 scale: Optional[Tensor]) -> Tensor:
+    """Add a branch (B, N, C), scaled by (B, 1, 1) for stochastic depth."""
+    if scale is None:
+        return identity + x
+    return torch.addcmul(identity, x, scale)
+
+
 def mix_ffn(ffn: MixFFN, x: Tensor, hw_shape: Tuple[int, int],
-            identity: Tensor) -> Tensor:
+            identity: Tensor, scale: Optional[Tensor]) -> Tensor:
     """Run a MixFFN on (B, N, C) without transposed copies of the tokens.
 
     The 1x1 convolutions are matrix products over tokens. The depth-wise
@@ -61,7 +72,7 @@ def mix_ffn(ffn: MixFFN, x: Tensor, hw_shape: Tuple[int, int],
     out = to_tokens(depthwise(to_map(out, hw_shape)))
     out = drop(activate(out))
     out = drop_out(F.linear(out, reduce.weight.flatten(1), reduce.bias))
-    return identity + ffn.dropout_layer(out)
+    return add_residual(identity, out, scale)
 
 
 def attend(query: Tensor,
@@ -83,35 +94,43 @@ def attend(query: Tensor,
             query, key, value, dropout_p=dropout_p)
     key = key * query.shape[-1]**-0.5
     query, key, value = (x.flatten(0, 1) for x in (query, key, value))
-    out = []
+    key, out = key.transpose(1, 2), []
     for part in query.split(max(rows, 1), 1):
-        logits = part @ key.transpose(1, 2)
+        logits = torch.bmm(part, key)
         attention = torch.softmax(logits, -1, out=None if training else logits)
-        out.append(attention @ value)
-    return torch.cat(out, 1).unflatten(0, batch)
+        out.append(torch.bmm(attention, value))
+    out = torch.cat(out, 1) if len(out) > 1 else out[0]
+    return out.unflatten(0, batch)
 
 
 class LogitAttention(EfficientMultiheadAttention):
     """Attend by scaled_dot_product_attention; return logits on request."""
 
-    def _heads(self, x: Tensor, part: slice) -> Tensor:
-        """Project (B, N, C) to one or more of q, k, v, (..., heads, N, d)."""
-        weight = self.attn.in_proj_weight[part]
-        bias = self.attn.in_proj_bias
-        x = F.linear(x, weight, None if bias is None else bias[part])
-        batch, length, channels = x.shape
-        x = x.view(batch, length, channels // self.embed_dims, self.num_heads,
-                   self.embed_dims // self.num_heads)
-        return x.permute(2, 0, 3, 1, 4)
+    def _project(self, x: Tensor, x_kv: Tensor) -> Tuple[Tensor, ...]:
+        """Project tokens (B, N, C) to q, k and v, (B, heads, N, d) each."""
+        weight, bias = self.attn.in_proj_weight, self.attn.in_proj_bias
+        if x_kv is x:
+            parts = [(x, weight, bias)]
+        else:
+            rows = self.embed_dims, 2 * self.embed_dims
+            biases = (None, None) if bias is None else bias.split(rows)
+            parts = zip((x, x_kv), weight.split(rows), biases)
+        out = []
+        for tokens, *layer in parts:
+            heads = F.linear(tokens, *layer).unflatten(
+                2, (-1, self.num_heads, self.embed_dims // self.num_heads))
+            out += heads.permute(2, 0, 3, 1, 4).unbind()
+        return tuple(out)
 
     def forward(
             self,
             x: Tensor,
             hw_shape: Tuple[int, int],
             identity: Tensor,
+            scale: Optional[Tensor] = None,
             with_logits: bool = False
     ) -> Tuple[Tensor, Optional[AttentionLogits]]:
-        """Attend from tokens (B, N, C), and add the identity.
+        """Attend from tokens (B, N, C), scale, and add the identity.
 
         The logits are Q K^T before scaling and softmax, (B, heads, Nk, Nk),
         with the query axis pooled to the grid of the keys.
@@ -120,16 +139,14 @@ class LogitAttention(EfficientMultiheadAttention):
         if self.sr_ratio > 1:
             x_kv = pad_to_at_least(to_map(x, hw_shape), self.sr_ratio)
             x_kv = self.norm(to_tokens(self.sr(x_kv)))
-        embed = self.embed_dims
-        query, = self._heads(x, slice(0, embed))
-        key, value = self._heads(x_kv, slice(embed, 3 * embed))
+        query, key, value = self._project(x, x_kv)
         out = attend(query, key, value,
                      self.attn.dropout if self.training else 0.)
         out = self.attn.out_proj(out.transpose(1, 2).flatten(2))
         logits = None
         if with_logits:
             logits = AttentionLogits(self._pool(query, hw_shape), key)
-        return identity + self.dropout_layer(self.proj_drop(out)), logits
+        return add_residual(identity, self.proj_drop(out), scale), logits
 
     def _pool(self, query: Tensor, hw_shape: Tuple[int, int]) -> Tensor:
         """Average queries (B, heads, N, d) over the cells that share a key.
@@ -154,24 +171,28 @@ class LogitEncoderLayer(TransformerEncoderLayer):
             num_heads,
             attn_drop=kwargs['attn_drop_rate'],
             proj_drop=kwargs['drop_rate'],
-            dropout_layer=dict(
-                type='DropPath', drop_prob=kwargs['drop_path_rate']),
             qkv_bias=kwargs['qkv_bias'],
             # the published weights use 1e-5 here, 1e-6 in the blocks' norms
             norm_cfg=dict(kwargs['norm_cfg'], eps=1e-5),
             sr_ratio=kwargs['sr_ratio'])
 
-    def forward(self,
-                x: Tensor,
-                hw_shape: Tuple[int, int],
-                with_logits: bool = False
-                ) -> Tuple[Tensor, Optional[AttentionLogits]]:
-        """Map (B, N, C) to (B, N, C) and, if requested, attention logits."""
+    def forward(
+            self,
+            x: Tensor,
+            hw_shape: Tuple[int, int],
+            scales: Sequence[Optional[Tensor]] = (None, None),
+            with_logits: bool = False
+    ) -> Tuple[Tensor, Optional[AttentionLogits]]:
+        """Map (B, N, C) to (B, N, C) and, if requested, attention logits.
+
+        `scales` are the factors (B, 1, 1) of both branches.
+        """
 
         def inner(x):
             x, logits = self.attn(
-                self.norm1(x), hw_shape, identity=x, with_logits=with_logits)
-            return mix_ffn(self.ffn, self.norm2(x), hw_shape, x), logits
+                self.norm1(x), hw_shape, x, scales[0], with_logits=with_logits)
+            x = mix_ffn(self.ffn, self.norm2(x), hw_shape, x, scales[1])
+            return x, logits
 
         if self.with_cp and x.requires_grad:
             return cp.checkpoint(inner, x, use_reentrant=False)
@@ -229,8 +250,7 @@ class AttnMixVisionTransformer(MixVisionTransformer):
             **common,
             **ARCHS[arch],
             **kwargs)
-        drop_path = iter(
-            torch.linspace(0, drop_path_rate, sum(num_layers)).tolist())
+        self.drop_path_rate = drop_path_rate
         for i, (patch_embed, _, _) in enumerate(self.layers):
             dims = self.embed_dims * num_heads[i]
             # the published weights use 1e-5 here, 1e-6 in the blocks' norms
@@ -240,7 +260,6 @@ class AttnMixVisionTransformer(MixVisionTransformer):
                     dims,
                     num_heads[i],
                     mlp_ratio * dims,
-                    drop_path_rate=next(drop_path),
                     sr_ratio=sr_ratios[i],
                     **common) for _ in range(num_layers[i]))
         self.attn_blocks = [(stage, range(num_layers[stage])[block])
@@ -261,6 +280,23 @@ class AttnMixVisionTransformer(MixVisionTransformer):
             for k, value in segformer_to_mmseg(theirs).items():
                 state_dict[prefix + k] = value
 
+    def stochastic_depth(self,
+                         x: Tensor) -> Iterator[Sequence[Optional[Tensor]]]:
+        """Draw the factors (B, 1, 1) of the two branches of each block.
+
+        A factor is 0 with the block's rate, which rises from 0 at the first
+        block to `drop_path_rate` at the last. Otherwise it is 1 / (1 - rate).
+        """
+        if not self.training or not self.drop_path_rate:
+            return repeat((None, None))
+        depth = sum(len(blocks) for _, blocks, _ in self.layers)
+        keep = torch.linspace(
+            1, 1 - self.drop_path_rate, depth, device=x.device)
+        keep = keep.repeat_interleave(2)[:, None, None, None]
+        draws = torch.rand(2 * depth, len(x), 1, 1, device=x.device)
+        factors = iter(((draws < keep) / keep).to(x.dtype).unbind())
+        return zip(factors, factors)
+
     def forward(
         self,
         x: Tensor,
@@ -276,11 +312,13 @@ class AttnMixVisionTransformer(MixVisionTransformer):
             `attn_blocks`.
         """
         feats, logits = [], {}
+        scales = None
         for i, (patch_embed, blocks, norm) in enumerate(self.layers):
             x, hw_shape = patch_embed(x)
+            scales = scales or self.stochastic_depth(x)
             for j, block in enumerate(blocks):
                 wanted = with_attention and (i, j) in self.attn_blocks
-                x, block_logits = block(x, hw_shape, with_logits=wanted)
+                x, block_logits = block(x, hw_shape, next(scales), wanted)
                 if wanted:
                     logits[i, j] = block_logits
             x = to_map(norm(x), hw_shape)

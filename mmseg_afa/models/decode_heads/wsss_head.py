@@ -2,6 +2,7 @@
 from collections import Counter
 from typing import Dict, Sequence, Tuple
 
+import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -81,11 +82,11 @@ class WSSSHead(BaseDecodeHead):
         parts = fusion.conv.weight.flatten(1).split(self.channels, 1)[::-1]
         # A bilinear resize between two linear layers commutes with them:
         # apply the product of both layers at each level's own size.
-        levels = [
-            F.conv2d(x, (part @ conv.weight.flatten(1))[:, :, None, None],
-                     part @ conv.bias)
-            for conv, part, x in zip(self.convs, parts, inputs)
-        ]
+        levels = []
+        for conv, part, x in zip(self.convs, parts, inputs):
+            layer = torch.cat([conv.weight.flatten(1), conv.bias[:, None]], 1)
+            weight, bias = (part @ layer).split((conv.in_channels, 1), 1)
+            levels.append(F.conv2d(x, weight[..., None, None], bias[:, 0]))
         fused = sum(
             resize(level, inputs[0].shape[2:], self.align_corners)
             for level in levels)

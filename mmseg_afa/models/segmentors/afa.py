@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ... import compat
 from ..pseudo_labels import PresentClasses, merge_cams
-from ..utils import (AttentionLogits, evaluating, first_images, most_classes,
-                     rescale, stack_boxes, stack_image_labels, zero_gradients)
+from ..utils import (AttentionLogits, cast_weights, evaluating, first_images,
+                     most_classes, rescale, stack_boxes, stack_image_labels,
+                     zero_gradients)
 from .maps import predict, predict_step
 from .regularized import RegularizedEncoderDecoder
 from .schedule import (CAM_LABELS, CLASSIFY, REFINED_LABELS,
@@ -55,8 +56,8 @@ class AFA(RegularizedEncoderDecoder):
             cam_eval_mode: Run the CAM passes in evaluation mode. The
                 published code keeps training mode (stochastic depth is on).
             cam_flip_in_batch: Run images and flipped images in one pass:
-                fewer and larger kernels for a GPU, and other random numbers
-                for stochastic depth.
+                fewer and larger kernels. Default: on a GPU only, because
+                a CPU would need more memory.
             cam_iters: Classification only while iteration <= cam_iters.
             switch_iter: CAM labels supervise the segmentation while
                 iteration <= switch_iter, refined labels after that.
@@ -180,12 +181,14 @@ class AFA(RegularizedEncoderDecoder):
             rows and columns of its grid.
         """
         cfg, mode = self.train_cfg, nullcontext()
+        flip_in_batch = cfg['cam_flip_in_batch']
+        if flip_in_batch is None:
+            flip_in_batch = inputs.is_cuda
         if cfg['cam_eval_mode']:
             mode = evaluating(self.backbone)
         with mode:
             cams, affinity = self.raw_cams(inputs, cfg['cam_scales'],
-                                           cfg['cam_flip_in_batch'],
-                                           with_affinity)
+                                           flip_in_batch, with_affinity)
         # the largest scale has the largest grid
         grid = max(tuple(cam.shape[-2:]) for cam, _ in cams)
         return merge(cams, classes, inputs), affinity, grid
@@ -226,6 +229,10 @@ class AFA(RegularizedEncoderDecoder):
             dict[str, Tensor]: Losses `decode.*` and `affinity.*`, and the
             shares of foreground and ignored pixels in the label.
         """
+        with cast_weights(self.backbone, self.decode_head):
+            return self._loss(inputs, data_samples)
+
+    def _loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
         phase = self.phase(current_iteration())
         image_label = stack_image_labels(data_samples,
                                          self.decode_head.num_classes - 1)

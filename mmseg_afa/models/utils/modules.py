@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from typing import Iterable, Iterator
 
+import torch
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
@@ -29,7 +30,7 @@ def zero_gradients(parameters: Iterable[nn.Parameter]) -> Tensor:
     These parameters get gradients of zero: distributed training waits for a
     gradient of every parameter.
     """
-    return 0. * sum(parameter.sum() for parameter in parameters)
+    return 0. * torch.cat([one.flatten() for one in parameters]).sum()
 
 
 def unwrap(module: nn.Module) -> nn.Module:
