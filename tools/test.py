@@ -146,8 +146,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     from mmseg_afa.engine import launch
     from mmseg_afa.evaluation.truth import check_truth
     from mmseg_afa.models import SOURCES
-    from mmseg_afa.utils import UserError, check_least
-    try:
+    from mmseg_afa.utils import check_least, exit_on_user_error
+    with exit_on_user_error():
         check_least(vars(args), wait_time=0)
         cfg = launch.load_config(args)
         launch.check_loader(cfg, 'test_dataloader')
@@ -175,8 +175,6 @@ def main(argv: Optional[List[str]] = None) -> None:
         launch.check_weights(runner, args.checkpoint)
         check_truth(runner.test_loop)
         report(cfg, args, runner, runner.test())
-    except UserError as error:
-        raise SystemExit(str(error)) from error
 
 
 if __name__ == '__main__':

@@ -9,11 +9,18 @@ class UserError(ValueError):
 
 @contextmanager
 def exit_on_user_error() -> Iterator[None]:
-    """Let a tool end with the message of a UserError, and the status 1."""
+    """Let a tool end with the message of an error, and the status 1.
+
+    The user can also fix the errors of files and folders, which name the file.
+    """
     try:
         yield
     except UserError as error:
         raise SystemExit(str(error)) from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise SystemExit(f'{error.filename}: {error.strerror}.') from error
 
 
 def check_least(options: Mapping, **least: float) -> None:

@@ -9,7 +9,7 @@ import mmcv
 import numpy as np
 from PIL import Image
 
-from ..utils import IGNORE_INDEX, replacing
+from ..utils import IGNORE_INDEX, UserError, replacing
 
 
 def overlay_label(image: np.ndarray, label: np.ndarray, palette: Sequence,
@@ -59,6 +59,10 @@ def figure_to_picture(figure, **kwargs) -> np.ndarray:
 
 def save_picture(path: Union[str, Path], picture: np.ndarray) -> None:
     """Write an RGB uint8 picture (H, W, 3), completely or not at all."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in Image.registered_extensions():
+        raise UserError(f'{path}: {suffix!r} is not the suffix of a picture. '
+                        'Write .png or .jpg.')
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
         Image.fromarray(picture).save(unfinished, quality=90)

@@ -190,6 +190,8 @@ def test_set_output_dir(metrics, writes):
     (train.main, ['unread.py'], '00.jpg: has no mask'),
     (prediction_sheet.main, ['no_masks.py', 'iter_3.pth'], 'tools/predict.py'),
     (train.main, [CONFIG, '--amp', 'float16'], 'float16 needs a GPU'),
+    (train.main, [CONFIG, '--work-dir', 'bad.pth'], 'bad.pth: File exists.'),
+    (train.main, [CONFIG, '--work-dir', 'bad.pth/a'], ': Not a directory.'),
     (train.main, [CONFIG, '--launcher', 'slurm'], 'slurm needs a GPU'),
 ])  # yapf: disable
 def test_mistakes(trained, options, monkeypatch, main, arguments, expected):

@@ -7,6 +7,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
 
+from mmseg_afa.utils import UserError
 from mmseg_afa.visualization import WeakSegLocalVisualizer, save_picture
 from tests.conftest import LOADED
 
@@ -193,6 +194,10 @@ def test_save_picture(tmp_path):
     save_picture(tmp_path / 'new' / 'sheet.png', picture)
     file, = (tmp_path / 'new').iterdir()
     np.testing.assert_array_equal(cv2.imread(str(file))[..., ::-1], picture)
+    for name in ('sheet.xyz', 'sheet'):
+        with pytest.raises(UserError, match='is not the suffix of a picture'):
+            save_picture(tmp_path / 'other' / name, picture)
+    assert not (tmp_path / 'other').exists()
 
 
 def test_import_without_matplotlib():

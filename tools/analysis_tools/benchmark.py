@@ -234,13 +234,11 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> None:
     """Measure, and print the figures."""
     args = parse_args(argv)
-    from mmseg_afa.utils import UserError, check_least
-    try:
+    from mmseg_afa.utils import check_least, exit_on_user_error
+    with exit_on_user_error():
         check_least(vars(args), steps=1, crop=32, batch=1)
         with TemporaryDirectory() as work_dir:
             measure(args, work_dir)
-    except UserError as error:
-        raise SystemExit(str(error)) from error
 
 
 if __name__ == '__main__':
