@@ -21,7 +21,11 @@ def parse_args(argv=None):
     add('photos',
         nargs='+',
         help='photos, folders, patterns, or text files that list photos')
-    add('--out', required=True, type=Path, metavar='DIR', help='the folder')
+    add('--out',
+        required=True,
+        type=lambda path: Path(path).expanduser(),
+        metavar='DIR',
+        help='the folder')
     add('--list', help='an image list: only the photos of these names')
     add('--tags',
         help='a label file: restrict the mask of a photo to its tags, as for '

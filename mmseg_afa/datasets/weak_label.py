@@ -60,6 +60,9 @@ class WeakLabelDataset(BaseSegDataset):
                  img_suffix: Union[str, Sequence[str]] = IMAGE_SUFFIXES,
                  broken_files: str = 'raise',
                  **kwargs) -> None:
+        if broken_files not in ('raise', 'skip'):
+            raise UserError(f'broken_files: found {broken_files!r}, expected '
+                            "'raise' or 'skip'.")
         self.broken_files = broken_files
         self._broken: Set[str] = set()
         if label_file and data_root and not is_abs(label_file):
@@ -161,6 +164,11 @@ class WeakLabelDataset(BaseSegDataset):
                 info['image_label'] = np.array(
                     [one in shown for one in classes], np.uint8)
             data_list.append(info)
+        learns = not self.test_mode and masks is None
+        if learns and not any(map(labels.get, paths)):
+            raise UserError(
+                f'{self.label_file}: no training image has a tag, so there is '
+                'nothing to learn. Add tags, or correct the names.')
         return data_list
 
     def list_names(self) -> Optional[List[str]]:

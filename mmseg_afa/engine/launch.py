@@ -46,7 +46,12 @@ def read_config(path: str, options: Optional[Sequence[str]] = None) -> Config:
                             'KEY=VALUE without white space.')
     parser = ArgumentParser()
     parser.add_argument('--options', nargs='*', action=DictAction)
-    parsed = parser.parse_args(['--options', *(options or ())]).options
+    try:
+        parsed = parser.parse_args(['--options', *(options or ())]).options
+    except RecursionError as error:
+        raise UserError(
+            f'--cfg-options: cannot read {" ".join(options)}. Write the items '
+            'of a dict one by one: KEY.ITEM=VALUE.') from error
     cfg = Config.fromfile(path)
     for warning in check_options(cfg, options or ()):
         print_log(warning, logger='current', level=logging.WARNING)
@@ -114,7 +119,7 @@ def resume(cfg: Config, checkpoint: str) -> None:
 
 def check_checkpoint(path: str) -> None:
     """Check that a checkpoint is a file or a URL."""
-    if '://' not in path and not osp.isfile(path):
+    if '://' not in path and not osp.isfile(osp.expanduser(path)):
         raise UserError(f'{path}: no such checkpoint file. Training writes '
                         'its checkpoints to work_dirs/NAME_OF_THE_CONFIG.')
 
@@ -134,15 +139,14 @@ def check_weights(runner: Runner, path: str, strict: bool = True) -> None:
         runner (Runner): The Runner, before it loads the checkpoint.
         path (str): A file or a URL.
         strict (bool): Whether every weight must be there. A new training may
-            start from a part of the weights.
+            start from a part of the weights, at least the half.
     """
     check_checkpoint(path)
     checkpoint = CheckpointLoader.load_checkpoint(path, 'cpu')
     check_checkpoint_classes(settle_classes(runner.cfg), checkpoint, path)
-    if strict:
-        model = unwrap(runner.model)
-        model = getattr(model, 'module', model)  # of test-time augmentation
-        checkpoints.check_weights(model, checkpoint, path)
+    model = unwrap(runner.model)
+    model = getattr(model, 'module', model)  # of test-time augmentation
+    checkpoints.check_weights(model, checkpoint, path, strict)
 
 
 def refiner_config(cfg: Config, name: str) -> Optional[dict]:
@@ -204,7 +208,8 @@ def build_runner(cfg: Config) -> Runner:
 
 def shorten_log(runner: Runner) -> None:
     """Leave out mmengine's lines about each parameter and about itself."""
-    skipped = 'paramwise_options', '"FileClient" will', '"HardDiskBackend" is'
+    skipped = ('paramwise_options', '"FileClient" will',
+               '"HardDiskBackend" is', 'The prefix is not set')
     runner.logger.addFilter(
         lambda record: not str(record.msg).startswith(skipped))
     unwrap(runner.model)._dump_init_info = lambda: None

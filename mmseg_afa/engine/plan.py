@@ -146,7 +146,8 @@ def check_loop(cfg: Config) -> None:
 def check_save_best(cfg: Config) -> None:
     """Check that the metrics compute the scores of save_best."""
     metrics = cfg.get('val_evaluator') or []
-    best = cfg.get('default_hooks', {}).get('checkpoint', {}).get('save_best')
+    saver = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    best = saver.get('save_best')
     scores = {'auto'}
     for metric in [metrics] if isinstance(metrics, dict) else metrics:
         if metric.get('prefix'):

@@ -13,6 +13,7 @@ file of a stranger could do harm:
    CheckpointHook deletes these files or folders once there are newer ones.
 """
 import hashlib
+import logging
 import os.path as osp
 import pickle
 import re
@@ -136,6 +137,10 @@ def load_checkpoint(filename: str,
     The arguments are those of mmengine's ``CheckpointLoader``.
     """
     checkpoint = _load_anything(filename, map_location, logger)
+    if not isinstance(checkpoint, dict):
+        raise CheckpointError(
+            f'{filename}: holds a {type(checkpoint).__name__}, and not the '
+            'weights of a network. Name another file.')
     drop_executable_parts(checkpoint, osp.abspath(osp.dirname(filename)))
     return checkpoint
 
@@ -172,7 +177,10 @@ def latest_checkpoint(folder: str) -> Optional[str]:
     return numbers[max(numbers)] if numbers else None
 
 
-def check_weights(model: nn.Module, checkpoint: dict, where: str) -> None:
+def check_weights(model: nn.Module,
+                  checkpoint: dict,
+                  where: str,
+                  strict: bool = True) -> None:
     """Check that a checkpoint has every weight of a model.
 
     mmengine would log missing weights, and leave them as initialised.
@@ -181,20 +189,31 @@ def check_weights(model: nn.Module, checkpoint: dict, where: str) -> None:
         model (nn.Module): The model, without a distributed wrapper.
         checkpoint (dict): The loaded checkpoint.
         where (str): The file, for the message.
+        strict (bool): If False, half of the weights suffice. The number of
+            those that do not fit is logged.
     """
     weights = checkpoint.get('state_dict', checkpoint)
-    for name, value in model.state_dict().items():
+    weights = {k.removeprefix('module.'): v for k, v in weights.items()}
+    own, problems = model.state_dict(), []
+    for name, value in own.items():
         if name not in weights:
-            reason = f'it has no {name}'
+            problems.append(f'it has no {name}')
         elif weights[name].shape != value.shape:
-            reason = (f'{name} has the shape {tuple(weights[name].shape)} in '
-                      f'place of {tuple(value.shape)}')
-        else:
-            continue
+            problems.append(
+                f'{name} has the shape {tuple(weights[name].shape)} in place '
+                f'of {tuple(value.shape)}')
+    if strict and problems:
         raise CheckpointError(
-            f'{where}: not a checkpoint of this config: {reason}. Use the '
-            'config of its training. To start a new run from the weights that '
-            f'fit, set load_from={where} without --resume.')
+            f'{where}: not a checkpoint of this config: {problems[0]}. Use '
+            'the config of its training. To start a new run from the weights '
+            f'that fit, set load_from={where} without --resume.')
+    if problems:
+        message = (f'{where}: {len(problems)} of {len(own)} weights of the '
+                   f'model do not fit: {problems[0]}.')
+        if len(problems) > len(own) / 2:
+            raise CheckpointError(
+                f'{message} Use weights of the same architecture.')
+        print_log(message, logger='current', level=logging.WARNING)
 
 
 def check_pretrained(backbone: nn.Module) -> None:

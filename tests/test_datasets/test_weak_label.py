@@ -318,3 +318,19 @@ def test_settings_of_the_parent(tmp_path, setting, names):
     assert [Path(one['img_path']).stem for one in found] == list(names)
     for one, name in zip(found, names):
         assert one['image_label'].tolist() == [name == x for x in 'abc']
+
+
+def test_no_tags(tmp_path):
+    """Refuse training images of which none has a tag."""
+    write_photos(tmp_path / 'JPEGImages', 'a.jpg')
+    (tmp_path / 'image_labels.txt').write_text('# dog\na:')
+    with pytest.raises(UserError, match='no training image has a tag'):
+        own(tmp_path)
+    assert len(own(tmp_path, test_mode=True)) == 1
+
+
+def test_broken_files(tmp_path):
+    write_photos(tmp_path / 'JPEGImages', 'a.jpg')
+    (tmp_path / 'image_labels.txt').write_text('# dog\na: dog')
+    with pytest.raises(UserError, match="broken_files: found 'skp'"):
+        own(tmp_path, broken_files='skp')

@@ -189,6 +189,9 @@ def test_set_output_dir(metrics, writes):
     (test.main, ['unread.py', 'iter_3.pth'], '00.jpg: has no mask'),
     (train.main, ['unread.py'], '00.jpg: has no mask'),
     (prediction_sheet.main, ['no_masks.py', 'iter_3.pth'], 'tools/predict.py'),
+    (test.main, [CONFIG, 'list.pth'], 'list.pth: holds a list'),
+    (train.main, [CONFIG, 'load_from=other.pth'], 'weights of the model do'),
+    (train.main, [CONFIG, 'train_cfg=dict(a=1,b=2)'], 'KEY.ITEM=VALUE'),
     (train.main, [CONFIG, '--amp', 'float16'], 'float16 needs a GPU'),
     (train.main, [CONFIG, '--work-dir', 'bad.pth'], 'bad.pth: File exists.'),
     (train.main, [CONFIG, '--work-dir', 'bad.pth/a'], ': Not a directory.'),
@@ -200,6 +203,8 @@ def test_mistakes(trained, options, monkeypatch, main, arguments, expected):
     monkeypatch.setattr(launch, 'get_device', lambda: 'cpu')
     monkeypatch.setattr(cpu, 'get_device', lambda: 'cpu')
     Path('bad.pth').write_bytes(b'<html>not found</html>')
+    torch.save([1], 'list.pth')
+    torch.save(dict(a=torch.ones(1)), 'other.pth')
     Path('no_masks.py').write_text('val_dataloader = test_dataloader = None')
     Path('unread.py').write_text(UNREAD)
     if 'no_masks.py' in arguments:

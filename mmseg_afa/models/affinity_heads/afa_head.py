@@ -6,6 +6,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, OptMultiConfig
 from torch import Tensor, nn
 
+from ...utils import UserError
 from ..utils import AttentionLogits, mix_heads
 
 
@@ -53,7 +54,7 @@ class AFAHead(BaseModule):
         heads = [(attention.query if isinstance(attention, AttentionLogits)
                   else attention).shape[1] for attention in attentions]
         if sum(heads) != self.proj.in_channels:
-            raise ValueError(
+            raise UserError(
                 f'affinity_head.in_channels is {self.proj.in_channels}, but '
                 f'the backbone returns {sum(heads)} attention channels. Set '
                 'in_channels to heads x blocks of backbone.attn_blocks.')

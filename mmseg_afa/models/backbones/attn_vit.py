@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from mmpretrain.models import VisionTransformer
 from torch import Tensor
 
+from ...utils import UserError
 from ...utils.checkpoints import check_pretrained
 from ..utils import AttentionLogits
 
@@ -64,7 +65,7 @@ class AttnVisionTransformer(VisionTransformer):
         counted = [b + self.num_layers if b < 0 else b for b in blocks]
         for block, number in zip(blocks, counted):
             if not first <= number < self.num_layers:
-                raise ValueError(
+                raise UserError(
                     f'backbone.{name}: {block} is not one of the blocks '
                     f'{first} to {self.num_layers - 1}')
         return counted

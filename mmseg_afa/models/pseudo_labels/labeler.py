@@ -6,7 +6,7 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from ...utils import IGNORE_INDEX
+from ...utils import IGNORE_INDEX, UserError
 from ..utils import resize
 from .boxes import box_mask, boxes_to_half, half_sizes, half_to_boxes
 from .present_classes import PresentClasses
@@ -72,9 +72,9 @@ class PseudoLabeler(nn.Module):
                  ignore_index: int = IGNORE_INDEX) -> None:
         super().__init__()
         if not 0 <= bkg_low <= bkg_high <= 1:
-            raise ValueError('labeler: background scores must satisfy '
-                             '0 <= bkg_low <= bkg_high <= 1, got '
-                             f'bkg_low={bkg_low}, bkg_high={bkg_high}')
+            raise UserError('labeler: background scores must satisfy '
+                            '0 <= bkg_low <= bkg_high <= 1, got '
+                            f'bkg_low={bkg_low}, bkg_high={bkg_high}')
         self.bkg_score = bkg_score
         self.bkg_high = bkg_high
         self.bkg_low = bkg_low

@@ -11,6 +11,7 @@ from mmseg.utils import (ConfigType, OptConfigType, OptSampleList, SampleList,
 from torch import Tensor
 
 from ... import compat
+from ...utils import UserError
 from ..pseudo_labels import PresentClasses, merge_cams
 from ..utils import (AttentionLogits, cast_weights, evaluating, first_images,
                      most_classes, rescale, stack_boxes, stack_image_labels,
@@ -108,7 +109,7 @@ class AFA(RegularizedEncoderDecoder):
         affinity = self.affinity_head(features.attention)
         grid = tuple(features.maps[-1].shape[2:])
         if affinity.shape[1] != grid[0] * grid[1]:
-            raise ValueError(
+            raise UserError(
                 f'the attention of backbone.attn_blocks has '
                 f'{affinity.shape[1]} cells, the CAM {grid}; name blocks '
                 'that attend on the grid of the last feature map')

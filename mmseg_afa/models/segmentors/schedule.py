@@ -3,6 +3,8 @@
 from mmengine.logging import MessageHub
 from mmseg.utils import ConfigType
 
+from ...utils import UserError
+
 # In this order: classification alone, CAM labels, refined labels.
 CLASSIFY, CAM_LABELS, REFINED_LABELS = 'classify', 'cam', 'refined'
 
@@ -33,14 +35,14 @@ def complete_train_cfg(train_cfg: ConfigType) -> dict:
     """Fill in the defaults of AFA's train_cfg (those of VOC) and check it."""
     unknown = set(train_cfg) - set(DEFAULTS)
     if unknown:
-        raise ValueError(f'train_cfg: unknown {sorted(unknown)}; AFA knows '
-                         f'{sorted(DEFAULTS)}')
+        raise UserError(f'train_cfg: unknown {sorted(unknown)}; AFA knows '
+                        f'{sorted(DEFAULTS)}')
     cfg = {**DEFAULTS, **train_cfg}
     if cfg['affinity_label_from'] not in ('cam', 'seg'):
-        raise ValueError("train_cfg.affinity_label_from must be 'cam' or "
-                         f"'seg', got {cfg['affinity_label_from']!r}")
+        raise UserError("train_cfg.affinity_label_from must be 'cam' or "
+                        f"'seg', got {cfg['affinity_label_from']!r}")
     if cfg['switch_iter'] < cfg['cam_iters']:
-        raise ValueError(
+        raise UserError(
             f'train_cfg.switch_iter ({cfg["switch_iter"]}) must not be below '
             f'cam_iters ({cfg["cam_iters"]})')
     return cfg
