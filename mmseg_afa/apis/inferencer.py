@@ -78,7 +78,9 @@ class AFAInferencer(MMSegInferencer):
         if not 0 <= unsure <= 1:
             raise UserError(f'unsure: found {unsure}, expected a confidence '
                             'from 0 to 1, such as 0.6.')
-        check_least(dict(long_side=long_side, tile=tile), long_side=1, tile=1)
+        # tiles share 128 pixels, and begin at cells of 4
+        check_least(
+            dict(long_side=long_side, tile=tile), long_side=1, tile=132)
         self.sources, self.tta = tuple(sources), tta
         self.tile, self.unsure = tile, unsure
         self.long_side = long_side or LONG_SIDE

@@ -140,13 +140,12 @@ def test_resume_of_a_killed_run(checkpoint, tmp_path):
 
 @pytest.mark.parametrize('arguments, message', [
     (['nowhere'], 'nowhere: no such photo, folder or list'),
-    (['{photos}', '--tile', '100'], '100 pixels is not larger than'),
     (['{photos}', '--source', 'cam', '--tile', '512'], 'in tiles has seg'),
     (['{photos}', '--source', 'affinity'], 'affinity.*refined_label'),
     (['{photos}', '--format', 'voc-server'], "images of VOC's test set"),
     (['{photos}', '--unsure', '60'], 'unsure: found 60.0, .*from 0 to 1'),
     (['{photos}', '--long-side', '0'], 'long_side: found 0, expected 1 or mo'),
-    (['{photos}', '--tile', '0'], 'tile: found 0, expected 1 or more'),
+    (['{photos}', '--tile', '131'], 'tile: found 131, expected 132'),
     (['{photos}', '--batch-size', '0'], 'batch_size: found 0, expected 1 or'),
     (['{photos}', '--review', '-3'], 'review: found -3, expected 0 or more'),
 ])
