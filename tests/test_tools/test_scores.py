@@ -27,7 +27,10 @@ def options(tmp_path_factory):
     names = root / 'ImageSets/Segmentation/val.txt'
     names.write_text('\n'.join(map(str, range(5))) + '\n')
     (root / 'image_labels.txt').write_text('# ' + ','.join(CLASSES[1:]) + '\n')
-    return [f'test_dataloader.dataset.data_root={root}']
+    return [
+        f'{split}_dataloader.dataset.data_root={root}'
+        for split in ('train', 'val', 'test')
+    ]
 
 
 def report(work_dir):
