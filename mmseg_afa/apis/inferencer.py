@@ -25,6 +25,7 @@ from ..datasets.transforms.load_image import BrokenImageError, to_bgr
 from ..engine.classes import (check_checkpoint_classes, checkpoint_classes,
                               settle_classes)
 from ..engine.launch import read_config, test_pipeline
+from ..models.segmentors.logits import MIN_TILE
 from ..models.segmentors.maps import LONG_SIDE, TTA, limit, photo_maps, refine
 from ..models.utils import by_size
 from ..utils import (IGNORE_INDEX, UserError, check_least, checkpoints,
@@ -78,9 +79,8 @@ class AFAInferencer(MMSegInferencer):
         if not 0 <= unsure <= 1:
             raise UserError(f'unsure: found {unsure}, expected a confidence '
                             'from 0 to 1, such as 0.6.')
-        # tiles share 128 pixels, and begin at cells of 4
         check_least(
-            dict(long_side=long_side, tile=tile), long_side=1, tile=132)
+            dict(long_side=long_side, tile=tile), long_side=1, tile=MIN_TILE)
         self.sources, self.tta = tuple(sources), tta
         self.tile, self.unsure = tile, unsure
         self.long_side = long_side or LONG_SIDE

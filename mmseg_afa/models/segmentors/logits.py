@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from ...utils import UserError
 from ..utils import rescale, resize
 
+OVERLAP = 128  # pixels that neighbouring tiles share, at least
+MIN_TILE = OVERLAP + 4  # tiles begin at cells of 4 pixels
+
 
 class TTA(NamedTuple):
     """Set up the test-time augmentation of the segmentation."""
@@ -39,7 +42,7 @@ def multi_scale_logits(forward: Callable[[Tensor], Tensor], inputs: Tensor,
 def tiled_logits(forward: Callable[[Tensor], Tensor],
                  inputs: Tensor,
                  tile: int,
-                 overlap: int = 128) -> Tensor:
+                 overlap: int = OVERLAP) -> Tensor:
     """Compute the logits of large images tile by tile.
 
     Where tiles overlap, their logits are averaged. Only logits at a quarter
@@ -106,6 +109,7 @@ def seg_logits(model: nn.Module,
     """
 
     def forward(images: Tensor) -> Tensor:
+        # mmseg resizes the logits by align_corners, ScoreMaps without it
         own = hasattr(model, 'score_maps') and not model.align_corners
         if own and not slides(model):
             if features is not None and images is inputs:
