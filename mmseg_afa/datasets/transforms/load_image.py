@@ -96,9 +96,9 @@ class LoadWeakImage(LoadImageFromFile):
             path, 'no such image. Correct data_root, data_prefix or '
             'img_suffix, or remove the image from the image list.',
             self.backend_args)
+        jpeg = content.startswith(JPEG_START)  # always 8 bits
         try:
-            if not content or (content.startswith(JPEG_START)
-                               and not jpeg_is_complete(content)):
+            if not content or jpeg and not jpeg_is_complete(content):
                 raise ValueError(f'cut off after {len(content)} bytes')
             img = mmcv.imfrombytes(
                 content, flag=self.color_type, backend=self.imdecode_backend)
@@ -106,7 +106,7 @@ class LoadWeakImage(LoadImageFromFile):
             raise BrokenImageError(
                 f'{path}: cannot be decoded ({error}). Copy or download it '
                 'again, or remove it from the image list.') from error
-        dark = img is not None and img.max() <= DARK
+        dark = img is not None and not jpeg and img.max() <= DARK
         stored = describe_stored(content) if img is None or dark else None
         if img is None:  # OpenCV's way to say so
             reason = stored or 'cannot be decoded (unknown format, or damaged)'
@@ -118,7 +118,7 @@ class LoadWeakImage(LoadImageFromFile):
             print_log(
                 f'{path}: {stored} of 65535, so it is nearly black. If its '
                 'sensor has fewer bits, scale the values of such files to the '
-                'full range. Other files are not named.',
+                'full range. Other such files are not named.',
                 logger='current',
                 level=logging.WARNING)
         results['img'] = img
