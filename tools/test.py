@@ -34,7 +34,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         default='none',
         choices=['none', 'par', 'crf'],
         help='align predictions with edges; labels are refined already')
-    add('--work-dir', type=expanduser, help='the folder for logs and results')
+    add('--work-dir', help='the folder for logs and results')
     add('--cfg-options',
         nargs='+',
         metavar='KEY=VALUE',

@@ -156,9 +156,10 @@ def normalize_nfc(text: str) -> str:
 
 def describe_left_out(files: Sequence[str]) -> str:
     """Say which images are left out, and what to do."""
-    return (f'left out {len(files)} images: {format_names(files)}. Images end '
-            f'with {" ".join(IMAGE_SUFFIXES)}, or as img_suffix of the data '
-            'set says. Convert others to PNG or JPEG.')
+    return (f'left out {len(files)} images: {format_names(files)}. Only files '
+            f'with these suffixes are read: {" ".join(IMAGE_SUFFIXES)}, or '
+            'those of img_suffix in the config. Convert other images to PNG '
+            'or JPEG.')
 
 
 def has_suffix(name: str, suffixes: Sequence[str]) -> bool:

@@ -108,7 +108,7 @@ def resume(cfg: Config, checkpoint: str) -> None:
         check_checkpoint(checkpoint)
     cfg.resume = checkpoint is not None
     if checkpoint:
-        cfg.load_from = checkpoint
+        cfg.load_from = expand_home(checkpoint)
     else:
         print_log(
             f'{cfg.work_dir} has no checkpoint to resume from. Training '
@@ -155,7 +155,7 @@ def refiner_config(cfg: Config, name: str) -> Optional[dict]:
     'par' is the paper's PAR, unless `model.test_cfg.refiner` is set. The PAR
     of the labeler, which works on small crops, is another one.
     """
-    par = (cfg.model.get('test_cfg') or {}).get('refiner', dict(type='PAR'))
+    par = (cfg.model.get('test_cfg') or {}).get('refiner') or dict(type='PAR')
     return dict(none=None, par=par, crf=dict(type='DenseCRF'))[name]
 
 

@@ -79,6 +79,8 @@ def test_refiner_of_predictions():
     cfg = launch.read_config(voc6, [option])
     assert launch.refiner_config(cfg, 'par') == dict(type='DenseCRF')
     assert launch.refiner_config(cfg, 'none') is None
+    cfg.model.test_cfg.refiner = None  # the default, as in AFA
+    assert launch.refiner_config(cfg, 'par') == dict(type='PAR')
     # of mmseg's models some have no test_cfg
     cfg = Config(dict(model=dict(type='EncoderDecoder', test_cfg=None)))
     assert launch.refiner_config(cfg, 'par') == dict(type='PAR')

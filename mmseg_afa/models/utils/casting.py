@@ -43,8 +43,7 @@ def cast_weights(*networks: nn.Module) -> Iterator[None]:
     weight again in every pass without gradients. Values and gradients are
     those of autocast.
     """
-    parameter = next(networks[0].parameters())
-    device = parameter.device.type
+    device = next(networks[0].parameters()).device.type
     if not torch.is_autocast_enabled(device):
         yield
         return
