@@ -1,7 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import logging
 import os.path as osp
-from typing import Dict, List, Optional, Sequence, Set, Tuple, Union
+from typing import Collection, Dict, List, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 from mmengine import fileio
@@ -17,6 +17,7 @@ from .label_file import (MAKE_LABEL_FILE, Tags, index_by_stem, read_image_list,
                          read_label_file)
 from .mask_file import voc_palette
 from .transforms.load_image import BrokenImageError
+from .transforms.load_mask import LoadMask
 
 
 @DATASETS.register_module()
@@ -43,6 +44,10 @@ class WeakLabelDataset(BaseSegDataset):
             missing or cannot be read: 'raise', or 'skip' it, log it once and
             train on another image. With ``test_mode=True`` an error is always
             raised.
+        trusted_masks (str, optional): Folder of PNG masks of some training
+            images, with the names of the images. They are loaded after the
+            image, before the other transforms. Ignored with
+            ``test_mode=True``.
         **kwargs: See :class:`mmseg.datasets.BaseSegDataset`. ``ann_file`` is
             a list of names, with or without suffix; without it all images of
             the folder are used. ``data_prefix`` needs 'seg_map_path' only
@@ -59,6 +64,7 @@ class WeakLabelDataset(BaseSegDataset):
                  data_root: Optional[str] = None,
                  img_suffix: Union[str, Sequence[str]] = IMAGE_SUFFIXES,
                  broken_files: str = 'raise',
+                 trusted_masks: Optional[str] = None,
                  **kwargs) -> None:
         if broken_files not in ('raise', 'skip'):
             raise UserError(f'broken_files: found {broken_files!r}, expected '
@@ -67,7 +73,9 @@ class WeakLabelDataset(BaseSegDataset):
         self._broken: Set[str] = set()
         if label_file and data_root and not is_abs(label_file):
             label_file = fileio.join_path(data_root, label_file)
-        self.label_file = label_file
+        if trusted_masks and data_root and not is_abs(trusted_masks):
+            trusted_masks = fileio.join_path(data_root, trusted_masks)
+        self.label_file, self.trusted_masks = label_file, trusted_masks
         self._listed = None  # what read_label_file returned
         metainfo = self._load_metainfo(metainfo)
         if 'classes' not in metainfo:
@@ -101,6 +109,9 @@ class WeakLabelDataset(BaseSegDataset):
                 [img_suffix] if isinstance(img_suffix, str) else img_suffix),
             **kwargs)
         self.METAINFO = self.metainfo  # mmseg's tools read it there
+        steps = self.pipeline.transforms
+        if trusted_masks and not any(isinstance(s, LoadMask) for s in steps):
+            steps.insert(1, self.load_trusted_mask)  # after the image
 
     def get_cat_ids(self, idx: int) -> List[int]:
         """Return the classes of an image's tags, for ClassBalancedDataset."""
@@ -156,9 +167,11 @@ class WeakLabelDataset(BaseSegDataset):
                 "remove 'seg_map_path' from data_prefix, and LoadMask and "
                 'ImageLabelFromMask from the pipeline.')
         classes = self._metainfo['classes'][1:]
-        data_list = []
+        trusted, data_list = self.find_trusted_masks(paths), []
         for name, path in paths.items():
             info = self.image_info(path)
+            if name in trusted:
+                info.update(seg_map_path=trusted[name], trusted=True)
             shown = labels.get(name)
             if shown is not None:
                 info['image_label'] = np.array(
@@ -191,6 +204,29 @@ class WeakLabelDataset(BaseSegDataset):
                 f'*{" *".join(self.img_suffix)} in it. Correct data_root, '
                 'data_prefix or img_suffix, or give an ann_file.')
         return found
+
+    def find_trusted_masks(self, names: Collection[str]) -> Dict[str, str]:
+        """Find the trusted masks of training images, by name."""
+        folder = self.trusted_masks
+        if not folder or self.test_mode:
+            return {}
+        found, _ = find_images(folder, ['.png'], None, self.backend_args)
+        other = [name for name in found if name not in names]
+        text = (f'{folder}: {len(other)} of {len(found)} masks have the name '
+                f'of no training image: {format_names(other)}. Correct '
+                'trusted_masks or the names, NAME.png for NAME.jpg.')
+        if len(other) == len(found):
+            raise UserError(text if found else f'{folder}: no such folder, or '
+                            'no PNG file in it. Correct trusted_masks.')
+        if other:
+            print_log(text, logger='current', level=logging.WARNING)
+        return {name: found[name] for name in found if name in names}
+
+    def load_trusted_mask(self, results: dict) -> dict:
+        """Load the mask of an image that has a trusted one: a transform."""
+        if results.get('trusted'):
+            return LoadMask(backend_args=self.backend_args)(results)
+        return results
 
     def image_info(self, path: str) -> dict:
         """Return mmseg's keys for an image file, and 'num_classes'."""

@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from itertools import chain, repeat
 from typing import Iterator, List, Optional
 
-import torch
-from mmengine.dist import (all_gather_object, all_reduce, get_world_size,
-                           is_distributed, is_main_process)
+from mmengine.dist import (all_gather_object, get_world_size,
+                           is_main_process)
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 from mmseg.registry import HOOKS
 
-from ...models.utils import unwrap
+from ...models.utils import any_process, unwrap
 from ...utils import (CheckpointError, checkpoints, get_rng_state,
                       remove_unfinished, set_rng_state)
 from ..classes import check_checkpoint_classes
@@ -49,7 +48,6 @@ class ResumableCheckpointHook(CheckpointHook):
         self.resumed: Optional[dict] = None  # 'run' of the checkpoint
         self.state_before_val: Optional[dict] = None
         self.states: List[dict] = []  # of all processes, while saving
-        self.group = None  # tells all processes about a SIGTERM
         self.terminated = False
         self.saved: Optional[int] = None  # iteration of the newest checkpoint
 
@@ -95,9 +93,6 @@ class ResumableCheckpointHook(CheckpointHook):
         super().before_train(runner)
         if is_main_process():
             remove_unfinished(self.out_dir)
-        if is_distributed():
-            # On the CPU: no iteration waits for the GPU.
-            self.group = torch.distributed.new_group(backend='gloo')
         if not self.resumed:
             return
         self.saved = runner.iter
@@ -168,10 +163,8 @@ class ResumableCheckpointHook(CheckpointHook):
     def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
         """Save a checkpoint if it is due, or if the job must end."""
         super().after_train_iter(runner, *args, **kwargs)
-        terminated = torch.tensor(int(self.terminated))
         # All processes stop after the same iteration.
-        all_reduce(terminated, op='max', group=self.group)
-        if not terminated:
+        if not any_process(self.terminated):
             return
         if self.saved != runner.iter + 1:
             self._save_checkpoint(runner)

@@ -13,8 +13,9 @@ from torch import Tensor
 from ... import compat
 from ...utils import UserError
 from ..pseudo_labels import PresentClasses, merge_cams
-from ..utils import (AttentionLogits, cast_weights, evaluating, first_images,
-                     most_classes, rescale, stack_boxes, stack_image_labels,
+from ..utils import (AttentionLogits, any_process, cast_weights, evaluating,
+                     first_images, has_mask, most_classes, replace_by_masks,
+                     rescale, stack_boxes, stack_image_labels,
                      zero_gradients)
 from .maps import predict, predict_step
 from .regularized import RegularizedEncoderDecoder
@@ -45,6 +46,9 @@ class PseudoLabels(NamedTuple):
 @MODELS.register_module()
 class AFA(RegularizedEncoderDecoder):
     """Learning Affinity from Attention (CVPR 2022, arXiv 2203.02664).
+
+    Where a training sample has a mask, the mask replaces its pseudo label,
+    and also trains segmentation and affinity in the classification phase.
 
     Args:
         affinity_head (dict, optional): Turns attention logits of the backbone
@@ -224,7 +228,7 @@ class AFA(RegularizedEncoderDecoder):
         Args:
             inputs (Tensor): (B, 3, H, W), normalised.
             data_samples (list[SegDataSample]): With `image_label` and
-                `img_box`.
+                `img_box`, and `gt_sem_seg` where there is a mask.
 
         Returns:
             dict[str, Tensor]: Losses `decode.*` and `affinity.*`, and the
@@ -237,13 +241,24 @@ class AFA(RegularizedEncoderDecoder):
         phase = self.phase(current_iteration())
         image_label = stack_image_labels(data_samples,
                                          self.decode_head.num_classes - 1)
-        if phase == CLASSIFY:
+        ignored = self.decode_head.ignore_index
+        boxes = image = None
+        if phase != CLASSIFY:
+            classes = PresentClasses.from_image_label(
+                image_label, most_classes(data_samples))
+            boxes = stack_boxes(data_samples, inputs)
+            image = self.images(inputs)
+            labels = self.pseudo_labels(inputs, image, classes, boxes, phase)
+        # Layers and losses may wait for those of the other processes.
+        elif any_process(has_mask(data_samples)):
+            nothing = image_label.new_full(
+                (len(inputs), *inputs.shape[-2:]), ignored, dtype=torch.long)
+            labels = PseudoLabels(nothing, nothing)
+        else:
             return self.classification_loss(inputs, image_label)
-        classes = PresentClasses.from_image_label(image_label,
-                                                  most_classes(data_samples))
-        boxes = stack_boxes(data_samples, inputs)
-        image = self.images(inputs)
-        labels = self.pseudo_labels(inputs, image, classes, boxes, phase)
+        labels = PseudoLabels(*(
+            replace_by_masks(label, data_samples, ignored)
+            for label in labels))
         return self.loss_by_label(inputs, image, image_label, boxes, labels)
 
     def classification_loss(self, inputs: Tensor,
@@ -256,10 +271,13 @@ class AFA(RegularizedEncoderDecoder):
                               if not name.startswith('backbone.'))
         return add_prefix({k: v + zero for k, v in losses.items()}, 'decode')
 
-    def loss_by_label(self, inputs: Tensor, image: Tensor, image_label: Tensor,
-                      boxes: Tensor,
+    def loss_by_label(self, inputs: Tensor, image: Optional[Tensor],
+                      image_label: Tensor, boxes: Optional[Tensor],
                       labels: PseudoLabels) -> Dict[str, Tensor]:
-        """Compute the losses under given labels; see :meth:`loss`."""
+        """Compute the losses under given labels; see :meth:`loss`.
+
+        Without `image` there is no regularised loss.
+        """
         losses = dict()
         features = self.features(inputs, with_attention=True)
         if self.affinity_head is not None:
@@ -271,7 +289,9 @@ class AFA(RegularizedEncoderDecoder):
         decode = Counter(  # adds up losses of one name
             self.decode_head.loss_by_image_label(features.maps, image_label))
         decode.update(self.decode_head.loss_by_label(seg_logits, labels.seg))
-        decode.update(self.regularize(seg_logits, labels.seg, image, boxes))
+        if image is not None:
+            decode.update(
+                self.regularize(seg_logits, labels.seg, image, boxes))
         losses.update(add_prefix(decode, 'decode'))
         ignored = labels.seg == self.decode_head.ignore_index
         losses['label.ignored'] = ignored.float().mean()

@@ -1,9 +1,11 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Help to train a module besides its forward pass."""
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Iterable, Iterator
 
 import torch
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
@@ -31,6 +33,21 @@ def zero_gradients(parameters: Iterable[nn.Parameter]) -> Tensor:
     gradient of every parameter.
     """
     return 0. * torch.cat([one.flatten() for one in parameters]).sum()
+
+
+@lru_cache(None)
+def cpu_group() -> torch.distributed.ProcessGroup:
+    """Connect all processes on the CPU, where nothing waits for a GPU."""
+    return torch.distributed.new_group(backend='gloo')
+
+
+def any_process(flag: bool) -> bool:
+    """Return whether a flag is set in any process; all processes call it."""
+    if get_world_size() == 1:
+        return flag
+    flag = torch.tensor(int(flag))
+    all_reduce(flag, op='max', group=cpu_group())
+    return bool(flag)
 
 
 def unwrap(module: nn.Module) -> nn.Module:

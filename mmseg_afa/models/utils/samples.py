@@ -6,7 +6,7 @@ import torch
 from mmseg.utils import SampleList
 from torch import Tensor
 
-from ...utils import UserError
+from ...utils import IGNORE_INDEX, UserError
 
 
 def stack_image_labels(data_samples: SampleList, num_classes: int) -> Tensor:
@@ -51,3 +51,22 @@ def most_classes(data_samples: SampleList) -> Optional[int]:
     """
     counts = [sample.get('num_tags') for sample in data_samples]
     return None if None in counts else max(counts)
+
+
+def has_mask(data_samples: SampleList) -> bool:
+    """Return whether a sample of a batch has a mask."""
+    return any('gt_sem_seg' in sample for sample in data_samples)
+
+
+def replace_by_masks(label: Tensor, data_samples: SampleList,
+                     ignore_index: int) -> Tensor:
+    """Replace the labels (B, H, W) of those samples that have a mask."""
+    if not has_mask(data_samples):
+        return label
+    rows = []
+    for row, sample in zip(label, data_samples):
+        if 'gt_sem_seg' in sample:
+            row = sample.gt_sem_seg.data[0].to(label)
+            row = row.masked_fill(row == IGNORE_INDEX, ignore_index)
+        rows.append(row)
+    return torch.stack(rows)
