@@ -9,6 +9,7 @@ import subprocess
 import sys
 import traceback
 from collections import Counter
+from itertools import product
 from pathlib import Path
 
 import mmseg
@@ -103,7 +104,7 @@ def on_gpu(value):
         return torch.empty(value.shape, dtype=value.dtype, device='cuda')
 
 
-def training_sample(num_classes):
+def training_sample(num_classes, with_mask=True):
     """Pack an image as the data loader does, and put it on the GPU."""
     label = np.zeros(num_classes - 1, np.float32)
     label[:2] = 1
@@ -112,12 +113,13 @@ def training_sample(num_classes):
         img_shape=(64, 64),
         ori_shape=(70, 80),
         img_box=(0, 60, 0, 64),
-        gt_seg_map=np.zeros((64, 64), np.uint8),
-        seg_fields=['gt_seg_map'],
         image_label=label)
+    if with_mask:
+        results['gt_seg_map'] = np.zeros((64, 64), np.uint8)
     pack = TRANSFORMS.build(dict(type='PackWeakSegInputs'))
     sample = pack(results)['data_samples']
-    sample.gt_sem_seg.data = on_gpu(sample.gt_sem_seg.data)
+    if with_mask:
+        sample.gt_sem_seg.data = on_gpu(sample.gt_sem_seg.data)
     sample.set_field(on_gpu(sample.image_label), 'image_label')
     return sample
 
@@ -133,14 +135,14 @@ def build(path):
         return configs.build_shallow(cfg)
 
 
-def run(model, weights, mode, amp=False):
+def run(model, weights, mode, amp=False, masks=(True, True)):
     """Run `loss` or `predict` with weights on the GPU.
 
     Returns:
         tuple: The functions that make the host wait, and the output.
     """
     inputs = on_gpu(torch.empty(2, 3, 64, 64))
-    samples = [training_sample(model.num_classes) for _ in inputs]
+    samples = [training_sample(model.num_classes, one) for one in masks]
     with torch.no_grad(), MODE, HostWaits() as waits:
         with torch.autocast('cuda', enabled=amp):
             assert torch.is_autocast_enabled('cuda') == amp
@@ -173,16 +175,18 @@ def test_config(path):
     weights = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     weights = {name: on_gpu(value) for name, value in weights.items()}
     iterations, allowed, most = [0], MASK_LOSS_WAITS, Counter()
+    kinds = [(True, True)]
     if isinstance(model, AFA):
         cfg = model.train_cfg
         iterations += [cfg['cam_iters'] + 1, cfg['switch_iter'] + 1]
         allowed, most = LOSS_WAITS, PREDICT_WAITS
+        kinds = [(False, False), (True, False)]  # trusted masks
         model.test_cfg['sources'] = list(SOURCES)
     hub = MessageHub.get_instance(f'gpu_ready_{path.stem}')
     for iteration in iterations:
         hub.update_info('iter', iteration)
-        for amp in (False, True):
-            places, losses = run(model, weights, 'loss', amp)
+        for amp, masks in product((False, True), kinds):
+            places, losses = run(model, weights, 'loss', amp, masks)
             assert set(places) <= allowed
             assert all(value.is_cuda for value in losses.values())
 

@@ -9,6 +9,7 @@ import torch
 from torch.utils._pytree import tree_flatten
 
 from tests.test_tools.run_tool import ROOT, run, run_here, scalars
+from tests.train_and_test import TRUSTED
 from tools import test, train
 
 CONFIG = ROOT / 'configs/afa/afa_mit-b0_demo.py'
@@ -47,6 +48,10 @@ def data(tmp_path_factory):
                 cv2.imwrite(
                     str(mask), np.tile(bands.astype('uint8'), (100, 1)))
     (root / 'image_labels.txt').write_text('\n'.join(labels) + '\n')
+    (root / 'trusted').mkdir()
+    cv2.imwrite(
+        str(root / 'trusted/trainaug_3.png'),
+        np.tile(bands.astype('uint8'), (100, 1)))
     return root
 
 
@@ -149,7 +154,7 @@ def config(tmp_path_factory):
 def two(tmp_path_factory, config, options):
     """Run tests/train_and_test.py in two processes on the CPU.
 
-    Its work folders are whole, resumed, amp and tested.
+    Its work folders are whole, resumed, amp, trusted and tested.
     """
     folder = tmp_path_factory.mktemp('two')
     run('env', 'CUDA_VISIBLE_DEVICES=', 'tools/dist_run.sh',
@@ -169,6 +174,17 @@ def test_losses_and_scores_of_two_are_those_of_one(tmp_path, config, two,
         assert spread[name] == pytest.approx(alone[name], abs=1e-4)
     for name in SCORES:
         assert spread[name] == pytest.approx(alone[name], abs=0.1)
+
+
+def test_trusted_mask_of_one_process(tmp_path, config, two, options):
+    """Train as one process, from the classification phase on."""
+    run_here(train.main, tmp_path, [*options, *TRUSTED], config)
+    alone, spread = scalars(tmp_path), scalars(two / 'trusted')
+    first = min(alone['decode.loss_seg'])
+    assert first < 7  # in the classification phase
+    assert alone['decode.loss_seg'].keys() == spread['decode.loss_seg'].keys()
+    for name in ('decode.loss_cls', 'decode.loss_seg', 'affinity.loss_aff'):
+        assert spread[name] == pytest.approx(alone[name], abs=1e-4)
 
 
 def test_two_in_mixed_precision(two):

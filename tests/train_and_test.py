@@ -1,5 +1,5 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Train, resume, train in mixed precision and test in one start of processes.
+"""Train in several ways, resume and test in one start of processes.
 
 tools/dist_run.sh starts it for tests/test_training.py. Each process writes
 random numbers of the first training to ``rank_N.json``.
@@ -16,6 +16,12 @@ from mmengine.runner import Runner
 
 from mmseg_afa.engine import launch
 from tools import test, train
+
+# A single image has a mask: most batches have none in one of two processes.
+TRUSTED = [
+    'train_dataloader.dataset.trusted_masks=trusted',
+    'model.train_cfg.cam_iters=5', 'model.train_cfg.switch_iter=6'
+]
 
 
 class Recorder(Hook):
@@ -49,4 +55,7 @@ if __name__ == '__main__':
     launch.build_runner = build_runner
     run(train.main, 'resumed', '--resume', f'{folder}/whole/{middle}')
     run(train.main, 'amp', '--amp')
+    options += TRUSTED
+    run(train.main, 'trusted')
+    options = options[:-len(TRUSTED)]
     run(test.main, 'tested', f'{folder}/whole/{last}')

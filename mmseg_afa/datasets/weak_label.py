@@ -1,7 +1,8 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import logging
 import os.path as osp
-from typing import Collection, Dict, List, Optional, Sequence, Set, Tuple, Union
+from typing import (Collection, Dict, List, Optional, Sequence, Set, Tuple,
+                    Union)
 
 import numpy as np
 from mmengine import fileio

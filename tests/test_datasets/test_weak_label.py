@@ -15,7 +15,7 @@ from PIL import Image
 
 from mmseg_afa.datasets import COCO2014WeakDataset, PascalVOCWeakDataset
 from mmseg_afa.utils import UserError
-from .voc_folder import CLASSES, IMAGES, make_mask, write_voc
+from .voc_folder import CLASSES, IMAGES, make_mask, write_mask, write_voc
 
 TRAIN_PIPELINE = [
     dict(type='LoadWeakImage'),
@@ -72,6 +72,79 @@ def test_training_needs_no_masks(tmp_path):
         assert packed['inputs'].dtype == torch.uint8
         assert 'gt_sem_seg' not in sample
         np.testing.assert_array_equal(sample.image_label, label(*tags))
+
+
+NAME, SIZE = '2007_000001', (20, 30)  # of IMAGES
+
+
+def trusted(root, **masks):
+    (root / 'trusted').mkdir()
+    for name, mask in masks.items():
+        write_mask(root / f'trusted/{name}.png', mask)
+    return dict(trusted_masks='trusted', pipeline=TRAIN_PIPELINE)
+
+
+def test_trusted_masks(tmp_path):
+    """Load masks where there are some; they move with the image."""
+    write_voc(tmp_path)
+    mask = np.full(SIZE, 8, np.uint8)
+    mask[:, :SIZE[1] // 2] = 0
+    options = trusted(tmp_path, **{NAME: mask, 'other': mask})
+    with mock.patch('mmseg_afa.datasets.weak_label.print_log') as log:
+        dataset = voc(tmp_path, **options)
+    assert "trusted: 1 of 2 masks have the name of no training image: 'other'" \
+        in log.call_args.args[0]
+    rng = np.random.get_state()
+    np.random.seed(0)
+    samples = [dataset[i]['data_samples'] for i in range(3)]
+    plain = voc(tmp_path, pipeline=TRAIN_PIPELINE)
+    np.random.seed(0)
+    images = [plain[i]['inputs'] for i in range(3)]
+    np.random.set_state(rng)
+    assert ['gt_sem_seg' in sample for sample in samples] == [1, 0, 0]
+    found = samples[0].gt_sem_seg.data[0]
+    assert set(found.unique().tolist()) <= {0, 8, 255}
+    top, bottom, left, right = samples[0].img_box
+    inside = torch.zeros_like(found)
+    inside[top:bottom, left:right] = 1
+    assert torch.equal(found == 255, inside == 0)
+    # the same crop as without masks
+    assert torch.equal((images[0].sum(0) == 0) | (inside == 1),
+                       torch.ones_like(found).bool())
+    assert not any('trusted' in voc(
+        tmp_path, test_mode=True, trusted_masks='no').get_data_info(i)
+                   for i in range(3))
+
+
+def test_trusted_masks_replace_pseudo_labels(tmp_path):
+    """Train a second network: LoadMask loads all masks."""
+    write_voc(tmp_path)
+    options = trusted(tmp_path, **{NAME: np.full(SIZE, 20, np.uint8)})
+    options['pipeline'] = [TRAIN_PIPELINE[0], *VAL_PIPELINE[1:]]
+    masks = [
+        one['data_samples'].gt_sem_seg for one in voc(tmp_path, **options)
+    ]
+    assert (masks[0].data == 20).all()
+    assert not any((mask.data == 20).any() for mask in masks[1:])
+
+
+@pytest.mark.parametrize('change, message', [
+    (lambda: {
+        NAME: np.zeros((3, 4), np.uint8)
+    }, r'height and width are \(3, 4\), those of'),
+    (lambda: {
+        NAME: np.full(SIZE, 21, np.uint8)
+    }, r'found the values \[21\], expected 0 to 20'),
+    (lambda: {
+        'other': np.zeros(SIZE, np.uint8)
+    }, "1 of 1 masks have the name of no training image: 'other'. Correct"),
+    (lambda: {}, 'trusted: no such folder, or no PNG file in it'),
+])
+def test_wrong_trusted_masks(tmp_path, change, message):
+    write_voc(tmp_path)
+    options = trusted(tmp_path, **change())
+    with pytest.raises(UserError, match=message):
+        voc(tmp_path, **options)[0]
 
 
 def test_validation_takes_labels_from_the_masks(tmp_path):

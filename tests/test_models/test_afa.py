@@ -86,6 +86,83 @@ def test_classification_phase_makes_no_labels():
     assert set(losses) == {'decode.loss_cls'}
 
 
+def with_masks(data, *masks):
+    """Give samples masks, or None."""
+    for sample, mask in zip(data, masks):
+        if mask is not None:
+            sample.gt_sem_seg = PixelData(data=mask[None])
+    return data
+
+
+HALVES = torch.zeros(48, 64).long()
+HALVES[:, 32:] = 3
+HALVES[:8] = 255
+ALL_IGNORED = torch.full((48, 64), 255)
+
+
+@pytest.mark.parametrize('iteration, affinity_from, ignore_index',
+                         [(0, 'cam', 77), (500, 'cam', 255), (900, 'cam', 77),
+                          (900, 'seg', 255)])
+def test_masks_replace_labels(iteration, affinity_from, ignore_index):
+    """Train the image without a mask as before; in 'classify', not at all."""
+    net = build(
+        train_cfg=dict(affinity_label_from=affinity_from),
+        decode_head=dict(ignore_index=ignore_index))
+    inputs, data = batch()
+    seen, made = [], []
+    loss_by_label, pseudo_labels = net.loss_by_label, net.pseudo_labels
+
+    def spy(*args):
+        seen.append(args[-1])
+        return loss_by_label(*args)
+
+    def keep(*args):
+        made.append(pseudo_labels(*args))
+        return made[0]
+
+    net.loss_by_label, net.pseudo_labels = spy, keep
+    with mock.patch.object(module, 'current_iteration', lambda: iteration):
+        losses = net.loss(inputs, with_masks(data, None, HALVES))
+    assert losses['decode.loss_seg'] > 0 and losses['affinity.loss_aff'] > 0
+    mask = HALVES.masked_fill(HALVES == 255, ignore_index)
+    for name in ('seg', 'affinity'):
+        first, second = getattr(seen[0], name)
+        assert torch.equal(second, mask)
+        if iteration:
+            assert torch.equal(first, getattr(made[0], name)[0])
+        else:
+            assert (first == ignore_index).all()
+    ignored = (seen[0].seg == ignore_index).float().mean()
+    assert losses['label.ignored'] == ignored
+    net.parse_losses(losses)[0].backward()
+    assert [n for n, p in net.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize('iteration', [0, 900])
+def test_masks_of_ignored_pixels(iteration):
+    net = build(loss_reg=dict(type='DenseEnergyLoss'))
+    inputs, data = batch()
+    with_masks(data, ALL_IGNORED, ALL_IGNORED)
+    with mock.patch.object(module, 'current_iteration', lambda: iteration):
+        losses = net.loss(inputs, data)
+    assert losses['decode.loss_seg'] == 0
+    assert losses['label.ignored'] == 1
+    # the regularised loss begins with the CAM labels
+    assert ('decode.loss_reg' in losses) == (iteration == 900)
+    net.parse_losses(losses)[0].backward()
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters())
+
+
+def test_another_process_has_masks():
+    """Run the same layers, as SyncBN and the losses communicate in them."""
+    net = build()
+    with mock.patch.object(module, 'any_process', lambda flag: True):
+        losses = loss_at(net, 0)
+    assert losses['decode.loss_seg'] == losses['affinity.loss_aff'] == 0
+    net.parse_losses(losses)[0].backward()
+    assert [n for n, p in net.named_parameters() if p.grad is None] == []
+
+
 def test_attention_of_another_grid():
     net = build(
         backbone=dict(attn_blocks=[(2, 0)]), affinity_head=dict(in_channels=5))

@@ -5,7 +5,7 @@ import pytest
 
 from mmseg_afa.engine import launch
 from .broken_folder import (BROKEN_TRAIN, BROKEN_VAL, TRAIN_LIST, VAL_LIST,
-                            write_broken)
+                            write_broken, write_mask)
 from .run_tool import ROOT
 
 sys.path.insert(0, str(ROOT / 'tools/analysis_tools'))
@@ -78,6 +78,21 @@ def test_training(config):
         'classes with fewer than 5 images': ['', '']
     }
     assert split.images_of == dict(cat=8, cow=1, dog=4)
+
+
+def test_trusted_masks(config, tmp_path):
+    """Read them as masks of the validation, and name a wrong folder."""
+    option = 'train_dataloader.dataset.trusted_masks=trusted'
+    (tmp_path / 'trusted').mkdir()
+    write_mask(tmp_path / 'trusted/cat1.png', 20, 25, ('cat', ))
+    write_mask(tmp_path / 'trusted/dog.png', 60, 40, ('cat', ))
+    split = check(config, option)
+    assert kinds(split, True)[MASKS] == ['cat1']
+    assert 'trusted/cat1.png' in messages(split, MASKS)
+    differing = kinds(split, False)['images whose mask and tags differ']
+    assert differing == ['dog', 'unshown', 'untagged']
+    split = check(config, option[:-2])
+    assert 'truste: no such folder' in messages(split, FILES)
 
 
 def test_validation(config):

@@ -38,6 +38,7 @@ class Split:
     needs_masks: bool
     has_list: bool  # otherwise a folder is the list
     paths: Dict[str, str]  # of each image
+    trusted: Dict[str, str]  # masks of some training images
     tags: Dict[str, Tags]  # of each line of the label file
     images_of: Dict[str, int]  # of each class; empty if there are no classes
     findings: List[Finding]
@@ -90,13 +91,14 @@ def open_split(cfg: dict) -> Split:
     tags = index_by_stem(labels)
     names = attempt(dataset.list_names, rest=[])
     paths, _ = attempt(dataset.find_images, names, rest=({}, []))
+    trusted = attempt(dataset.find_trusted_masks, paths, rest={})
 
     loads_masks = any(step.type == 'LoadMask'
                       for step in cfg.get('pipeline', ()))
     has_masks = 'seg_map_path' in dataset.data_prefix
     classes = dataset.metainfo['classes'][1:]
     needs_masks = has_masks and (loads_masks or dataset.test_mode)
-    return Split(dataset, needs_masks, names is not None, paths, tags,
+    return Split(dataset, needs_masks, names is not None, paths, trusted, tags,
                  dict.fromkeys(classes, 0), list(found.values()))
 
 
@@ -144,7 +146,9 @@ def examine(split: Split, name: str) -> tuple:
     """
     dataset, path = split.dataset, split.paths[name]
     sample = dataset.image_info(path)
-    mask_path = sample.get('seg_map_path')
+    trusted = split.trusted.get(name)
+    mask_path = sample['seg_map_path'] = trusted or sample.get('seg_map_path')
+    needs_mask = bool(trusted) or split.needs_masks
     tags, shown, findings = split.tags.get(name), None, []
 
     def found(kind, message, fatal=True):
@@ -174,8 +178,8 @@ def examine(split: Split, name: str) -> tuple:
                 tags_in_mask(sample['gt_seg_map'], list(split.images_of)))
         except (OSError, UserError) as error:
             missing = isinstance(error, FileNotFoundError)
-            if split.needs_masks or not missing:
-                found('missing or wrong masks', str(error), split.needs_masks)
+            if needs_mask or not missing:
+                found('missing or wrong masks', str(error), needs_mask)
     if None not in (tags, shown):
         # `metainfo` may leave out classes: ignore their tags.
         differing = shown ^ (split.images_of.keys() & tags)

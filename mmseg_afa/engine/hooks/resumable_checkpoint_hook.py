@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from itertools import chain, repeat
 from typing import Iterator, List, Optional
 
-from mmengine.dist import (all_gather_object, get_world_size,
-                           is_main_process)
+from mmengine.dist import all_gather_object, get_world_size, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 from mmseg.registry import HOOKS

@@ -15,8 +15,7 @@ from ...utils import UserError
 from ..pseudo_labels import PresentClasses, merge_cams
 from ..utils import (AttentionLogits, any_process, cast_weights, evaluating,
                      first_images, has_mask, most_classes, replace_by_masks,
-                     rescale, stack_boxes, stack_image_labels,
-                     zero_gradients)
+                     rescale, stack_boxes, stack_image_labels, zero_gradients)
 from .maps import predict, predict_step
 from .regularized import RegularizedEncoderDecoder
 from .schedule import (CAM_LABELS, CLASSIFY, REFINED_LABELS,
@@ -242,23 +241,23 @@ class AFA(RegularizedEncoderDecoder):
         image_label = stack_image_labels(data_samples,
                                          self.decode_head.num_classes - 1)
         ignored = self.decode_head.ignore_index
-        boxes = image = None
-        if phase != CLASSIFY:
+        if phase == CLASSIFY:
+            # All processes run the same layers, some of which communicate.
+            if not any_process(has_mask(data_samples)):
+                return self.classification_loss(inputs, image_label)
+            boxes = image = None
+            nothing = image_label.new_full((len(inputs), *inputs.shape[-2:]),
+                                           ignored,
+                                           dtype=torch.long)
+            labels = PseudoLabels(nothing, nothing)
+        else:
             classes = PresentClasses.from_image_label(
                 image_label, most_classes(data_samples))
             boxes = stack_boxes(data_samples, inputs)
             image = self.images(inputs)
             labels = self.pseudo_labels(inputs, image, classes, boxes, phase)
-        # Layers and losses may wait for those of the other processes.
-        elif any_process(has_mask(data_samples)):
-            nothing = image_label.new_full(
-                (len(inputs), *inputs.shape[-2:]), ignored, dtype=torch.long)
-            labels = PseudoLabels(nothing, nothing)
-        else:
-            return self.classification_loss(inputs, image_label)
-        labels = PseudoLabels(*(
-            replace_by_masks(label, data_samples, ignored)
-            for label in labels))
+        labels = PseudoLabels(*(replace_by_masks(label, data_samples, ignored)
+                                for label in labels))
         return self.loss_by_label(inputs, image, image_label, boxes, labels)
 
     def classification_loss(self, inputs: Tensor,
