@@ -28,3 +28,5 @@ val_dataloader = dict(
         test_mode=True,
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
+# draw the labels of several background scores at the end of classification
+custom_hooks = [dict(type='BackgroundScoreHook')]

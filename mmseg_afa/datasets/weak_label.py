@@ -212,16 +212,16 @@ class WeakLabelDataset(BaseSegDataset):
         if not folder or self.test_mode:
             return {}
         found, _ = find_images(folder, ['.png'], None, self.backend_args)
-        other = [name for name in found if name not in names]
-        text = (f'{folder}: {len(other)} of {len(found)} masks have the name '
-                f'of no training image: {format_names(other)}. Correct '
-                'trusted_masks or the names, NAME.png for NAME.jpg.')
-        if len(other) == len(found):
-            raise UserError(text if found else f'{folder}: no such folder, or '
-                            'no PNG file in it. Correct trusted_masks.')
+        known = {name: found[name] for name in found if name in names}
+        other = format_names([name for name in found if name not in names])
+        text = (f'{folder}: {len(known)} of {len(found)} PNG files have the '
+                f'name of a training image{other and f", not {other}"}. '
+                'Correct trusted_masks or the names.')
+        if not known:
+            raise UserError(text)
         if other:
             print_log(text, logger='current', level=logging.WARNING)
-        return {name: found[name] for name in found if name in names}
+        return known
 
     def load_trusted_mask(self, results: dict) -> dict:
         """Load the mask of an image that has a trusted one: a transform."""

@@ -92,8 +92,8 @@ def test_trusted_masks(tmp_path):
     options = trusted(tmp_path, **{NAME: mask, 'other': mask})
     with mock.patch('mmseg_afa.datasets.weak_label.print_log') as log:
         dataset = voc(tmp_path, **options)
-    assert "trusted: 1 of 2 masks have the name of no training image: 'other'" \
-        in log.call_args.args[0]
+    assert ("trusted: 1 of 2 PNG files have the name of a training image, not "
+            "'other'. Correct") in log.call_args.args[0]
     rng = np.random.get_state()
     np.random.seed(0)
     samples = [dataset[i]['data_samples'] for i in range(3)]
@@ -137,8 +137,8 @@ def test_trusted_masks_replace_pseudo_labels(tmp_path):
     }, r'found the values \[21\], expected 0 to 20'),
     (lambda: {
         'other': np.zeros(SIZE, np.uint8)
-    }, "1 of 1 masks have the name of no training image: 'other'. Correct"),
-    (lambda: {}, 'trusted: no such folder, or no PNG file in it'),
+    }, "0 of 1 PNG files have the name of a training image, not 'other'"),
+    (lambda: {}, 'trusted: 0 of 0 PNG files have'),
 ])
 def test_wrong_trusted_masks(tmp_path, change, message):
     write_voc(tmp_path)

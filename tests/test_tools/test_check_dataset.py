@@ -91,8 +91,8 @@ def test_trusted_masks(config, tmp_path):
     assert 'trusted/cat1.png' in messages(split, MASKS)
     differing = kinds(split, False)['images whose mask and tags differ']
     assert differing == ['dog', 'unshown', 'untagged']
-    split = check(config, option[:-2])
-    assert 'truste: no such folder' in messages(split, FILES)
+    split = check(config, option[:-1])
+    assert 'truste: 0 of 0 PNG files' in messages(split, FILES)
 
 
 def test_validation(config):

@@ -189,6 +189,20 @@ class ResumableCheckpointHook(CheckpointHook):
             super()._save_checkpoint_with_step(runner, step, meta)
         self.saved = step
 
+    def save_as(self, runner: Runner, name: str) -> str:
+        """Save a checkpoint in an iteration, and return its path.
+
+        It is never deleted, and `--resume` without a file does not choose it.
+        """
+        self.states = all_gather_object(get_rng_state())
+        with self.safely_writing(runner.iter + 1):
+            runner.save_checkpoint(
+                self.out_dir,
+                name,
+                by_epoch=False,
+                backend_args=self.backend_args)
+        return osp.join(self.out_dir, name)
+
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         with self.safely_writing(runner.iter):
             super()._save_best_checkpoint(runner, metrics)
