@@ -8,7 +8,6 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from mmseg_afa.engine.background_scores import choose_images
-from mmseg_afa.utils import UserError
 from mmseg_afa.visualization import WeakSegLocalVisualizer
 from tests.test_tools.run_tool import run_here
 from tools import train
