@@ -115,7 +115,7 @@ def training_sample(num_classes, with_mask=True):
         img_box=(0, 60, 0, 64),
         image_label=label)
     if with_mask:
-        results['gt_seg_map'] = np.zeros((64, 64), np.uint8)
+        results.update(gt_seg_map=np.zeros((64, 64), np.uint8), trusted=True)
     pack = TRANSFORMS.build(dict(type='PackWeakSegInputs'))
     sample = pack(results)['data_samples']
     if with_mask:

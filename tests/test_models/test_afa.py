@@ -11,6 +11,7 @@ from mmseg.structures import SegDataSample
 
 from mmseg_afa.models import SOURCES, PresentClasses
 from mmseg_afa.models.segmentors import afa as module
+from mmseg_afa.models.utils import replace_by_masks
 from mmseg_afa.utils import UserError
 from tests.test_reference import reference as ref
 from tests.test_reference.reference import ROOT
@@ -87,11 +88,21 @@ def test_classification_phase_makes_no_labels():
 
 
 def with_masks(data, *masks):
-    """Give samples masks, or None."""
+    """Give samples trusted masks, or None."""
     for sample, mask in zip(data, masks):
         if mask is not None:
             sample.gt_sem_seg = PixelData(data=mask[None])
+            sample.set_metainfo(dict(trusted=True))
     return data
+
+
+def test_other_masks_do_not_train():
+    """Masks from which a pipeline makes tags are not training labels."""
+    samples = batch()[1]
+    label = torch.zeros(len(samples), 48, 64)
+    for sample in samples:
+        sample.gt_sem_seg = PixelData(data=torch.ones(1, 48, 64))
+    assert replace_by_masks(label, samples, 255) is label
 
 
 HALVES = torch.zeros(48, 64).long()

@@ -15,7 +15,8 @@ class PackWeakSegInputs(PackSegInputs):
     - ``image_label`` (Tensor): float32 of shape (C, ), 0 or 1, if there is a
       label; and ``num_tags`` (int), as meta information: its number of ones;
     - ``img_box`` (tuple[int]), as meta information: (top, bottom, left,
-      right) of the image in the crop, or of the whole image without a crop.
+      right) of the image in the crop, or of the whole image without a crop;
+    - ``trusted`` (bool), as meta information, for a trusted mask.
 
     Args:
         meta_keys (Sequence[str]): As of ``PackSegInputs``.
@@ -39,6 +40,8 @@ class PackWeakSegInputs(PackSegInputs):
         sample = packed['data_samples']
         sample.set_metainfo(
             dict(img_box=results.get('img_box', (0, height, 0, width))))
+        if results.get('trusted'):
+            sample.set_metainfo(dict(trusted=True))
         if 'image_label' in results:
             label = results['image_label']
             sample.set_metainfo(dict(num_tags=int(label.sum())))

@@ -227,7 +227,7 @@ class AFA(RegularizedEncoderDecoder):
         Args:
             inputs (Tensor): (B, 3, H, W), normalised.
             data_samples (list[SegDataSample]): With `image_label` and
-                `img_box`, and `gt_sem_seg` where there is a mask.
+                `img_box`, and a `gt_sem_seg` that is `trusted` for some.
 
         Returns:
             dict[str, Tensor]: Losses `decode.*` and `affinity.*`, and the

@@ -54,18 +54,18 @@ def most_classes(data_samples: SampleList) -> Optional[int]:
 
 
 def has_mask(data_samples: SampleList) -> bool:
-    """Return whether a sample of a batch has a mask."""
-    return any('gt_sem_seg' in sample for sample in data_samples)
+    """Return whether a sample of a batch has a trusted mask."""
+    return any('trusted' in sample for sample in data_samples)
 
 
 def replace_by_masks(label: Tensor, data_samples: SampleList,
                      ignore_index: int) -> Tensor:
-    """Replace the labels (B, H, W) of those samples that have a mask."""
+    """Replace the labels (B, H, W) of those samples with trusted masks."""
     if not has_mask(data_samples):
         return label
     rows = []
     for row, sample in zip(label, data_samples):
-        if 'gt_sem_seg' in sample:
+        if 'trusted' in sample:
             row = sample.gt_sem_seg.data[0].to(label)
             row = row.masked_fill(row == IGNORE_INDEX, ignore_index)
         rows.append(row)
