@@ -249,7 +249,7 @@ DOGS = dict(RLE, brushlabels=['dogs'])
     (brush(dict(RLE, rle=RLE['rle'][:9])), 'file.json: task 1: '),
     (brush(RLE, kind='rectanglelabels'), "task 1: no 'rectanglelabels'."),
     (brush(dict(rectanglelabels=[DOG]), kind='rectanglelabels'),
-     "task 1: found 'rectanglelabels'. Read is Label Studio's export as JSON"),
+     "task 1: found 'rectanglelabels'. Read is Label Studio's JSON with"),
     (dict(brush(RLE), annotations=[dict(result=[dict(
         brush(RLE)['annotations'][0]['result'][0], image_rotation=90)])]),
      'task 1: found a rotated image.'),

@@ -184,7 +184,7 @@ def read_task(task):
         reversed(submitted),
         key=lambda one: one.get('updated_at') or one.get('created_at') or '')
     results = [one for one in last['result'] if one['type'].endswith('labels')]
-    size = None
+    size = None  # of an empty annotation
     for one in results:
         size = one['original_height'], one['original_width']
         if one.get('image_rotation'):
@@ -299,12 +299,9 @@ def draw(size, kind, points):
 
 
 SOURCES = dict(
-    cvat=(read_pictures, PNG + 'labelmap.txt and SegmentationClass/NAME.png, '
-          'CVAT\'s "Segmentation mask 1.1"'),
-    labelstudio=(read_labelstudio, "Label Studio's export as JSON, with "
-                 'brushlabels and polygonlabels'),
-    coco=(read_coco, "COCO's JSON: images, categories, and annotations with a "
-          'segmentation'),
-    labelme=(read_labelme, "labelme's JSON, in a folder too, with polygons, "
-             'rectangles and circles'),
-    colours=(read_pictures, PNG + 'NAME.png in the colours of --colours'))
+    cvat=(read_pictures, f'{PNG}labelmap.txt and SegmentationClass/NAME.png'),
+    labelstudio=(read_labelstudio, "Label Studio's JSON with brushlabels and "
+                 'polygonlabels'),
+    coco=(read_coco, "COCO's JSON with images, categories and annotations"),
+    labelme=(read_labelme, "labelme's JSON: polygons, rectangles, circles"),
+    colours=(read_pictures, f'{PNG}NAME.png in the colours of --colours'))
