@@ -78,6 +78,7 @@ def test_all_that_ships(site):
         }
         assert found == expected
     assert (site / 'mmseg_afa/.mim/model-index.yml').is_file()
+    assert (site / 'mmseg_afa/apis/review.html').is_file()
 
 
 def test_search_and_list(mim):

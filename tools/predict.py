@@ -51,7 +51,8 @@ def parse_args(argv=None):
         type=int,
         default=0,
         metavar='N',
-        help='draw DIR/review.png of the N most uncertain masks')
+        help='write DIR/review.html and review.png of the N most uncertain '
+        'masks')
     add('--format',
         nargs='+',
         default=['png'],
@@ -165,7 +166,9 @@ def run(args):
     folder.write_table(photos)
     if len(problems) < len(photos):
         if args.review:
-            print(folder.write_review(photos, args.review))
+            page, sheet = folder.write_review(photos, args.review)
+            size = page.stat().st_size / 1e6
+            print(f'{sheet}\n{page} ({size:.1f} MB): open it in a browser')
         for name in formats:
             options = dict(instances=args.instances) if name == 'coco' else {}
             for source in folder.sources:

@@ -4,7 +4,7 @@ import csv
 import heapq
 import json
 from pathlib import Path
-from typing import Iterator, List, Optional, Sequence
+from typing import List, Optional, Sequence, Tuple
 
 import mmcv
 import numpy as np
@@ -15,13 +15,14 @@ from ..datasets.image_files import is_hidden
 from ..datasets.transforms.load_image import LoadWeakImage
 from ..utils import UserError, remove_unfinished, replacing
 from .photo_mask import (MaskRecord, PhotoMask, class_statistics,
-                         inconsistencies, uncertainty)
+                         inconsistencies, table_rows, uncertainty)
 from .photos import Photo
 
 SETTINGS = 'settings.json'
 COLUMNS = ('photo', 'source', 'class', 'area', 'confidence', 'score', 'tag',
            'remark')
 SIDE = 320  # pixels of a photo on the review sheet
+SHEET = 20  # photos on it
 
 
 class OutputFolder:
@@ -140,9 +141,15 @@ class OutputFolder:
                             writer.writerow([photo.name, source, *row])
         return path
 
-    def write_review(self, photos: Sequence[Photo], number: int) -> Path:
-        """Draw review.png of the most uncertain masks of the first source."""
+    def write_review(self, photos: Sequence[Photo],
+                     number: int) -> Tuple[Path, Path]:
+        """Write review.html and review.png of the first source.
+
+        The page has the `number` most uncertain masks, and the picture at
+        most the first 20 of these.
+        """
         from ..visualization import WeakSegLocalVisualizer, save_picture
+        from .review_page import write_review_page
         visualizer = WeakSegLocalVisualizer(alpha=0.65)
         visualizer.dataset_meta = dict(
             classes=self.classes, palette=self.palette)
@@ -151,6 +158,12 @@ class OutputFolder:
             number,
             self.masks(source, photos),
             key=lambda mask: uncertainty(mask.record()))
+        page = self.path / 'review.html'
+        write_review_page(
+            page, masks, (self.path / SETTINGS).read_bytes(),
+            self.with_confidence
+            and (lambda photo: self.mask(f'{source}_confidence', photo).path))
+        masks = masks[:SHEET]
         load, rows = LoadWeakImage(), []
         for mask in masks:
             photo = load(dict(img_path=mask.photo.path))['img']
@@ -166,23 +179,7 @@ class OutputFolder:
         path = self.path / 'review.png'
         sheet = visualizer.draw_sheet(rows, [caption(mask) for mask in masks])
         save_picture(path, sheet)
-        return path
-
-
-def table_rows(record: MaskRecord) -> Iterator[list]:
-    """Make the rows of a mask in images.csv, without photo and source."""
-    statistics, scores, tags = record
-    remarks = inconsistencies(record)
-    for name in dict.fromkeys([*statistics, *(tags or ()), *remarks]):
-        one = statistics.get(name, dict(area=0, confidence=''))
-        tag = ''
-        if tags is not None and (name in scores or name in tags):
-            tag = 'yes' if name in tags else 'no'
-        yield [
-            name, one['area'], one['confidence'],
-            scores.get(name, ''), tag,
-            remarks.get(name, '')
-        ]
+        return page, path
 
 
 def caption(mask: PhotoMask) -> str:

@@ -6,7 +6,7 @@ complete, and memory does not grow with the number of photos.
 """
 import json
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 from PIL import Image
@@ -95,6 +95,22 @@ def uncertainty(record: MaskRecord) -> float:
     mean = sum(one['area'] * one['confidence']
                for one in record.statistics.values())
     return 1 - mean + bool(inconsistencies(record))
+
+
+def table_rows(record: MaskRecord) -> Iterator[list]:
+    """Make the rows of a mask in images.csv, without photo and source."""
+    statistics, scores, tags = record
+    remarks = inconsistencies(record)
+    for name in dict.fromkeys([*statistics, *(tags or ()), *remarks]):
+        one = statistics.get(name, dict(area=0, confidence=''))
+        tag = ''
+        if tags is not None and (name in scores or name in tags):
+            tag = 'yes' if name in tags else 'no'
+        yield [
+            name, one['area'], one['confidence'],
+            scores.get(name, ''), tag,
+            remarks.get(name, '')
+        ]
 
 
 class PhotoMask(NamedTuple):

@@ -81,7 +81,8 @@ def tags_in_mask(mask: np.ndarray, classes: Sequence[str]) -> Tuple[str, ...]:
 
 def encode_mask(mask: np.ndarray,
                 palette: Sequence[Sequence[int]] = (),
-                text: Optional[PngInfo] = None) -> bytes:
+                text: Optional[PngInfo] = None,
+                transparent: Optional[int] = None) -> bytes:
     """Encode a mask as a PNG file.
 
     Args:
@@ -89,10 +90,16 @@ def encode_mask(mask: np.ndarray,
         palette (Sequence): [R, G, B] of the first classes; the others, and
             255, have VOC's colours.
         text (PngInfo, optional): Text fields of the file.
+        transparent (int, optional): The value that viewers do not show.
     """
     image = Image.fromarray(mask)
     colours = np.ravel(palette).astype(int).tolist()
     image.putpalette(colours + PALETTE[len(colours):])
     file = BytesIO()
-    image.save(file, 'PNG', compress_level=COMPRESS_LEVEL, pnginfo=text)
+    image.save(
+        file,
+        'PNG',
+        compress_level=COMPRESS_LEVEL,
+        pnginfo=text,
+        transparency=transparent)
     return file.getvalue()
