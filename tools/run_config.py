@@ -188,15 +188,15 @@ def fit_iters(minutes: float, seconds: Sequence[float]) -> int:
         iters = more
 
 
-def config_text(settings: Mapping[str, object], photos: str, run: str,
-                trusted: Optional[str], val_masks: Optional[str],
+def config_text(settings: Mapping[str, object], photos: Path, run: Path,
+                trusted: Optional[Path], val_masks: Optional[Path],
                 weights: Optional[str]) -> str:
     """Write the config of a run.
 
     Args:
         settings (Mapping): Values by the names of :func:`choose`.
-        photos, run (str): The folders of the photos and of the run.
-        trusted, val_masks (str, optional): Folders of masks.
+        photos, run (Path): The folders of the photos and of the run.
+        trusted, val_masks (Path, optional): Folders of masks.
         weights (str, optional): A file of pretrained weights, or 'none' for
             random ones. Defaults to the public weights of the model.
     """
@@ -235,16 +235,16 @@ def config_text(settings: Mapping[str, object], photos: str, run: str,
         metrics.insert(0, "dict(type='WeakIoUMetric', iou_metrics=['mIoU'])")
     return CONFIG.format(
         base=BASES[name],
-        photos=photos,
-        run=run,
+        photos=str(photos),
+        run=str(run),
         crop=crop,
         iters=iters,
         model=model,
-        val_masks=f', seg_map_path={val_masks!r}' if val_masks else '',
+        val_masks=f', seg_map_path={str(val_masks)!r}' if val_masks else '',
         batch=settings['batch'],
         workers=settings['workers'],
         empty_share=settings['empty_share'],
-        trusted=trusted,
+        trusted=trusted and str(trusted),
         val_steps=''.join(f", dict(type='{step}')"
                           for step in steps[0 if val_masks else 2:]),
         metrics=', '.join(metrics),

@@ -152,62 +152,81 @@ def read_photos(photos):
     return {k: v for k, v in sides.items() if isinstance(v, int)}, broken
 
 
-def prepare(args, log):
-    """Read tags and photos, keep photos apart, and write the config."""
+def read_data(args):
+    """Read tags, photos and corrections; keep photos apart.
+
+    Returns:
+        tuple: The tags of the training photos, the median long side of these
+        photos in pixels, and whether some of them have trusted masks.
+    """
     import statistics
 
-    import run_config
-    import torch
+    import corrections
+    from run_config import keep_apart
 
+    from mmseg_afa.datasets import write_label_file
     from mmseg_afa.datasets.label_file import write_image_list
-    from mmseg_afa.utils import UserError, replacing
+    from mmseg_afa.utils import UserError
     classes, labels = read_tags(args)
     announce(1, f'{len(labels)} photos with {len(classes)} classes')
     sides, broken = read_photos(args.photos)
-    labels = {name: labels[name] for name in labels if name in sides}
+    rows = corrections.read_decisions(args.decisions)
+    labels = corrections.correct(
+        {name: labels[name]
+         for name in labels if name in sides}, rows)
+    write_label_file(str(args.out / 'image_labels.txt'), classes, labels)
     announce(
         2, f'{len(sides)} can be read, {len(labels)} of them are tagged, '
         f'{len(broken)} are broken')
     for problem in broken:
         print(f'  left out: {problem}')
-    trusted = masks_in(args.trusted)
+    trusted = corrections.collect_masks(args.trusted, args.decisions, rows,
+                                        labels.keys(), args.out / 'trusted')
     if args.val_masks:
-        val = sorted(masks_in(args.val_masks) & labels.keys())
+        val = labels.keys() & corrections.masks_in(args.val_masks).keys()
     else:
-        val = run_config.keep_apart(
-            {
-                k: v
-                for k, v in labels.items() if k not in trusted
-            }, classes, lambda name: hashlib.sha256(name.encode()).digest())
+        rest = {k: v for k, v in labels.items() if k not in set(trusted)}
+        val = keep_apart(rest, classes,
+                         lambda name: hashlib.sha256(name.encode()).digest())
     train = [name for name in labels if name not in set(val)]
     if not val or len(train) < 2:
         raise UserError(
             f'{args.tags}: {len(labels)} photos are tagged, too few to keep '
             'some of them apart for validation. Tag at least 5 photos.')
-    announce(3, f'{len(train)} photos to train on, {len(val)} kept apart')
+    announce(
+        3, f'{len(train)} photos to train on, {len(trusted)} of them '
+        f'with trusted masks; {len(val)} kept apart')
     for name, names in (('photos', sides), ('tagged', labels),
-                        ('train', train), ('val', val)):
+                        ('train', train), ('val', sorted(val))):
         write_image_list(args.out / f'{name}.txt', names)
+    long_side = int(statistics.median(sides[name] for name in train))
+    return {name: labels[name] for name in train}, long_side, bool(trusted)
+
+
+def prepare(args, log):
+    """Read the data, choose the settings, and write the config."""
+    import torch
+    from run_config import Setting, choose, config_text, duration, fit_iters
+
+    from mmseg_afa.utils import replacing
+    labels, long_side, trusted = read_data(args)
     on_gpu = torch.cuda.is_available()
-    empty = sum(not labels[name] for name in train) / len(train)
-    settings = run_config.choose(
-        vars(args), len(train),
-        int(statistics.median(sides[name] for name in train)), empty, on_gpu)
-    values = {name: setting.value for name, setting in settings.items()}
-    values['workers'] = 4 if on_gpu else 0
+    empty = sum(not tags for tags in labels.values()) / len(labels)
+    settings = choose(vars(args), len(labels), long_side, empty, on_gpu)
+    settings['workers'] = Setting(4 if on_gpu else 0, 'processes that load')
 
     def text():
-        return run_config.config_text(values, str(args.photos), str(args.out),
-                                      args.trusted and str(args.trusted),
-                                      args.val_masks and str(args.val_masks),
-                                      args.weights)
+        return config_text({
+            k: v.value
+            for k, v in settings.items()
+        }, args.photos, args.out, args.out / 'trusted' if trusted else None,
+                           args.val_masks, args.weights)
 
     seconds = time_steps(text(), log)
     if args.minutes:
-        values['iters'] = run_config.fit_iters(args.minutes, seconds)
-        settings['iters'] = run_config.Setting(values['iters'],
-                                               f'{args.minutes:g} minutes')
-    minutes = run_config.duration(values['iters'], seconds) / 60
+        settings['iters'] = Setting(
+            fit_iters(args.minutes, seconds), f'{args.minutes:g} minutes')
+    minutes = duration(settings['iters'].value, seconds) / 60
     with replacing(args.out / 'config.py') as unfinished:
         unfinished.write_text(text(), encoding='utf-8')
     announce(
@@ -227,13 +246,6 @@ def time_steps(config, log):
                           3, '--amp', 'bfloat16', '--measure', *phases)
     timed = dict(TIMED.findall(output))
     return [float(timed[phase]) for phase in phases]
-
-
-def masks_in(folder):
-    """List the names of the masks in a folder."""
-    from mmseg_afa.datasets.image_files import list_images, normalize_nfc
-    files = list_images(str(folder), ['.png'])[0] if folder else []
-    return {normalize_nfc(file[:-len('.png')]) for file in files}
 
 
 def choose_scores(args, config):
