@@ -3,6 +3,7 @@
 
 tags_to_masks.py uses these functions. docs/your_data.md explains the rules.
 """
+from pathlib import Path
 from typing import (Callable, Dict, Iterable, List, Mapping, NamedTuple,
                     Optional, Sequence)
 

@@ -341,9 +341,15 @@ def report(args, work, folders, suffix):
 
 def run(args):
     """Run the steps that are left; return the warnings of the training."""
+    from mmseg_afa.utils import UserError
     for name in ('photos', 'tags', 'out', 'val_masks', 'trusted', 'decisions'):
         path = getattr(args, name)
         setattr(args, name, path and path.expanduser().resolve())
+    if args.weights and args.weights != 'none':
+        weights = Path(args.weights).expanduser().resolve()
+        if not weights.is_file():
+            raise UserError(f'--weights: {weights}: no such file.')
+        args.weights = str(weights)
     check_command(args)
     log, config = args.out / 'log.txt', args.out / 'config.py'
     if config.exists():
