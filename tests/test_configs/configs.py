@@ -5,6 +5,7 @@ from unittest import mock
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmpretrain.models import VisionTransformer
 from mmseg.registry import MODELS
 from torch.overrides import TorchFunctionMode
 
@@ -16,8 +17,6 @@ SHALLOW_MIT = {
     name: dict(arch, num_layers=(1, 1, 1, 2))
     for name, arch in ARCHS.items()
 }
-SHALLOW_VIT = dict(
-    embed_dims=768, num_layers=3, num_heads=12, feedforward_channels=3072)
 
 
 def load(path, keep_weights=False):
@@ -41,7 +40,8 @@ def build_shallow(cfg):
     model = cfg.model.copy()
     if model.backbone.type in ('AttnVisionTransformer',
                                'mmpretrain.VisionTransformer'):
-        model.backbone.arch = SHALLOW_VIT
+        arch = VisionTransformer.arch_zoo[model.backbone.arch]
+        model.backbone.arch = dict(arch, num_layers=3)
     with mock.patch.dict(ARCHS, SHALLOW_MIT):
         return MODELS.build(model)
 

@@ -1,0 +1,381 @@
+# Copyright (c) mmseg_afa contributors. All rights reserved.
+"""Train on tagged photos, and make masks of them, by one command.
+
+    python tools/tags_to_masks.py photos/ --tags tags.csv --out runs/pets
+
+writes OUT/config.py, which runs with tools/train.py as any other config,
+OUT/training, OUT/masks and OUT/masks_with_tags (the masks of all photos, and
+those restricted to the tags), and OUT/report.md. Run the same command again
+to resume an interrupted run.
+"""
+import argparse
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+TOOLS = Path(__file__).resolve().parent
+sys.path.insert(1, str(TOOLS / 'dataset_converters'))
+STEPS = ('Tags', 'Photos', 'Split', 'Config', 'Training', 'Masks', 'Report')
+REVIEW = 100  # masks on the review page
+# what the terminal shows of a tool's log
+SHOWN = re.compile(r'Iter\((train|val)\)|WARNING|ERROR|Traceback')
+TIMED = re.compile(r'^(classify|cam|refined): ([\d.e+-]+) s a step', re.M)
+
+
+def parse_args(argv=None):
+    """Read the command line."""
+    import image_labels
+    from run_config import BASES
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add('photos', type=Path, help='the folder of the photos')
+    add('--tags', required=True, type=Path, help='the tags, a file or folder')
+    add('--out', required=True, type=Path, help='the folder to write')
+    add('--model',
+        choices=BASES,
+        help='the network (default: mit-b1, on a CPU mit-b0); deit-s and '
+        'dinov2-s may be used commercially, and need mmpretrain')
+    add('--iters', type=int, help='training iterations')
+    add('--minutes', type=float, help='training time; measures some steps')
+    add('--crop', type=int, help='long side of a photo, in pixels')
+    add('--weights',
+        metavar='FILE',
+        help="pretrained weights of the network, or 'none' (default: the "
+        'public ones, which are downloaded)')
+    add('--val-masks',
+        type=Path,
+        metavar='DIR',
+        help='true masks NAME.png of some photos, to validate with; by '
+        'default 10 %% of the photos validate the tags')
+    add('--trusted',
+        type=Path,
+        metavar='DIR',
+        help='corrected masks NAME.png, to train on')
+    add('--decisions',
+        type=Path,
+        metavar='FILE',
+        help='decisions.csv of a review page')
+    add('--bkg-scores',
+        type=float,
+        nargs=2,
+        metavar=('HIGH', 'LOW'),
+        help='background scores, chosen on OUT/training/background_scores.png;'
+        ' a run that exists resumes from the end of classification')
+    image_labels.add_tag_options(parser, default='auto')
+    return parser.parse_args(argv)
+
+
+def run_tool(log, tool, *options):
+    """Run a tool: all output goes to a log, and its main lines are shown."""
+    command = [sys.executable, str(TOOLS / tool), *map(str, options)]
+    with open(log, 'a', encoding='utf-8') as file:
+        process = subprocess.Popen(
+            command,
+            text=True,
+            encoding='utf-8',
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+        lines = []
+        for line in process.stdout:
+            file.write(line)
+            lines.append(line)
+            if SHOWN.search(line):
+                print(line, end='', flush=True)
+    if process.wait():
+        raise SystemExit(f'{"".join(lines[-10:])}\n{tool} failed with status '
+                         f'{process.returncode}. All of its output is in '
+                         f'{log}. Run the command again to resume.')
+    return ''.join(lines)
+
+
+def announce(number, text):
+    """Print a step and what it found."""
+    print(f'[{number}/{len(STEPS)}] {STEPS[number - 1]}: {text}', flush=True)
+
+
+def check_command(args):
+    """Refuse to continue a run with other settings."""
+    from mmseg_afa.utils import UserError, replacing
+    free = {'bkg_scores', 'out'}  # may change
+    settings = {
+        key: str(value)
+        for key, value in vars(args).items()
+        if key not in free and value is not None
+    }
+    if args.tags.is_file():
+        settings['tags'] = hashlib.sha256(args.tags.read_bytes()).hexdigest()
+    file = args.out / 'command.json'
+    if not file.exists():
+        args.out.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as unfinished:
+            unfinished.write_text(json.dumps(settings, indent=2))
+    there = json.loads(file.read_text())
+    differing = sorted(key for key in there.keys() | settings.keys()
+                       if there.get(key) != settings.get(key))
+    if differing:
+        raise UserError(
+            f'{args.out}: holds a run with another --{differing[0]}: '
+            f'{there.get(differing[0])!r}. Choose another --out, or remove '
+            'the folder.')
+
+
+def read_tags(args):
+    """Write the label file; return the classes and tags of the photos."""
+    import image_labels
+    args.data_root, args.photos_folder = str(args.out), str(args.photos)
+    return image_labels.make_label_file(args)
+
+
+def read_photos(photos):
+    """Decode all photos; return the long side of each, and what is broken."""
+    from mmseg_afa.apis import find_photos
+    from mmseg_afa.datasets import LoadWeakImage
+    from mmseg_afa.utils import UserError, parallel_map
+    load = LoadWeakImage()
+
+    def long_side(photo):
+        try:
+            return max(load(dict(img_path=photo.path))['img_shape'])
+        except (OSError, UserError) as error:
+            return str(error)
+
+    found, _ = find_photos([str(photos)])
+    sides = parallel_map(long_side, found, description='Photos')
+    sides = {photo.name: side for photo, side in zip(found, sides)}
+    broken = [side for side in sides.values() if isinstance(side, str)]
+    return {k: v for k, v in sides.items() if isinstance(v, int)}, broken
+
+
+def read_data(args):
+    """Read tags, photos and corrections; keep photos apart.
+
+    Returns:
+        tuple: The tags of the training photos, the median long side of these
+        photos in pixels, and whether some of them have trusted masks.
+    """
+    import statistics
+
+    import corrections
+    from run_config import keep_apart
+
+    from mmseg_afa.datasets import write_label_file
+    from mmseg_afa.datasets.label_file import write_image_list
+    from mmseg_afa.utils import UserError
+    classes, labels = read_tags(args)
+    announce(1, f'{len(labels)} photos with {len(classes)} classes')
+    sides, broken = read_photos(args.photos)
+    rows = corrections.read_decisions(args.decisions)
+    labels = corrections.correct(
+        {name: labels[name]
+         for name in labels if name in sides}, rows)
+    write_label_file(str(args.out / 'image_labels.txt'), classes, labels)
+    announce(
+        2, f'{len(sides)} can be read, {len(labels)} of them are tagged, '
+        f'{len(broken)} are broken')
+    for problem in broken:
+        print(f'  left out: {problem}')
+    trusted = corrections.collect_masks(args.trusted, args.decisions, rows,
+                                        labels.keys(), args.out / 'trusted')
+    if args.val_masks:
+        val = labels.keys() & corrections.masks_in(args.val_masks).keys()
+    else:
+        rest = {k: v for k, v in labels.items() if k not in set(trusted)}
+        val = keep_apart(rest, classes,
+                         lambda name: hashlib.sha256(name.encode()).digest())
+    train = [name for name in labels if name not in set(val)]
+    if not val or len(train) < 2:
+        raise UserError(
+            f'{args.tags}: {len(labels)} photos are tagged, too few to keep '
+            'some of them apart for validation. Tag at least 5 photos.')
+    announce(
+        3, f'{len(train)} photos to train on, {len(trusted)} of them '
+        f'with trusted masks; {len(val)} kept apart')
+    for name, names in (('photos', sides), ('tagged', labels),
+                        ('train', train), ('val', sorted(val))):
+        write_image_list(args.out / f'{name}.txt', names)
+    long_side = int(statistics.median(sides[name] for name in train))
+    return {name: labels[name] for name in train}, long_side, bool(trusted)
+
+
+def prepare(args, log):
+    """Read the data, choose the settings, and write the config."""
+    import torch
+    from run_config import Setting, choose, config_text, duration, fit_iters
+
+    from mmseg_afa.utils import replacing
+    labels, long_side, trusted = read_data(args)
+    on_gpu = torch.cuda.is_available()
+    empty = sum(not tags for tags in labels.values()) / len(labels)
+    settings = choose(vars(args), len(labels), long_side, empty, on_gpu)
+    settings['workers'] = Setting(4 if on_gpu else 0, 'processes that load')
+
+    def text():
+        return config_text({
+            k: v.value
+            for k, v in settings.items()
+        }, args.photos, args.out, args.out / 'trusted' if trusted else None,
+                           args.val_masks, args.weights)
+
+    seconds = time_steps(text(), log)
+    if args.minutes:
+        settings['iters'] = Setting(
+            fit_iters(args.minutes, seconds), f'{args.minutes:g} minutes')
+    minutes = duration(settings['iters'].value, seconds) / 60
+    with replacing(args.out / 'config.py') as unfinished:
+        unfinished.write_text(text(), encoding='utf-8')
+    announce(
+        4, f'{args.out / "config.py"}, about {minutes:.0f} minutes of '
+        'training')
+    for name, (value, reason) in settings.items():
+        print(f'  {name:<12}{value}  ({reason})')
+
+
+def time_steps(config, log):
+    """Measure a training step in each of the three phases, in seconds."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / 'config.py'
+        path.write_text(config, encoding='utf-8')
+        phases = 'classify', 'cam', 'refined'
+        output = run_tool(log, 'analysis_tools/benchmark.py', path, '--steps',
+                          3, '--amp', 'bfloat16', '--measure', *phases)
+    timed = dict(TIMED.findall(output))
+    return [float(timed[phase]) for phase in phases]
+
+
+def choose_scores(args, config):
+    """Return the config and the work folder of the background scores."""
+    from mmseg_afa.utils import replacing
+    text, work = config.read_text(encoding='utf-8'), args.out / 'training'
+    if args.bkg_scores is None:
+        return config, work, ''
+    other = text
+    for key, score in zip(('bkg_high', 'bkg_low'), args.bkg_scores):
+        other = re.sub(rf'{key}=[\d.e-]+', f'{key}={score}', other)
+    if other == text:
+        return config, work, ''
+    suffix = '_{:g}_{:g}'.format(*args.bkg_scores)
+    config = config.with_name(f'config{suffix}.py')
+    with replacing(config) as unfinished:
+        unfinished.write_text(other, encoding='utf-8')
+    return config, args.out / f'training{suffix}', suffix
+
+
+def train(args, config, work, log):
+    """Train to the end, from the newest checkpoint; return the final one."""
+    from mmengine.config import Config
+
+    from mmseg_afa.utils import UserError, checkpoints
+    last = Config.fromfile(config).train_cfg.max_iters
+    final = work / f'iter_{last}.pth'
+    if not final.exists():
+        start = checkpoints.latest_checkpoint(str(work))
+        if start is None and work.name != 'training':
+            start = args.out / 'training/classification.pth'
+            if not start.exists():
+                raise UserError(
+                    f'--bkg-scores: {start} is missing. Leave the option out '
+                    'until classification has ended, or use another --out.')
+        run_tool(log, 'train.py', config, '--work-dir', work, '--amp',
+                 *(['--resume', start] if start else []))
+    best = sorted(work.glob('best_mIoU_iter_*.pth'))
+    return best[-1] if best else final
+
+
+def predict(args, config, checkpoint, suffix):
+    """Make the masks of all photos, and with their tags; return folders."""
+    common = [
+        config, checkpoint, args.photos, '--confidence', '--review', REVIEW
+    ]
+    folders = []
+    for name, options in (('masks', ['--list', args.out / 'photos.txt']),
+                          ('masks_with_tags', [
+                              '--list', args.out / 'tagged.txt', '--tags',
+                              args.out / 'image_labels.txt'
+                          ])):
+        folders.append(args.out / f'{name}{suffix}')
+        command = ['predict.py', *common, '--out', folders[-1], *options]
+        status = subprocess.call(
+            [sys.executable, *map(str, [TOOLS / command[0], *command[1:]])])
+        if status:
+            raise SystemExit(status)
+    return folders
+
+
+def report(args, work, folders, suffix):
+    """Write report.md; return its path and the warnings of the training."""
+    from mmengine import fileio
+
+    from mmseg_afa.evaluation.report import table
+    found = json.loads((work / 'training_report.json').read_text('utf-8'))
+    columns = dict(
+        name='class',
+        photos='photos',
+        share='chance, %',
+        AP='AP, %',
+        label='of label pixels, %',
+        predicted='predicted, %')
+    rows = [list(columns.values())]
+    rows += [[one.get(key) for key in columns] for one in found['classes']]
+    lines = [f'# {args.out.name}', table(rows)]
+    lines += [f'- **{warning}**' for warning in found['warnings']]
+    lines += [
+        f'- Review: [{folder.name}]({folder.name}/review.html)'
+        for folder in folders
+    ]
+    sheet = work / 'background_scores.png'
+    if sheet.exists():
+        lines.append(
+            f'- Labels under other background scores: [{sheet.name}]'
+            f'({work.name}/{sheet.name}). For another pair, run the command '
+            'again with `--bkg-scores HIGH LOW`.')
+    path = args.out / f'report{suffix}.md'
+    fileio.put_text('\n\n'.join(lines) + '\n', path)
+    return path, found['warnings']
+
+
+def run(args):
+    """Run the steps that are left; return the warnings of the training."""
+    from mmseg_afa.utils import UserError
+    for name in ('photos', 'tags', 'out', 'val_masks', 'trusted', 'decisions'):
+        path = getattr(args, name)
+        setattr(args, name, path and path.expanduser().resolve())
+    if args.weights and args.weights != 'none':
+        weights = Path(args.weights).expanduser().resolve()
+        if not weights.is_file():
+            raise UserError(f'--weights: {weights}: no such file.')
+        args.weights = str(weights)
+    check_command(args)
+    log, config = args.out / 'log.txt', args.out / 'config.py'
+    if config.exists():
+        announce(4, f'{config} is there')
+    else:
+        prepare(args, log)
+    config, work, suffix = choose_scores(args, config)
+    announce(5, f'{work}; all output is in {log}')
+    checkpoint = train(args, config, work, log)
+    announce(6, f'by {checkpoint.name}')
+    folders = predict(args, config, checkpoint, suffix)
+    path, warnings = report(args, work, folders, suffix)
+    announce(7, path)
+    return warnings
+
+
+def main(argv=None):
+    """Run the command, and end with the warnings."""
+    args = parse_args(argv)
+    from mmseg_afa.utils import check_least, exit_on_user_error
+    with exit_on_user_error():
+        check_least(vars(args), iters=10, crop=32, minutes=0.1)
+        warnings = run(args)
+    for warning in warnings:
+        print(f'Warning: {warning}', file=sys.stderr)
+
+
+if __name__ == '__main__':
+    main()
