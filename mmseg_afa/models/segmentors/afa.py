@@ -94,6 +94,7 @@ class AFA(RegularizedEncoderDecoder):
             'ignore_index': self.decode_head.ignore_index,
             **labeler
         })
+        self.seg_label = None  # of the last step, (B, H, W), for hooks
         check_settings(self)
 
     # -- the network -------------------------------------------------------
@@ -237,6 +238,7 @@ class AFA(RegularizedEncoderDecoder):
         phase = self.phase(current_iteration())
         image_label = stack_image_labels(data_samples,
                                          self.decode_head.num_classes - 1)
+        self.seg_label = None
         if phase == CLASSIFY:
             return self.classification_loss(inputs, image_label)
         classes = PresentClasses.from_image_label(image_label,
@@ -261,6 +263,7 @@ class AFA(RegularizedEncoderDecoder):
                       labels: PseudoLabels) -> Dict[str, Tensor]:
         """Compute the losses under given labels; see :meth:`loss`."""
         losses = dict()
+        self.seg_label = labels.seg
         features = self.features(inputs, with_attention=True)
         if self.affinity_head is not None:
             label = self.labeler.affinity_label(labels.affinity,
