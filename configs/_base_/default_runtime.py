@@ -22,6 +22,8 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     # stop at a nan or inf loss before a checkpoint is written
     non_finite=dict(type='NonFiniteLossHook'),
+    # say after each validation what fails; only in a training of AFA
+    report=dict(type='TrainingReportHook'),
     visualization=dict(type='SegVisualizationHook'))
 
 # Add this hook to draw CAM, label and prediction during training:

@@ -5,14 +5,15 @@ import signal
 from functools import partial
 from itertools import count, islice
 from threading import Thread
-from typing import Iterable, Iterator, Sized, Tuple
+from typing import Iterable, Iterator, Optional, Sized, Tuple
 
 import numpy as np
 from mmengine.dataset import InfiniteSampler
 from mmengine.registry import FUNCTIONS
 from mmseg.registry import DATA_SAMPLERS
 
-from ..utils import isolated_rng
+from ..utils import UserError, isolated_rng
+from .weak_label import read_image_labels
 
 
 def load_seeded(dataset: Sized, drawn: Iterable[Tuple[int, int]]) -> list:
@@ -38,14 +39,39 @@ class ResumableSampler(InfiniteSampler):
         shuffle (bool): Shuffle the data set anew in each pass.
         seed (int, optional): Seed of the order and of the augmentation.
             Defaults to the Runner's.
+        empty_share (float, optional): The largest share of drawn images that
+            have no tag, below 1. Each pass draws every image with tags, and
+            some of the others in turn. By default it draws every image.
     """
 
     start = 0
     """Number of positions to skip, counted over all processes."""
 
-    def __init__(self, dataset: Sized, *args, **kwargs) -> None:
+    def __init__(self,
+                 dataset: Sized,
+                 *args,
+                 empty_share: Optional[float] = None,
+                 **kwargs) -> None:
         super().__init__(dataset, *args, **kwargs)
         dataset.__getitems__ = partial(load_seeded, dataset)
+        self.tagged, self.num_empty = np.ones(self.size, bool), 0
+        if empty_share is not None:
+            labels = read_image_labels(dataset)
+            if labels is None or not labels.any() or not 0 <= empty_share < 1:
+                raise UserError(
+                    'train_dataloader.sampler.empty_share: found '
+                    f'{empty_share}, expected 0 to below 1, and tags in the '
+                    'label file. Correct them, or remove empty_share.')
+            self.tagged = labels.any(1)
+            ratio = empty_share / (1 - empty_share)
+            self.num_empty = int(ratio * self.tagged.sum())  # in each pass
+
+    def _infinite_indices(self) -> Iterator[int]:
+        number = np.cumsum(~self.tagged)  # of the images without tags
+        for position, index in enumerate(super()._infinite_indices()):
+            turn = number[index] - position // self.size * self.num_empty
+            if self.tagged[index] or turn % number[-1] < self.num_empty:
+                yield index
 
     def __iter__(self) -> Iterator[Tuple[int, int]]:
         """Yield the indices of this process, with seeds."""

@@ -1,8 +1,8 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 import logging
 import os.path as osp
-from typing import (Collection, Dict, List, Optional, Sequence, Set, Tuple,
-                    Union)
+from typing import (Collection, Dict, List, Optional, Sequence, Set, Sized,
+                    Tuple, Union)
 
 import numpy as np
 from mmengine import fileio
@@ -269,3 +269,10 @@ class WeakLabelDataset(BaseSegDataset):
                 f'but the data set has {", ".join(known)}. List the same '
                 'classes in the same order, or remove metainfo.classes.')
         return listed, labels
+
+
+def read_image_labels(dataset: Sized) -> Optional[np.ndarray]:
+    """Read image labels (N, C), or None where only the pipeline makes them."""
+    read = getattr(dataset, 'get_data_info', lambda i: {})
+    labels = [read(i).get('image_label') for i in range(len(dataset))]
+    return None if any(one is None for one in labels) else np.stack(labels)

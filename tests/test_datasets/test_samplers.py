@@ -7,6 +7,7 @@ from collections import UserList
 from itertools import islice
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 from mmengine.dataset import InfiniteSampler
@@ -17,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from mmseg_afa.datasets import ignore_sigterm_in_worker
 from mmseg_afa.datasets.samplers import ResumableSampler
+from mmseg_afa.utils import UserError
 
 DATASET = dict(
     type='WeakLabelDataset',
@@ -109,6 +111,79 @@ def test_rare_classes_repeat(data_root):
             oversample_thr=1 / 3))
     assert balanced.repeat_indices == [0, 1, 1, 2, 2, 3, 3, 4, 4, 5]
     assert [balanced.get_cat_ids(i) for i in (0, 1, 9)] == [[1], [2], [1]]
+
+
+class Tagged(UserList):
+    """Images that are their tags."""
+
+    def get_data_info(self, index):
+        return dict(image_label=np.array([self[index], 0]))
+
+
+def draw(tags, count, start=0, **options):
+    sampler = ResumableSampler(Tagged(tags), seed=3, **options)
+    sampler.start = start
+    return list(islice(sampler, count))
+
+
+@pytest.mark.parametrize('shuffle', [True, False])
+def test_few_images_without_tags(shuffle):
+    """Draw all 6 tagged images and 2 of 10 others in each pass of 8."""
+    tags = [0, 0, 1, 1, 0, 1, 0, 0, 0, 1, 0, 0, 1, 0, 1, 0]
+    options = dict(shuffle=shuffle, empty_share=0.25)
+    drawn = draw(tags, 80, **options)
+    indices = np.array([index for index, _ in drawn]).reshape(10, 8)
+    tagged, empty = np.flatnonzero(tags), np.flatnonzero(1 - np.array(tags))
+    others = []
+    for row in indices:
+        assert sorted(set(row) & set(tagged)) == tagged.tolist()
+        others += sorted(set(row) - set(tagged))
+    assert sorted(others[:10]) == sorted(others[10:]) == empty.tolist()
+    assert draw(tags, 60, start=20, **options) == drawn[20:]
+    assert len({seed for _, seed in drawn}) == 80
+
+
+@pytest.mark.parametrize('tags, share', [
+    ([1, 1, 1, 1], 0.),
+    ([0, 1, 1, 1], 0.25),
+    ([0, 1, 1, 1], 0.9),
+])
+def test_balancing_changes_nothing_where_tags_suffice(tags, share):
+    assert draw(tags, 40, empty_share=share) == draw(tags, 40)
+
+
+def test_no_image_without_tags():
+    assert {i for i, _ in draw([0, 1, 1], 40, empty_share=0)} == {1, 2}
+
+
+@pytest.mark.parametrize('images, share', [
+    (Tagged([0, 1]), 1.),
+    (Tagged([0, 1]), -0.1),
+    (Tagged([0, 0]), 0.25),
+    (UserList([0, 1]), 0.25),
+])
+def test_balancing_needs_tags(images, share):
+    with pytest.raises(UserError, match=f'empty_share: found {share}, expec'):
+        ResumableSampler(images, seed=0, empty_share=share)
+
+
+@pytest.mark.parametrize('wrap', [
+    lambda one: dict(type='ConcatDataset', datasets=[one, one]),
+    lambda one: dict(type='RepeatDataset', dataset=one, times=2),
+])
+def test_balancing_in_other_data_sets(data_root, tmp_path, wrap):
+    labels = (data_root / 'image_labels.txt').read_text().splitlines()
+    few = tmp_path / 'few.txt'
+    few.write_text('\n'.join(
+        [*labels[:3], *(f'{line.split(":")[0]}:' for line in labels[3:])]))
+    one = dict(DATASET, data_root=str(data_root), label_file=str(few))
+    images = DATASETS.build(wrap(one))
+    drawn = [i % 6 for i, _ in draw_from(images, 16)]
+    assert sum(index < 2 for index in drawn) == 12
+
+
+def draw_from(images, count):
+    return islice(ResumableSampler(images, seed=0, empty_share=0.34), count)
 
 
 class ProcessNumbers:

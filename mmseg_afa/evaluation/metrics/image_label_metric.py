@@ -16,6 +16,10 @@ class ImageLabelMetric(BaseMetric):
     - F1: of the classes predicted (probability > 0.5) in each image, averaged
       over images; 1 where none is shown and none found. In percent.
     - mAP: average precision of each class that occurs, averaged. In percent.
+
+    After :meth:`evaluate`, `report` of the main process has the `AP` of each
+    class, nan if it does not occur, and its `chance` level, the share of
+    images with the class: tensors (C, ), in percent.
     """
 
     default_prefix = 'image_label'
@@ -37,9 +41,11 @@ class ImageLabelMetric(BaseMetric):
             torch.frombuffer(bytearray().join(rows),
                              dtype=dtype).view(len(rows), -1)
             for rows, dtype in zip(zip(*results), (torch.float32, torch.bool)))
+        average = average_precisions(scores, labels.float())
+        self.report = dict(AP=average, chance=100 * labels.float().mean(0))
         return dict(
             F1=round(100 * image_f1(scores > 0.5, labels), 2),
-            mAP=round(mean_average_precision(scores, labels.float()), 2))
+            mAP=round(average.nanmean().nan_to_num().item(), 2))
 
 
 def image_f1(pred: Tensor, label: Tensor) -> float:
@@ -50,21 +56,17 @@ def image_f1(pred: Tensor, label: Tensor) -> float:
                        torch.ones_like(right)).mean().item()
 
 
-def mean_average_precision(scores: Tensor, labels: Tensor) -> float:
-    """Average the precision of each class, and over classes that occur.
+def average_precisions(scores: Tensor, labels: Tensor) -> Tensor:
+    """Compute the average precision of each class, in percent.
 
     mmpretrain's AveragePrecision would need torchvision.
 
     Args:
         scores (Tensor): (B, C), larger = more certain.
-        labels (Tensor): (B, C), 0 or 1.
+        labels (Tensor): (B, C), 0 or 1; nan for classes without a 1.
     """
-    occurs = labels.sum(0) > 0
-    if not occurs.any():
-        return 0.
-    order = scores[:, occurs].argsort(dim=0, descending=True, stable=True)
-    shown = labels[:, occurs].gather(0, order)
+    order = scores.argsort(dim=0, descending=True, stable=True)
+    shown = labels.gather(0, order)
     ranks = torch.arange(1, len(shown) + 1, device=shown.device)[:, None]
     precision = shown.cumsum(0) / ranks
-    average = (precision * shown).sum(0) / shown.sum(0)
-    return 100 * average.mean().item()
+    return 100 * (precision * shown).sum(0) / shown.sum(0)

@@ -97,6 +97,7 @@ class AFA(RegularizedEncoderDecoder):
             'ignore_index': self.decode_head.ignore_index,
             **labeler
         })
+        self.seg_label = None  # of the last step, (B, H, W), for hooks
         check_settings(self)
 
     # -- the network -------------------------------------------------------
@@ -241,6 +242,7 @@ class AFA(RegularizedEncoderDecoder):
         image_label = stack_image_labels(data_samples,
                                          self.decode_head.num_classes - 1)
         ignored = self.decode_head.ignore_index
+        self.seg_label = None
         if phase == CLASSIFY:
             # All processes run the same layers, some of which communicate.
             if not any_process(has_mask(data_samples)):
@@ -278,6 +280,7 @@ class AFA(RegularizedEncoderDecoder):
         Without `image` there is no regularised loss.
         """
         losses = dict()
+        self.seg_label = labels.seg
         features = self.features(inputs, with_attention=True)
         if self.affinity_head is not None:
             label = self.labeler.affinity_label(labels.affinity,
