@@ -341,7 +341,7 @@ def test_refused_tables(tmp_path, read, text, message):
     ('x.json', json.dumps([task(('q', ['dog'], 0), ('p', ['cat'], 0))]),
      'found tags of q and p. Choose one, such as --column p'),
     ('x.json', '[{"data": {}, "annotations": []}]', 'x.json: not an export'),
-    ('x.json', '{"classes": ["cat"], "labels": {"a": 1}}', 'not in the format'),
+    ('x.json', '{"classes": ["cat"], "labels": {"a": 1}}', 'not in the form'),
     ('x.doc', '', 'x.doc: not recognised. Read are tables'),
     ('x.txt', '# cat,dog\nt0: cat\nt0.jpg: dog\n',
      "x.txt:3: 't0.jpg' has other tags than 't0' in line 2"),
