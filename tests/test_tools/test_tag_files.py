@@ -299,6 +299,7 @@ def test_other_exports(read, name, content, wanted):
     (',image,tags\n0,a,cat;dog\n1,b,cat\n2,c,nan\n', PETS),
     ('tags,split,file name\ncat;dog,x,a\ncat,x,b\n<NA>,x,c\n', PETS),
     ('image,cat,dog,width\na,1,1,640\nb,1,0,480\nc,,,480\n', PETS),
+    ('image,tags\na,"[""dog"", ""\u200bcat "", """"]"\nb,cat;cat\n', PETS),
     ('image,tags\ra,"cat\rdog"\rb,cat\r', PETS),
     ('Image Path,Class Name\na,cat\na,dog\u200b\nb,\ufeffcat\nb,\n', PETS),
 ])
@@ -339,7 +340,7 @@ def test_refused_tables(tmp_path, read, text, message):
     ('x.xml', '<annotations>', 'x.xml: not an XML file, or a damaged one'),
     ('data.yaml', 'nc: 2', "data.yaml: no names of classes (KeyError('names'"),
     ('x.json', json.dumps([task(('q', ['dog'], 0), ('p', ['cat'], 0))]),
-     'found tags of q and p. Choose one, such as --column p'),
+     'found tags of p and q. Choose one, such as --column p'),
     ('x.json', '[{"data": {}, "annotations": []}]', 'x.json: not an export'),
     ('x.json', '{"classes": ["cat"], "labels": {"a": 1}}', 'not in the form'),
     ('x.doc', '', 'x.doc: not recognised. Read are tables'),
@@ -351,7 +352,7 @@ def test_other_refused_files(read, name, text, message):
         read(name, content=text)
 
 
-def test_yolo(tmp_path, read):
+def test_yolo(tmp_path, make, read):  # noqa: F811
     """Read labels beside the images, as Roboflow writes them."""
     text = 'names: [cat, dog]'
     for name, boxes in dict(a='1 .5 .5 .1 .1\n0 .5 .5 .1 .1\n', b='').items():
@@ -365,6 +366,7 @@ def test_yolo(tmp_path, read):
         'images/b': ()
     })
     assert 'nothing about 1 of 3 photos' in said
+    assert make('--from', 'yolo')[1] == labels
     (tmp_path / 'train/labels/a.txt').write_text('\n2 .5 .5 .1 .1\n')
     with pytest.raises(SystemExit, match="a.txt:2: found the class '2'"):
         read('data.yaml', content=text)

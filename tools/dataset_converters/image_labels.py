@@ -13,7 +13,7 @@ docs/label_file.md shows each source.
 import argparse
 import os.path as osp
 from collections import Counter
-from typing import Any, Dict, Iterable, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 # Of label_readers.SOURCES, whose imports would make --help slow.
 SOURCES = ('masks', 'xml', 'coco', 'csv', 'json', 'jsonl', 'text', 'folders',
@@ -30,7 +30,7 @@ def make_label_file(
     import label_choice
     import label_readers
     from label_auto import find_source
-    from label_photos import find_photos, match_photos
+    from label_photos import find_photos, match_photos, select_images
     from label_warnings import label_warnings
 
     from mmseg_afa.datasets import write_label_file
@@ -57,6 +57,7 @@ def make_label_file(
     if not labels:
         raise UserError(f'{path}: names no image.')
     listed = args.classes or listed
+    labels = label_choice.normalize_tags(labels)
     labels = label_choice.name_numbers(path, labels, listed)
     listed, labels = label_choice.choose_tags(path, listed, labels, args)
     # The photos themselves name their tags in two sources.
@@ -91,28 +92,6 @@ def make_label_file(
     for text in label_warnings(known, labels):
         label_choice.note(text)
     return known, labels
-
-
-def select_images(where: str, labels: Dict[str, Optional[Iterable[str]]],
-                  names: Sequence[str]) -> Dict[str, Optional[Iterable[str]]]:
-    """Select the labels of the images in a list; without one, sort them all.
-    """
-    from label_photos import find_name, index_names
-
-    from mmseg_afa.datasets.image_files import format_names
-    from mmseg_afa.utils import UserError
-    if not names:
-        return {name: labels[name] for name in sorted(labels)}
-    index = index_names(labels)
-    found = {name: find_name(name, index) for name in names}
-    missing = [name for name in names if found[name] is None]
-    if missing:
-        raise UserError(
-            f'{where}: has nothing about {len(missing)} of {len(names)} '
-            f'images of the list: {format_names(missing)}. It has '
-            f'{format_names(sorted(labels))}. Add the images, or correct the '
-            'names in the list.')
-    return {found[name]: labels[found[name]] for name in names}
 
 
 def class_list(text: str, folder: str) -> Sequence[str]:
@@ -151,20 +130,14 @@ def add_tag_options(parser: argparse.ArgumentParser,
         metavar='DIR',
         help='where the photos are, to compare names (default: JPEGImages/'
         'train and val, else JPEGImages, else DATA_ROOT)')
-    add('--only', nargs='+', metavar='TAG', help='drop all other tags')
-    add('--rename',
-        nargs='+',
-        metavar='OLD=NEW',
-        help='rename or merge tags, such as jeans=pants')
-    add('--ignore',
-        nargs='+',
-        metavar='TAG',
-        help='drop tags; images with no other tag count as not tagged yet')
-    add('--normal',
-        nargs='+',
-        metavar='TAG',
-        help='tags or folders of images that show none of the classes; "" '
-        'stands for images without any tag')
+    for option, metavar, text in (
+        ('--only', 'TAG', 'drop all other tags'), ('--rename', 'OLD=NEW',
+                                                   'rename or merge tags'),
+        ('--ignore', 'TAG', 'drop tags; images without any other tag count as '
+         'not tagged yet'), ('--normal', 'TAG',
+                             'tags or folders of images that show none of the '
+                             'classes; "" stands for images without any tag')):
+        add(option, nargs='+', metavar=metavar, help=text)
     add('--split-at',
         metavar='TEXT',
         help='what separates tags, such as + or SPACE (default: , ; or |)')

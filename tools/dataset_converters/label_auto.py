@@ -11,15 +11,13 @@ from mmseg_afa.datasets.image_files import (IMAGE_SUFFIXES, MissingFileError,
                                             list_images, read_text)
 from mmseg_afa.utils import UserError
 
-BY_SUFFIX = {
-    '.csv': 'csv',
-    '.tsv': 'csv',
-    '.jsonl': 'jsonl',
-    '.xml': 'cvat',
-    '.npy': 'onehot',
-    '.yaml': 'yolo',
-    '.yml': 'yolo'
-}
+# The source of each suffix, and that of a JSON file with some keys.
+BY_SUFFIX = dict(
+    csv='csv', tsv='csv', jsonl='jsonl', xml='cvat', npy='onehot', yaml='yolo')
+BY_KEYS = (('labelstudio', {'data', 'annotations'}),
+           ('labelstudio', {'id',
+                            'annotator'}), ('coco', {'images', 'annotations'}),
+           ('fiftyone', {'classes', 'labels'}), ('fiftyone', {'samples'}))
 # Folders of data sets, which are not classes.
 PARTS = ('images', 'jpegimages', 'masks', 'labels', 'train', 'val', 'valid',
          'test', 'annotations', 'segmentationclass', 'segmentationclassaug')
@@ -43,7 +41,7 @@ def find_source(path: str) -> str:
             ':')[0] else 'csv'
         reason = f'its first line is {first[:40]!r}'
     else:
-        source, reason = BY_SUFFIX.get(suffix), f'its suffix is {suffix}'
+        source, reason = BY_SUFFIX.get(suffix[1:]), f'its suffix is {suffix}'
     if source is None:
         raise UserError(
             f'{path}: not recognised. Read are tables (.csv, .tsv), .json, '
@@ -71,16 +69,9 @@ def look_into_folder(folder: str) -> Tuple[Optional[str], str]:
 
 
 def look_into_json(content: Any) -> Tuple[str, str]:
-    """Recognise COCO, FiftyOne and Label Studio; else plain tags."""
+    """Recognise Label Studio, COCO and FiftyOne; else plain tags."""
     first = content[0] if isinstance(content, list) and content else content
-    keys = first.keys() if isinstance(first, dict) else set()
-    for source, wanted in (('coco', {'images', 'categories'}), ('coco', {
-            'images', 'annotations'
-    }), ('labelstudio', {'data',
-                         'annotations'}), ('labelstudio', {'id', 'annotator'}),
-                           ('fiftyone', {'classes', 'labels'}), ('fiftyone',
-                                                                 {'samples'})):
-        if wanted <= keys and (source == 'labelstudio') == (first
-                                                            is not content):
-            return source, f'it has {" and ".join(sorted(wanted))}'
+    for source, keys in BY_KEYS:
+        if isinstance(first, dict) and keys.issubset(first):
+            return source, f'it has {" and ".join(sorted(keys))}'
     return 'json', 'it lists images and tags'

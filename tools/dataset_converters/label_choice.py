@@ -19,6 +19,16 @@ def note(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def normalize_tags(labels: Labels) -> Labels:
+    """Remove what cannot be seen from all tags, and repeated tags."""
+    return {
+        name:
+        tags and
+        [*dict.fromkeys(normalize_nfc(tag.strip()).strip() for tag in tags)]
+        for name, tags in labels.items()
+    }
+
+
 def all_tags(labels: Labels) -> List[str]:
     """List the tags of all images; numbers first, by value."""
 

@@ -32,11 +32,12 @@ def find_photos(args: Namespace, source: str) -> List[str]:
         filter(osp.isdir, usual)) or [osp.join(root, 'JPEGImages')]
     if not args.photos and not osp.isdir(folders[0]):
         folders = [root]
-    source = osp.join(osp.abspath(source), '')
+    masks = osp.join(osp.abspath(source), '')
     files = [
         file for folder in folders
         for file in list_images(folder, IMAGE_SUFFIXES)[0]
-        if not osp.abspath(osp.join(folder, file)).startswith(source)
+        if args.source != 'masks'
+        or not osp.abspath(osp.join(folder, file)).startswith(masks)
     ]
     if args.photos and not files:
         raise UserError(f'--photos: no photo in {" ".join(folders)}.')
@@ -100,3 +101,20 @@ def match_photos(where: str, labels: Labels, photos: Sequence[str]) -> Labels:
                 'the names, or give the folder of the photos with --photos.')
         note(message)
     return matched
+
+
+def select_images(where: str, labels: Labels, names: Sequence[str]) -> Labels:
+    """Select the labels of the images in a list; without one, sort them all.
+    """
+    if not names:
+        return {name: labels[name] for name in sorted(labels)}
+    index = index_names(labels)
+    found = {name: find_name(name, index) for name in names}
+    missing = [name for name in names if found[name] is None]
+    if missing:
+        raise UserError(
+            f'{where}: has nothing about {len(missing)} of {len(names)} '
+            f'images of the list: {format_names(missing)}. It has '
+            f'{format_names(sorted(labels))}. Add the images, or correct the '
+            'names in the list.')
+    return {found[name]: labels[found[name]] for name in names}

@@ -15,6 +15,12 @@ from mmseg_afa.datasets.image_files import (IMAGE_SUFFIXES, list_images,
 from mmseg_afa.datasets.label_file import normalize_name
 from mmseg_afa.utils import UserError
 
+# What the fields of --pattern match.
+FIELDS = dict(
+    stem='[^/]+',
+    any='[^/]+',
+    tags='(?P<tags>.+)',
+    onehot='(?P<onehot>[01 ,]+)')
 NO_FILE = 'no such file. Name it with --file.'
 
 
@@ -49,15 +55,16 @@ def read_labelstudio(path: str, options: Namespace) -> Read:
             f'{task.get("id")}. Export the project as JSON, JSON-MIN or CSV.'
         ) from error
     if len(questions) > 1:
-        raise UserError(f'{path}: found tags of {" and ".join(questions)}. '
-                        f'Choose one, such as --column {min(questions)}.')
+        raise UserError(
+            f'{path}: found tags of {" and ".join(sorted(questions))}. '
+            f'Choose one, such as --column {min(questions)}.')
     return None, labels
 
 
 def read_cvat(path: str, options: Namespace) -> Read:
     """Read the tags, and the labels of shapes, of CVAT for images 1.1."""
     try:
-        root = ElementTree.fromstring(read_text(path, NO_FILE).encode())
+        root = ElementTree.fromstring(read_text(path, NO_FILE))
     except ElementTree.ParseError as error:
         raise UserError(f'{path}: not an XML file, or a damaged one ({error})'
                         '. Copy the file again.') from error
@@ -88,22 +95,20 @@ def read_yolo(path: str, options: Namespace) -> Read:
         raise UserError(f'{config}: no names of classes ({error!r}). Add '
                         '"names: [cat, dog]".') from error
     labels = {}
-    for file in sorted(root.rglob('*.txt')):
-        name = file.relative_to(root).with_suffix('').as_posix()
-        # images/train/a.jpg has its boxes in labels/train/a.txt
-        place = re.fullmatch('(.*/)?labels/(.+)', name)
-        if not place or file.name == 'classes.txt':
+    for file in sorted(root.rglob('labels/**/*.txt')):
+        if file.name == 'classes.txt':
             continue
-        tags = labels[
-            f'{place[1]}images/{place[2]}' if place[1] else place[2]] = []
-        for number, line in enumerate(
-                read_text(str(file), NO_FILE).split('\n'), 1):
-            first = line.split()[0] if line.strip() else None
-            if first and not (first.isdigit() and int(first) in names):
+        name = f'/{file.relative_to(root).with_suffix("").as_posix()}'
+        # images/train/a.jpg has its boxes in labels/train/a.txt
+        name = name.replace('/labels/', '/images/', 1)
+        tags = labels[name.removeprefix('/images')[1:]] = []
+        lines = read_text(str(file), NO_FILE).split('\n')
+        for number, line in enumerate(map(str.split, lines), 1):
+            if line and not (line[0].isdigit() and int(line[0]) in names):
                 raise UserError(
-                    f'{file}:{number}: found the class {first!r}, expected a '
-                    f'number of {config}: {min(names)} to {max(names)}.')
-            tags += [names[int(first)]] if first else []
+                    f'{file}:{number}: found the class {line[0]!r}, expected '
+                    f'a number of {config}: {min(names)} to {max(names)}.')
+            tags += [names[int(one)] for one in line[:1]]
     return [names[number] for number in sorted(names)], labels
 
 
@@ -144,8 +149,9 @@ def labels_of(field: Any) -> Iterator[str]:
 
 def read_names(folder: str, options: Namespace) -> Read:
     """Read the tags in the names of photos, such as ``a-[1 0].png``."""
-    pattern = '(.*/)?' + re.sub(r'\\{(stem|any|tags|onehot)\\}', _group,
-                                re.escape(options.pattern or ''))
+    pattern = '(.*/)?' + re.escape(options.pattern or '')
+    for field, text in FIELDS.items():
+        pattern = pattern.replace(re.escape(f'{{{field}}}'), text)
     images, _ = list_images(folder, IMAGE_SUFFIXES)
     stems = [strip_image_suffix(normalize_name(image)) for image in images]
     labels: Dict[str, Optional[Sequence[str]]] = {}
@@ -164,9 +170,3 @@ def read_names(folder: str, options: Namespace) -> Read:
             name for name, digit in zip(classes, digits) if digit == '1'
         ]
     return options.classes, labels
-
-
-def _group(field: re.Match) -> str:
-    return dict(
-        tags='(?P<tags>.+)',
-        onehot='(?P<onehot>[01 ,]+)').get(field[1], '[^/]+')

@@ -238,7 +238,7 @@ def tags_in(where: str, value: Any, options: Namespace) -> Optional[List[str]]:
             f'{where}: found {short_repr(value)}, expected tags: a text, '
             '["cat", "dog"], or {"cat": 1, "dog": 0}. Write names in place of '
             'zeros and ones. --from auto finds other formats.')
-    return [str(tag).strip() for tag in value] or None
+    return [str(tag) for tag in value if str(tag).strip()] or None
 
 
 def parse_list(text: str) -> Any:
