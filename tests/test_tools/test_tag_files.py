@@ -175,6 +175,7 @@ def test_a_list_with_two_columns(tmp_path, read):
     ('train\\A.b.JPG', 'A.b.jpg', 'A.b'),
     (r'C:\pets\a.jpg', 'a.jpg', 'a'),
     ('/data/upload/3/0a1b2c3d-a.jpg', 'a.jpg', 'a'),
+    ('/data/local-files/?d=pets/in/a.jpg', 'in/a.jpg', 'in/a'),
     ('0a1b2c3d-a.jpg', '0a1b2c3d-a.jpg', '0a1b2c3d-a'),
     ('0a1b2c3d-a.jpg', 'in/a.jpg', 'in/a'),
     ('s3://bucket/h%C3%A4user.jpg?v=2.png', 'häuser.jpg', 'häuser'),

@@ -76,7 +76,8 @@ def match_photos(where: str, labels: Labels, photos: Sequence[str]) -> Labels:
     for name, tags in labels.items():
         address = re.match(r'[a-zA-Z][\w+.-]+://', name.strip())
         path = normalize_name(
-            unquote(urlsplit(name.strip()).path) if address else name)
+            unquote(urlsplit(name.strip()).path) if address else
+            name.rpartition('?d=')[2])  # of Label Studio's local files
         stem = strip_image_suffix(path)
         uploaded = UPLOAD.sub('', stem)
         photo = find_name(stem, index) or find_name(uploaded, index)

@@ -13,15 +13,7 @@ TOO_OFTEN = 0.95  # the share of photos with a class
 
 def label_warnings(classes: Sequence[str],
                    labels: Mapping[str, Iterable[str]]) -> List[str]:
-    """Describe suspicious classes, each with the remedy.
-
-    Args:
-        classes (Sequence[str]): The foreground classes.
-        labels (Mapping[str, Iterable[str]]): The tags of each image.
-
-    Returns:
-        list[str]: The warnings.
-    """
+    """Describe suspicious classes of the tags, each with the remedy."""
     images = {one: set() for one in classes}
     for name, tags in labels.items():
         for tag in tags:
