@@ -134,6 +134,6 @@ def read_tags(path: str, photos: Sequence[Photo],
     if missing:
         raise UserError(
             f'{path}: no line for {len(missing)} of {len(photos)} photos: '
-            f'{format_names(missing)}. Add lines "name: tag, tag" ("name:" '
-            'for a photo without objects), or leave these photos out.')
+            f'{format_names(missing)}. Add lines "name: tag, tag", or '
+            'leave out the photos that are not tagged yet.')
     return tags

@@ -1,5 +1,6 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Files of images and text: find them, read them, or say what is wrong."""
+import codecs
 import logging
 import os.path as osp
 import unicodedata
@@ -19,6 +20,9 @@ OTHER_SUFFIXES = ('.avif', '.heic', '.heif', '.jxl', '.tga', '.psd', '.svg',
                   '.nef', '.arw', '.orf', '.raf', '.rw2')
 # of archives of macOS, network drives and Windows
 SYSTEM_FOLDERS = ('__MACOSX', '@eaDir', '#recycle', '$RECYCLE.BIN')
+# Zero-width spaces, marks of direction, and byte order marks inside of a text.
+INVISIBLE = dict.fromkeys(
+    map(ord, '\u200b\u200e\u200f\u202a\u202c\u2060\ufeff'))
 MAX_PROBLEMS = 10  # that an error spells out
 
 
@@ -48,12 +52,18 @@ def read_bytes(path: str,
 
 
 def read_text(path: str, fix: str, backend_args: Optional[dict] = None) -> str:
-    """Read a text file in UTF-8, and normalise its accents."""
+    """Read a text file in UTF-8, or UTF-16 with a byte order mark."""
+    content = read_bytes(path, fix, backend_args)
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = read_bytes(path, fix, backend_args).decode('utf-8-sig')
+        text = content.decode('utf-16' if wide else 'utf-8-sig')
     except UnicodeDecodeError as error:
-        raise UserError(f'{path}: not a text file in UTF-8 ({error}). Save '
-                        'the file as UTF-8.') from error
+        raise UserError(
+            f'{path}: not a text file in UTF-8 ({error}). Save '
+            'the file as UTF-8; Excel calls it "CSV UTF-8".') from error
+    if '\0' in text:
+        raise UserError(f'{path}: holds NUL characters. The file is damaged, '
+                        'or UTF-16 without a mark. Save the file as UTF-8.')
     return normalize_nfc(text)
 
 
@@ -150,8 +160,11 @@ def find_images(
 
 
 def normalize_nfc(text: str) -> str:
-    """Join accents with their letters (NFC), which macOS stores separately."""
-    return unicodedata.normalize('NFC', text)
+    """Join accents with their letters (NFC), which macOS stores separately.
+
+    Characters without width are removed.
+    """
+    return unicodedata.normalize('NFC', text).translate(INVISIBLE)
 
 
 def describe_left_out(files: Sequence[str]) -> str:

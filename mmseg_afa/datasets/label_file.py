@@ -12,15 +12,21 @@ image and its tags; an image without objects has none::
 """
 import difflib
 import posixpath
+import re
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ..utils import UserError, replacing
-from .image_files import (DataError, format_names, normalize_nfc, read_text,
-                          strip_image_suffix)
+from .image_files import (IMAGE_SUFFIXES, DataError, format_names,
+                          normalize_nfc, read_text, strip_image_suffix)
 
 MAKE_LABEL_FILE = 'python tools/dataset_converters/image_labels.py'
 
 Tags = Tuple[str, ...]
+
+CONTROL = re.compile('[\x00-\x1f\x7f]')  # such as line ends
+_SUFFIX = f'(?:{"|".join(map(re.escape, IMAGE_SUFFIXES))})'
+# a photo and its mask
+TWO_PATHS = re.compile(rf'(.+?{_SUFFIX})\s+(\S*/.+{_SUFFIX})', re.IGNORECASE)
 
 
 def normalize_name(name: str) -> str:
@@ -38,6 +44,8 @@ def read_image_list(path: str,
                     backend_args: Optional[dict] = None) -> List[str]:
     """Read a file with an image's name, with or without suffix, on each line.
 
+    A line may also have the paths of an image and its mask.
+
     Returns:
         list[str]: The names. Repeated names count once.
 
@@ -48,11 +56,27 @@ def read_image_list(path: str,
         path, 'no such image list. Correct its path (--list, or data_root '
         'and ann_file of the config), or write the list: the name of an '
         'image, without suffix, on each line.', backend_args)
-    names = [normalize_name(line) for line in text.split('\n') if line.strip()]
+    names = [name_in_line(line) for line in text.split('\n') if line.strip()]
     if not names:
         raise UserError(f'{path}: names no image. Write the name of an image, '
                         'without suffix, on each line.')
     return list(dict.fromkeys(names))
+
+
+def name_in_line(line: str) -> str:
+    """Return an image's name; of two paths, what both of them end with.
+
+    '/JPEGImages/train/a.jpg /SegmentationClass/train/a.png' is 'train/a'.
+    """
+    paths = TWO_PATHS.fullmatch(line.strip())
+    if not paths:
+        return normalize_name(line)
+    parts = [
+        strip_image_suffix(normalize_name(path)).split('/')[::-1]
+        for path in paths.groups()
+    ]
+    shared = posixpath.commonprefix(parts)[::-1]
+    return '/'.join(shared) or normalize_name(paths[1])
 
 
 def write_image_list(path: str, names: Iterable[str]) -> None:
@@ -103,7 +127,7 @@ def read_label_file(
             unknown tag. Each problem starts with file and line.
     """
     lines = _read_lines(path, backend_args)
-    labels, line_of, problems = {}, {}, []
+    labels, line_of, name_of, problems = {}, {}, {}, []
     classes = _classes_of(path, lines[0])
     if classes:
         lines[0] = ''
@@ -111,16 +135,22 @@ def read_label_file(
         # Names of images may hold colons, those of classes may not.
         name, _, tags = line.rpartition(':')
         name = name.strip()
+        tags = tuple(filter(None, map(str.strip, tags.split(','))))
+        other = name_of.setdefault(strip_image_suffix(name), name)
         if name in labels:
             problems.append(f'{path}:{number}: {name!r} stands in line '
                             f'{line_of[name]} already. Remove one of them.')
+        elif name and other != name and set(labels[other]) != set(tags):
+            problems.append(
+                f'{path}:{number}: {name!r} has other tags than {other!r} in '
+                f'line {line_of[other]}: both are one image. Remove a line.')
         elif name:
-            labels[name] = tuple(filter(None, map(str.strip, tags.split(','))))
+            labels[name] = tags
             line_of[name] = number
         elif line.strip():
             problems.append(
                 f'{path}:{number}: found {line!r}, expected "name: tag, tag" '
-                'or, for an image without objects, "name:".')
+                'or, for an image that shows none of the classes, "name:".')
     for message, name in unknown_tags(labels, known_classes or classes):
         problems.append(f'{path}:{line_of[name]}: {message}')
     if problems:
@@ -155,6 +185,12 @@ def write_label_file(path: str,
     unknown = unknown_tags(labels, classes)
     if unknown:
         raise DataError([f'{where}: {message}' for message, _ in unknown])
+    broken = list(filter(CONTROL.search, labels))
+    if broken:
+        raise DataError([
+            f'{where}: control characters, such as a line end, '
+            f'in the names {format_names(broken)}. Remove them.'
+        ])
     lines = ['# ' + ','.join(classes)]
     for name, tags in labels.items():
         ordered = [one for one in classes if one in tags]
@@ -167,12 +203,12 @@ def check_classes(where: str, names: Iterable[str]) -> Tags:
     """Normalise the names of foreground classes, and check them."""
     classes = tuple(normalize_nfc(name.strip()) for name in names)
     for name in classes or ('', ):
-        if (name in ('', 'background') or set(name) & set(',:\n')
-                or classes.count(name) > 1):
+        if (name in ('', 'background') or set(name) & set(',:')
+                or CONTROL.search(name) or classes.count(name) > 1):
             raise UserError(
                 f'{where}: the class {name!r} is empty, reserved or listed '
-                "twice, or holds ',' or ':'. List the foreground classes as "
-                "cat,cow,dog, without 'background'.")
+                "twice, or holds ',', ':' or a line end. List the foreground "
+                "classes as cat,cow,dog, without 'background'.")
     return classes
 
 

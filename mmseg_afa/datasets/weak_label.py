@@ -51,8 +51,9 @@ class WeakLabelDataset(BaseSegDataset):
             ``test_mode=True``.
         **kwargs: See :class:`mmseg.datasets.BaseSegDataset`. ``ann_file`` is
             a list of names, with or without suffix; without it all images of
-            the folder are used. ``data_prefix`` needs 'seg_map_path' only
-            where masks are read.
+            the folder are used, in training those with a line in the label
+            file. ``data_prefix`` needs 'seg_map_path' only where masks are
+            read.
 
     Raises:
         UserError: If a file is missing or wrong. Masks must exist with
@@ -148,13 +149,21 @@ class WeakLabelDataset(BaseSegDataset):
         self._listed = None  # else each worker would get a copy
         unlabelled = [name for name in paths if name not in labels]
         if unlabelled and not self.test_mode:
-            raise UserError(
-                f'{self.label_file}: no line for {len(unlabelled)} of '
-                f'{len(paths)} images: {format_names(unlabelled)}. Add "name: '
-                'tag, tag" lines ("name:" for an image without objects), or '
-                f'remove the images from {self.ann_file or "the folder"}. '
-                f'`{MAKE_LABEL_FILE} {self.data_root or "DATA_ROOT"} --list '
-                'LIST` makes the lines of an image list.')
+            message = (f'{self.label_file}: no line for {len(unlabelled)} of '
+                       f'{len(paths)} images: {format_names(unlabelled)}.')
+            if self.ann_file or len(unlabelled) == len(paths):
+                raise UserError(
+                    f'{message} Add lines "name: tag, tag", or remove the '
+                    'images that are not tagged yet from '
+                    f'{self.ann_file or "the folder"}. `{MAKE_LABEL_FILE} '
+                    f'{self.data_root or "DATA_ROOT"} --list LIST` makes the '
+                    'lines of an image list.')
+            print_log(
+                f'{message} They are left out of the training. Tag them to '
+                'train on them.',
+                logger='current',
+                level=logging.WARNING)
+            paths = {name: paths[name] for name in paths if name in labels}
         masks = self.data_prefix.get('seg_map_path')
         if masks is not None and self.test_mode and not missing:
             _, missing = find_images(masks, [self.seg_map_suffix], paths,

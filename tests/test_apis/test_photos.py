@@ -95,6 +95,8 @@ def test_photos_that_differ_in_suffix(photos, tmp_path):
     ids = tmp_path / 'list.txt'
     ids.write_text('b\n')
     assert names(root, image_list=str(ids)) == ['b']
+    ids.write_text('/JPEGImages/b.jpg /SegmentationClassAug/b.png\n')
+    assert names(root, image_list=str(ids)) == ['b']
 
 
 def test_tags(photos, tmp_path):

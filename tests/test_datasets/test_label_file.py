@@ -33,6 +33,33 @@ def test_image_lists(write):
         read_image_list(write(' \n\n'))
 
 
+def test_lists_with_the_masks(write):
+    """Read lists of other codes, with the paths of photo and mask."""
+    path = write('/JPEGImages/2007_1.jpg /SegmentationClassAug/2007_1.png\n'
+                 'images/train/a b.JPG\tmasks/train/a b.png\n'
+                 'x/images/c.png x/labels/c.png\nimages/d.jpg masks/d_mask.png'
+                 '\ne.jpg f.png\ng.jpg h/g\n')
+    assert read_image_list(path) == [
+        '2007_1', 'train/a b', 'c', 'images/d.jpg', 'e.jpg f.png', 'g.jpg h/g'
+    ]
+
+
+def test_read_other_encodings(tmp_path):
+    for encoding in ('utf-8-sig', 'utf-16', 'utf-16-be'):
+        mark = '\ufeff' * (encoding == 'utf-16-be')
+        text = f'{mark}# e\u0301\u200b,cat\na\u2060.jpg: \xe9\n'
+        (tmp_path / 'file').write_bytes(text.encode(encoding))
+        assert read_label_file(str(tmp_path / 'file')) == (
+            ('\xe9', 'cat'), {'a.jpg': ('\xe9', )})  # yapf: disable
+    for encoding in ('utf-16-le', 'utf-16-be'):
+        (tmp_path / 'file').write_bytes('a: cat'.encode(encoding))
+        with pytest.raises(ValueError, match='file: holds NUL characters'):
+            read_label_file(str(tmp_path / 'file'))
+    (tmp_path / 'file').write_bytes('\xe9: cat'.encode('cp1252'))
+    with pytest.raises(ValueError, match='not a text file in UTF-8 .*Excel'):
+        read_label_file(str(tmp_path / 'file'))
+
+
 def test_read(write):
     path = write('\ufeff# cat, cow,dog\r\n'
                  '2007_000063: dog\r\n'
@@ -59,6 +86,8 @@ def test_without_a_list_of_classes_any_tag_may_occur(write):
      ":2: unknown tag 'zebra': the classes are cat, cow. Fix the tag"),
     ('# cat,cow\na: cat\nb: cow\na: cow\n',
      ":4: 'a' stands in line 2 already. Remove"),
+    ('# cat,cow\na.jpg: cat\nb: cow\na.png:\n',
+     ":4: 'a.png' has other tags than 'a.jpg' in line 2: both are one"),
     ('# cat,cow\na cat\n', ':2: found \'a cat\', expected "name: tag, tag"'),
     ('# cat,cow\n: cat\n', ':2: found'),
     ('#\na: cat\n', ":1: the class '' is empty"),
@@ -96,6 +125,10 @@ def test_all_wrong_lines_of_a_label_file(write):
 @pytest.mark.parametrize('classes, labels', [
     (CLASSES, dict(a=['cwo'])),
     (('a:b', ), dict(x=['a:b'])),
+    (CLASSES, {
+        'x\ny': ['cat']
+    }),
+    (('a\tb', ), {}),
     (('e\u0301', '\xe9'), {}),
     ((), {}),
 ])

@@ -13,7 +13,8 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 from PIL import Image
 
-from mmseg_afa.datasets import COCO2014WeakDataset, PascalVOCWeakDataset
+from mmseg_afa.datasets import (COCO2014WeakDataset, PascalVOCWeakDataset,
+                                weak_label)
 from mmseg_afa.utils import UserError
 from .voc_folder import CLASSES, IMAGES, make_mask, write_mask, write_voc
 
@@ -269,6 +270,30 @@ def test_images_without_labels_are_counted(tmp_path):
                  f'tools/dataset_converters/image_labels.py {tmp_path}',
                  'trainaug.txt'):
         assert part in str(error.value)
+
+
+def test_photos_that_are_not_tagged_yet(tmp_path, monkeypatch):
+    """Leave out photos of a folder, but none of a list."""
+    write_voc(tmp_path)
+    (tmp_path / 'image_labels.txt').write_text('# cat\n2007_000001: cat\n'
+                                               '2007_000003:\n')
+    said = []
+    monkeypatch.setattr(weak_label, 'print_log',
+                        lambda text, **_: said.append(text))
+    assert image_labels(own(tmp_path)) == [[1], [0]]
+    text, = said
+    assert "no line for 1 of 3 images: '2007_000002'. They are left" in text
+    assert len(own(tmp_path, test_mode=True)) == 3
+    (tmp_path / 'list.txt').write_text('2007_000001\n2007_000002\n')
+    with pytest.raises(UserError, match='no line for 1 of 2.* not tagged yet'):
+        own(tmp_path, ann_file='list.txt')
+    (tmp_path / 'list.txt').write_text('JPEGImages/2007_000003.jpg m/2007_0000'
+                                       '03.png\na/2007_000001.jpg b/2007_00000'
+                                       '1.png')
+    assert image_labels(own(tmp_path, ann_file='list.txt')) == [[0], [1]]
+    (tmp_path / 'image_labels.txt').write_text('# cat\nx: cat\n')
+    with pytest.raises(UserError, match='no line for 3 of 3 images'):
+        own(tmp_path)
 
 
 def test_missing_label_file(tmp_path):

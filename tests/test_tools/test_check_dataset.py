@@ -243,6 +243,17 @@ def test_fix(config, tmp_path, capsys):
     assert 'none written' in capsys.readouterr().out
 
 
+def test_photos_that_are_not_tagged_yet(config, tmp_path):
+    """Agree with training: photos of a folder are left out, of a list not."""
+    photos = check(config, NO_LIST)
+    fatal, warned = kinds(photos, True), kinds(photos, False)
+    assert NO_LINE not in fatal and 'noline' in warned[NO_LINE]
+    assert 'noline' not in photos.paths
+    labels = tmp_path / 'image_labels.txt'
+    labels.write_text(labels.read_text().split('\n')[0] + '\nx: cat\n')
+    assert 'noline' in kinds(check(config, NO_LIST), True)[NO_LINE]
+
+
 def test_fix_what_has_no_list(config, tmp_path, capsys):
     run(config, '--fix', '--cfg-options', NO_LIST)
     names = (tmp_path / 'train.fixed.txt').read_text().split()

@@ -129,7 +129,7 @@ def test_onehot(tmp_path, make):
 
 
 def test_a_list_selects_images(tmp_path, make_csv):
-    text = 'image,tags\na.jpg,cat\nb.jpg,wrong\nc.jpg,dog\n\xe9.jpg,\n'
+    text = 'image,tags\na.jpg,cat\nb.jpg,wrong\nc.jpg,dog\n\xe9.jpg,cat\n'
     args = (text, '--classes', 'cat,dog', '--list', 'train.txt')
     # accents as macOS writes them
     (tmp_path / 'train.txt').write_text('c\na.jpg\ne\u0301\n', 'utf-8')
@@ -161,7 +161,8 @@ def test_wrong_options(tmp_path, make, args, message):
 
 
 def test_the_summary(tmp_path, make_csv, capsys):
-    make_csv('image,tags\na,dog;cat\nb,dog\nc,\n', '--classes', 'cat,cow,dog')
+    make_csv('image,tags\na,dog;cat\nb,dog\nc,no\n', '--classes',
+             'cat,cow,dog', '--normal', 'no')
     assert capsys.readouterr().out.splitlines() == [
         f'{tmp_path}/image_labels.txt: 3 images, 3 tags. Images without tags: '
         '1.', '   images  class', '        2  dog', '        1  cat',

@@ -92,6 +92,13 @@ def open_split(cfg: dict) -> Split:
     names = attempt(dataset.list_names, rest=[])
     paths, _ = attempt(dataset.find_images, names, rest=({}, []))
     trusted = attempt(dataset.find_trusted_masks, paths, rest={})
+    findings = list(found.values())
+    if (names is None and not dataset.test_mode
+            and not paths.keys().isdisjoint(tags)):
+        left_out = [name for name in paths if name not in tags]
+        findings += [
+            no_line(name, paths.pop(name), False) for name in left_out
+        ]
 
     loads_masks = any(step.type == 'LoadMask'
                       for step in cfg.get('pipeline', ()))
@@ -99,7 +106,18 @@ def open_split(cfg: dict) -> Split:
     classes = dataset.metainfo['classes'][1:]
     needs_masks = has_masks and (loads_masks or dataset.test_mode)
     return Split(dataset, needs_masks, names is not None, paths, trusted, tags,
-                 dict.fromkeys(classes, 0), list(found.values()))
+                 dict.fromkeys(classes, 0), findings)
+
+
+def no_line(name: str, path: str, fatal: bool) -> Finding:
+    """Say that an image has no line in the label file.
+
+    Training leaves out such images of a folder, but not those of a list.
+    """
+    return Finding(
+        'images without a line in the label file', name,
+        f'{path}: the label file has no line for {name!r}. Add a line, or '
+        'leave out the image if it is not tagged yet.', fatal)
 
 
 def check(splits: Dict[str, Split]) -> None:
@@ -166,10 +184,7 @@ def examine(split: Split, name: str) -> tuple:
     if tags == ():
         found('images without any tag', f'{path}: no tags.', False)
     elif tags is None and not dataset.test_mode:
-        found(
-            'images without a line in the label file',
-            f'{path}: the label file has no line for {name!r}. Add a line, '
-            'with nothing after the colon if the image has no tags.')
+        findings.append(no_line(name, path, True))
 
     if mask_path and split.images_of:
         try:

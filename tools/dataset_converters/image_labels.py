@@ -2,37 +2,51 @@
 r"""Make a label file: the classes that each image shows.
 
 Training reads nothing else about the images. The tags can come from masks,
-from VOC's or COCO's annotations, from a CSV, JSON or text file, from a folder
-for each class, or from a published cls_labels_onehot.npy:
+annotations, tables, text, folders, names of files, or annotation tools:
 
     python tools/dataset_converters/image_labels.py data/VOCdevkit/VOC2012
     python tools/dataset_converters/image_labels.py data/pets \
-        --from csv --file tags.csv --classes cat,cow,dog
+        --from auto --file tags.csv --classes cat,cow,dog
 
 docs/label_file.md shows each source.
 """
 import argparse
 import os.path as osp
 from collections import Counter
-from typing import Dict, Iterable, Mapping, Optional, Sequence
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 # Of label_readers.SOURCES, whose imports would make --help slow.
-SOURCES = ('masks', 'xml', 'coco', 'csv', 'json', 'text', 'folders', 'onehot')
+SOURCES = ('masks', 'xml', 'coco', 'csv', 'json', 'jsonl', 'text', 'folders',
+           'onehot', 'labelstudio', 'cvat', 'yolo', 'fiftyone', 'names')
 
 
-def make_label_file(args: argparse.Namespace) -> None:
-    """Make the label file that the command line describes."""
+def make_label_file(
+        args: argparse.Namespace) -> Tuple[Sequence[str], Dict[str, Any]]:
+    """Make the label file that the command line describes.
+
+    Returns:
+        tuple: The foreground classes, and the tags of each image.
+    """
+    import label_choice
     import label_readers
+    from label_auto import find_source
+    from label_photos import find_photos, match_photos, select_images
+    from label_warnings import label_warnings
 
     from mmseg_afa.datasets import write_label_file
-    from mmseg_afa.datasets.image_files import strip_image_suffix
+    from mmseg_afa.datasets.image_files import format_names, strip_image_suffix
     from mmseg_afa.datasets.label_file import read_image_list
     from mmseg_afa.utils import UserError
+    args = argparse.Namespace(**vars(args))  # the caller's stay
+    if args.source == 'auto':
+        args.source = find_source(osp.join(args.data_root, args.path or ''))
+        args.path = args.path or ''
     source = label_readers.SOURCES[args.source]
-    if not (args.path or source.path):
+    if args.path is None and source.path is None:
         raise UserError(f'--from {args.source} needs to know what to read. '
                         'Give --file, relative to DATA_ROOT.')
-    path = osp.join(args.data_root, args.path or source.path)
+    path = osp.join(args.data_root,
+                    source.path if args.path is None else args.path)
     classes = args.classes or source.classes
     args.classes = classes and class_list(classes, args.data_root)
     args.names = [
@@ -40,48 +54,44 @@ def make_label_file(args: argparse.Namespace) -> None:
         for name in read_image_list(osp.join(args.data_root, file))
     ]
     listed, labels = source.read(path, args)
+    if not labels:
+        raise UserError(f'{path}: names no image.')
+    listed = args.classes or listed
+    labels = label_choice.normalize_tags(labels)
+    labels = label_choice.name_numbers(path, labels, listed)
+    listed, labels = label_choice.choose_tags(path, listed, labels, args)
+    # The photos themselves name their tags in two sources.
+    photos = labels if args.source in ('folders',
+                                       'names') else find_photos(args, path)
+    labels = match_photos(path, labels, photos)
     labels = select_images(path, labels, args.names)
-    known = args.classes or listed or sorted(set().union(*labels.values()))
+    untagged = [name for name, tags in labels.items() if tags is None]
+    labels = {n: tags for n, tags in labels.items() if tags is not None}
+    known = listed or label_choice.all_tags(labels)
+    if not any(labels.values()):
+        raise UserError(f'{path}: no image has a tag. Images that are not '
+                        f'tagged yet: {len(untagged)}.')
     out = osp.join(args.data_root, args.out)
     write_label_file(out, known, labels, source=path)
-    images = Counter(tag for tags in labels.values() for tag in tags)
+    images = Counter(tag for tags in labels.values() for tag in set(tags))
     print(f'{out}: {len(labels)} images, {sum(images.values())} tags. Images '
           f'without tags: {sum(not tags for tags in labels.values())}.')
     print('   images  class')
     for name in sorted(known, key=lambda name: -images[name]):
         print(f'{images[name]:9,}  {name}')
-
-
-def select_images(where: str, labels: Mapping[str, Iterable[str]],
-                  names: Sequence[str]) -> Dict[str, Iterable[str]]:
-    """Select the labels of the images in a list; without one, sort them all.
-
-    Args:
-        where (str): The source, for messages.
-        labels (Mapping[str, Iterable[str]]): The tags by the name of an image
-            or its file.
-        names (Sequence[str]): The names, without suffix.
-
-    Returns:
-        dict[str, Iterable[str]]: The tags by the names without suffix.
-    """
-    from mmseg_afa.datasets.image_files import format_names, strip_image_suffix
-    from mmseg_afa.datasets.label_file import normalize_name
-    from mmseg_afa.utils import UserError
-    tags = {}
-    for name, found in labels.items():
-        stem = strip_image_suffix(normalize_name(name))
-        tags.setdefault(stem, set()).update(found)
-    if not tags:
-        raise UserError(f'{where}: names no image.')
-    missing = [name for name in names if name not in tags]
-    if missing:
-        raise UserError(
-            f'{where}: has nothing about {len(missing)} of {len(names)} '
-            f'images of the list: {format_names(missing)}. It has '
-            f'{format_names(sorted(tags))}. Add the images, without tags if '
-            'they show no object, or correct the names in the list.')
-    return {name: tags[name] for name in names or sorted(tags)}
+    if untagged:
+        label_choice.note(
+            f'{path}: left out {len(untagged)} images that are not tagged '
+            f'yet: {format_names(untagged)}. If they show none of the '
+            'classes, say so with --normal "".')
+    absent = [] if args.names else sorted({*photos} - {*labels, *untagged})
+    if absent:
+        label_choice.note(
+            f'{path}: has nothing about {len(absent)} of {len(photos)} '
+            f'photos: {format_names(absent)}. Training leaves them out.')
+    for text in label_warnings(known, labels):
+        label_choice.note(text)
+    return known, labels
 
 
 def class_list(text: str, folder: str) -> Sequence[str]:
@@ -100,6 +110,45 @@ def class_list(text: str, folder: str) -> Sequence[str]:
     return check_classes('--classes', text.split(','))
 
 
+def add_tag_options(parser: argparse.ArgumentParser,
+                    source: str = 'masks') -> None:
+    """Add the options of how tags are read, without those of the paths."""
+    add = parser.add_argument
+    add('--from',
+        dest='source',
+        choices=('auto', *SOURCES),
+        default=source,
+        help="source of the tags; 'auto' looks at the file (default: "
+        '%(default)s)')
+    add('--classes',
+        help="the foreground classes, id 1 first: 'voc', 'coco', your own as "
+        'cat,cow,dog, or a file *.txt with one on each line (default: for '
+        'masks, xml and onehot voc, else those that the source lists, or its '
+        'tags)')
+    add('--photos',
+        nargs='+',
+        metavar='DIR',
+        help='where the photos are, to compare names (default: JPEGImages/'
+        'train and val, else JPEGImages, else DATA_ROOT)')
+    for option, metavar, text in (
+        ('--only', 'TAG', 'drop all other tags'), ('--rename', 'OLD=NEW',
+                                                   'rename or merge tags'),
+        ('--ignore', 'TAG', 'drop tags; images without any other tag count as '
+         'not tagged yet'), ('--normal', 'TAG',
+                             'tags or folders of images that show none of the '
+                             'classes; "" stands for images without any tag')):
+        add(option, nargs='+', metavar=metavar, help=text)
+    add('--split-at',
+        metavar='TEXT',
+        help='what separates tags, such as + or SPACE (default: , ; or |)')
+    add('--column',
+        metavar='NAME',
+        help='the column of the tags, if there are several')
+    add('--pattern',
+        help='for names: how the files are named, such as "{tags}_{stem}" or '
+        '"{stem}-[{onehot}]"')
+
+
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -107,12 +156,6 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         'data_root', help='the data set; other relative paths start there')
-    parser.add_argument(
-        '--from',
-        dest='source',
-        choices=SOURCES,
-        default='masks',
-        help='source of the tags (default: masks)')
     parser.add_argument(
         '--file',
         '--folder',
@@ -130,12 +173,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         '--out',
         default='image_labels.txt',
         help='the file to write (default: %(default)s)')
-    parser.add_argument(
-        '--classes',
-        help="the foreground classes, id 1 first: 'voc', 'coco', your own as "
-        'cat,cow,dog, or a file *.txt with one on each line (default: for '
-        'masks, xml and onehot voc, else those that the source lists, or its '
-        'tags)')
+    add_tag_options(parser)
     return parser.parse_args(argv)
 
 

@@ -1,27 +1,32 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Read tags from masks, annotations, folders, tables and one-hot labels.
+"""Read tags from masks, annotations, folders and one-hot labels.
 
 `SOURCES` lists the sources of image_labels.py. A reader gets a path and the
 command's options, with two more: `names`, the images of the list without
 suffix, and `classes`, the foreground classes or None. It returns the classes
-that the source lists, or None, and the tags of each image.
+that the source lists, or None, and the tags of each image, or None for an
+image that is not tagged yet.
 """
 import os.path as osp
 import pickle
 from argparse import Namespace
 from io import BytesIO
-from typing import Callable, Dict, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
 from xml.etree import ElementTree
 
 import numpy as np
-from label_tables import Read, load_json, read_csv, read_json
+from label_choice import note
+from label_projects import (read_cvat, read_fiftyone, read_labelstudio,
+                            read_names, read_yolo)
+from label_tables import Read, load_json, read_csv, read_json, read_jsonl
 
 from mmseg_afa.datasets import read_label_file
 from mmseg_afa.datasets.image_files import (IMAGE_SUFFIXES, MissingFileError,
                                             describe_left_out, format_names,
                                             list_images, normalize_nfc,
-                                            read_bytes, strip_image_suffix)
-from mmseg_afa.datasets.mask_file import read_mask, tags_in_mask
+                                            read_bytes, read_text,
+                                            strip_image_suffix)
+from mmseg_afa.datasets.mask_file import read_mask
 from mmseg_afa.utils import UserError, parallel_map
 
 NO_CLASS = 'background'  # a folder of images without tags
@@ -41,9 +46,20 @@ def read_masks(folder: str, options: Namespace) -> Read:
     classes = options.classes
 
     def read(path):
-        return tags_in_mask(read_mask(path, len(classes) + 1), classes)
+        return np.unique(read_mask(path, len(classes) + 1))
 
-    return classes, read_each(read, folder, options.names, '.png')
+    values = read_each(read, folder, options.names, '.png')
+    labels = {
+        name: [classes[one - 1] for one in found if 0 < one <= len(classes)]
+        for name, found in values.items()
+    }
+    if not any(labels.values()):
+        found = sorted(set().union(*(map(int, v) for v in values.values())))
+        raise UserError(
+            f'{folder}: no mask shows a class. The masks hold only {found}, '
+            'and 255 is ignored. Save the classes as the numbers 1 to '
+            f'{len(classes)}.')
+    return classes, labels
 
 
 def read_xml(folder: str, options: Namespace) -> Read:
@@ -76,7 +92,7 @@ def read_each(read: Callable, folder: str, names: Sequence[str],
 
 def read_coco(path: str, options: Namespace) -> Read:
     """Read the categories of the annotations in a file of COCO's format."""
-    content = load_json(path)
+    content = load_json(path, read_text(path, 'no such file.'))
     try:
         images = {one['id']: one['file_name'] for one in content['images']}
         categories = {
@@ -87,6 +103,16 @@ def read_coco(path: str, options: Namespace) -> Read:
         for item in content['annotations']:
             name = images[item['image_id']]
             labels[name].append(categories[item['category_id']])
+        used = {item['category_id'] for item in content['annotations']}
+        parents = {
+            one.get('supercategory')
+            for one in content['categories']
+            if one.get('supercategory') != one['name']
+        }
+        for number in categories.keys() - used:
+            if categories[number] in parents:
+                note(f'{path}: left out {categories.pop(number)!r}, which '
+                     'holds other categories and has no annotation.')
     except (AttributeError, KeyError, TypeError) as error:
         found = f'no {error}' if isinstance(error, KeyError) else error
         raise UserError(
@@ -109,7 +135,7 @@ def read_folders(folder: str, options: Namespace) -> Read:
             f'{format_names(outside)}. Move images without tags to '
             f'{NO_CLASS!r}.')
     labels = {name: {name.partition('/')[0]} - {NO_CLASS} for name in names}
-    return sorted(set().union(*labels.values())), labels
+    return None, labels
 
 
 def read_onehot(path: str, options: Namespace) -> Read:
@@ -124,7 +150,7 @@ def read_onehot(path: str, options: Namespace) -> Read:
         np.lib.format.read_magic(file)
         np.lib.format.read_array_header_1_0(file)
         arrays = {
-            str(name): np.array(array, float)
+            name_of(name): np.array(array, float)
             for name, array in _Unpickler(file).load().item().items()
         }
     except Exception as error:  # damage raises errors of any kind
@@ -143,6 +169,13 @@ def read_onehot(path: str, options: Namespace) -> Read:
         name: [classes[number] for number in np.flatnonzero(array)]
         for name, array in arrays.items()
     }
+
+
+def name_of(key: Any) -> str:
+    """Return an image's name; 2007000032 was 2007_000032 in VOC."""
+    name = str(key)
+    whole = isinstance(key, (int, np.integer)) and len(name) == 10
+    return f'{name[:4]}_{name[4:]}' if whole else name
 
 
 class _Unpickler(pickle.Unpickler):
@@ -169,6 +202,12 @@ SOURCES = dict(
     coco=Source(read_coco),
     csv=Source(read_csv),
     json=Source(read_json),
+    jsonl=Source(read_jsonl),
     text=Source(lambda path, _: read_label_file(path)),
     folders=Source(read_folders, 'JPEGImages'),
-    onehot=Source(read_onehot, 'cls_labels_onehot.npy', 'voc'))
+    onehot=Source(read_onehot, 'cls_labels_onehot.npy', 'voc'),
+    labelstudio=Source(read_labelstudio),
+    cvat=Source(read_cvat),
+    yolo=Source(read_yolo, ''),
+    fiftyone=Source(read_fiftyone),
+    names=Source(read_names, 'JPEGImages'))
