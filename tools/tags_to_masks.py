@@ -67,7 +67,7 @@ def parse_args(argv=None):
         metavar=('HIGH', 'LOW'),
         help='background scores, chosen on OUT/training/background_scores.png;'
         ' a run that exists resumes from the end of classification')
-    image_labels.add_tag_options(parser, default='auto')
+    image_labels.add_tag_options(parser, source='auto')
     return parser.parse_args(argv)
 
 
@@ -126,10 +126,16 @@ def check_command(args):
 
 
 def read_tags(args):
-    """Write the label file; return the classes and tags of the photos."""
+    """Write the label file; return the classes and the tags of the photos."""
     import image_labels
-    args.data_root, args.photos_folder = str(args.out), str(args.photos)
-    return image_labels.make_label_file(args)
+    paths = dict(
+        data_root=str(args.out),
+        path=str(args.tags),
+        photos=[str(args.photos)],
+        lists=None,
+        out='image_labels.txt')
+    return image_labels.make_label_file(
+        argparse.Namespace(**dict(vars(args), **paths)))
 
 
 def read_photos(photos):

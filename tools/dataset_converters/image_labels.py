@@ -125,11 +125,6 @@ def add_tag_options(parser: argparse.ArgumentParser,
         'cat,cow,dog, or a file *.txt with one on each line (default: for '
         'masks, xml and onehot voc, else those that the source lists, or its '
         'tags)')
-    add('--photos',
-        nargs='+',
-        metavar='DIR',
-        help='where the photos are, to compare names (default: JPEGImages/'
-        'train and val, else JPEGImages, else DATA_ROOT)')
     for option, metavar, text in (
         ('--only', 'TAG', 'drop all other tags'), ('--rename', 'OLD=NEW',
                                                    'rename or merge tags'),
@@ -163,6 +158,12 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         help='where to read them (default: SegmentationClassAug, Annotations, '
         'JPEGImages or cls_labels_onehot.npy for masks, xml, folders and '
         'onehot)')
+    parser.add_argument(
+        '--photos',
+        nargs='+',
+        metavar='DIR',
+        help='where the photos are, to compare names (default: JPEGImages/'
+        'train and val, else JPEGImages, else DATA_ROOT)')
     parser.add_argument(
         '--list',
         dest='lists',

@@ -14,8 +14,9 @@ from ... import compat
 from ...utils import UserError
 from ..pseudo_labels import PresentClasses, merge_cams
 from ..utils import (AttentionLogits, any_process, cast_weights, evaluating,
-                     first_images, has_mask, most_classes, replace_by_masks,
-                     rescale, stack_boxes, stack_image_labels, zero_gradients)
+                     first_images, has_mask, is_trusted, most_classes,
+                     replace_by_masks, rescale, stack_boxes,
+                     stack_image_labels, zero_gradients)
 from .maps import predict, predict_step
 from .regularized import RegularizedEncoderDecoder
 from .schedule import (CAM_LABELS, CLASSIFY, REFINED_LABELS,
@@ -241,44 +242,48 @@ class AFA(RegularizedEncoderDecoder):
         phase = self.phase(current_iteration())
         image_label = stack_image_labels(data_samples,
                                          self.decode_head.num_classes - 1)
-        ignored = self.decode_head.ignore_index
         self.seg_label = None
         if phase == CLASSIFY:
-            # All processes run the same layers, some of which communicate.
-            if not any_process(has_mask(data_samples)):
-                return self.classification_loss(inputs, image_label)
-            boxes = image = None
-            nothing = image_label.new_full((len(inputs), *inputs.shape[-2:]),
-                                           ignored,
-                                           dtype=torch.long)
-            labels = PseudoLabels(nothing, nothing)
-        else:
-            classes = PresentClasses.from_image_label(
-                image_label, most_classes(data_samples))
-            boxes = stack_boxes(data_samples, inputs)
-            image = self.images(inputs)
-            labels = self.pseudo_labels(inputs, image, classes, boxes, phase)
-        labels = PseudoLabels(*(replace_by_masks(label, data_samples, ignored)
+            return self.classification_loss(inputs, image_label, data_samples)
+        classes = PresentClasses.from_image_label(image_label,
+                                                  most_classes(data_samples))
+        boxes = stack_boxes(data_samples, inputs)
+        image = self.images(inputs)
+        labels = self.pseudo_labels(inputs, image, classes, boxes, phase)
+        labels = PseudoLabels(*(replace_by_masks(label, data_samples,
+                                                 self.decode_head.ignore_index)
                                 for label in labels))
         return self.loss_by_label(inputs, image, image_label, boxes, labels)
 
-    def classification_loss(self, inputs: Tensor,
-                            image_label: Tensor) -> Dict[str, Tensor]:
-        """Compute the classification loss alone."""
-        losses = self.decode_head.loss_by_image_label(
-            self.extract_feat(inputs), image_label)
+    def classification_loss(self, inputs: Tensor, image_label: Tensor,
+                            data_samples: SampleList) -> Dict[str, Tensor]:
+        """Compute the classification loss, and that of trusted masks.
+
+        The mask of an image weighs as much as in a batch full of masks.
+        """
+        maps = self.extract_feat(inputs)
+        losses = Counter(
+            self.decode_head.loss_by_image_label(maps, image_label))
+        # All processes run the same layers, some of which communicate.
+        if any_process(has_mask(data_samples)):
+            ignored = self.decode_head.ignore_index
+            label = image_label.new_full((len(inputs), *inputs.shape[-2:]),
+                                         ignored,
+                                         dtype=torch.long)
+            label = replace_by_masks(label, data_samples, ignored)
+            share = sum(map(is_trusted, data_samples)) / len(data_samples)
+            found = self.decode_head.loss_by_label(
+                self.decode_head(maps), label)
+            losses.update({k: share * v for k, v in found.items()})
         # The published run's optimizer counts these steps for the heads too.
         zero = zero_gradients(p for name, p in self.named_parameters()
                               if not name.startswith('backbone.'))
         return add_prefix({k: v + zero for k, v in losses.items()}, 'decode')
 
-    def loss_by_label(self, inputs: Tensor, image: Optional[Tensor],
-                      image_label: Tensor, boxes: Optional[Tensor],
+    def loss_by_label(self, inputs: Tensor, image: Tensor, image_label: Tensor,
+                      boxes: Tensor,
                       labels: PseudoLabels) -> Dict[str, Tensor]:
-        """Compute the losses under given labels; see :meth:`loss`.
-
-        Without `image` there is no regularised loss.
-        """
+        """Compute the losses under given labels; see :meth:`loss`."""
         losses = dict()
         self.seg_label = labels.seg
         features = self.features(inputs, with_attention=True)
@@ -291,9 +296,7 @@ class AFA(RegularizedEncoderDecoder):
         decode = Counter(  # adds up losses of one name
             self.decode_head.loss_by_image_label(features.maps, image_label))
         decode.update(self.decode_head.loss_by_label(seg_logits, labels.seg))
-        if image is not None:
-            decode.update(
-                self.regularize(seg_logits, labels.seg, image, boxes))
+        decode.update(self.regularize(seg_logits, labels.seg, image, boxes))
         losses.update(add_prefix(decode, 'decode'))
         ignored = labels.seg == self.decode_head.ignore_index
         losses['label.ignored'] = ignored.float().mean()

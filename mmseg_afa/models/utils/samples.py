@@ -3,6 +3,7 @@
 from typing import Optional
 
 import torch
+from mmseg.structures import SegDataSample
 from mmseg.utils import SampleList
 from torch import Tensor
 
@@ -53,9 +54,14 @@ def most_classes(data_samples: SampleList) -> Optional[int]:
     return None if None in counts else max(counts)
 
 
+def is_trusted(sample: SegDataSample) -> bool:
+    """Return whether the mask of a sample is trusted."""
+    return 'trusted' in sample
+
+
 def has_mask(data_samples: SampleList) -> bool:
     """Return whether a sample of a batch has a trusted mask."""
-    return any('trusted' in sample for sample in data_samples)
+    return any(map(is_trusted, data_samples))
 
 
 def replace_by_masks(label: Tensor, data_samples: SampleList,
@@ -65,7 +71,7 @@ def replace_by_masks(label: Tensor, data_samples: SampleList,
         return label
     rows = []
     for row, sample in zip(label, data_samples):
-        if 'trusted' in sample:
+        if is_trusted(sample):
             row = sample.gt_sem_seg.data[0].to(label)
             row = row.masked_fill(row == IGNORE_INDEX, ignore_index)
         rows.append(row)
