@@ -19,10 +19,20 @@ from tempfile import TemporaryDirectory
 
 TOOLS = Path(__file__).resolve().parent
 sys.path.insert(1, str(TOOLS / 'dataset_converters'))
+COLUMNS = dict(  # of the report, by the keys of training_report.json
+    name='class',
+    photos='photos',
+    AP='AP, %',
+    chance='AP by chance, %',
+    label='of label pixels, %',
+    predicted='of predicted pixels, %')
 STEPS = ('Tags', 'Photos', 'Split', 'Config', 'Training', 'Masks', 'Report')
 REVIEW = 100  # masks on the review page
-# what the terminal shows of a tool's log
-SHOWN = re.compile(r'Iter\((train|val)\)|WARNING|ERROR|Traceback')
+# what the terminal shows of a tool's output: scores, warnings, progress bars
+SHOWN = re.compile(
+    r'Iter\(val\).*/|WARNING - (?!Failed)|^- |^Traceback|^\w.*%\||'
+    r'Iter\(train\).* \[\d*00/')
+STAMP = re.compile(r'^\S+ \S+ - mmengine - (INFO - )?')  # of a log
 TIMED = re.compile(r'^(classify|cam|refined): ([\d.e+-]+) s a step', re.M)
 
 
@@ -73,21 +83,21 @@ def parse_args(argv=None):
 
 def run_tool(log, tool, *options):
     """Run a tool: all output goes to a log, and its main lines are shown."""
-    command = [sys.executable, str(TOOLS / tool), *map(str, options)]
-    with open(log, 'a', encoding='utf-8') as file:
-        process = subprocess.Popen(
-            command,
-            text=True,
-            encoding='utf-8',
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT)
-        lines = []
+    command = [sys.executable, TOOLS / tool, *options]
+    lines = []
+    with open(
+            log, 'a', encoding='utf-8') as file, subprocess.Popen(
+                list(map(str, command)),
+                encoding='utf-8',
+                errors='replace',
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT) as process:
         for line in process.stdout:
             file.write(line)
             lines.append(line)
             if SHOWN.search(line):
-                print(line, end='', flush=True)
-    if process.wait():
+                print('  ' + STAMP.sub('', line), end='', flush=True)
+    if process.returncode:
         raise SystemExit(f'{"".join(lines[-10:])}\n{tool} failed with status '
                          f'{process.returncode}. All of its output is in '
                          f'{log}. Run the command again to resume.')
@@ -293,23 +303,16 @@ def train(args, config, work, log):
     return best[-1] if best else final
 
 
-def predict(args, config, checkpoint, suffix):
+def predict(args, config, checkpoint, suffix, log):
     """Make the masks of all photos, and with their tags; return folders."""
-    common = [
-        config, checkpoint, args.photos, '--confidence', '--review', REVIEW
-    ]
+    given = ['--tags', args.out / 'image_labels.txt']
     folders = []
-    for name, options in (('masks', ['--list', args.out / 'photos.txt']),
-                          ('masks_with_tags', [
-                              '--list', args.out / 'tagged.txt', '--tags',
-                              args.out / 'image_labels.txt'
-                          ])):
+    for name, photos, options in (('masks', 'photos', []), ('masks_with_tags',
+                                                            'tagged', given)):
         folders.append(args.out / f'{name}{suffix}')
-        command = ['predict.py', *common, '--out', folders[-1], *options]
-        status = subprocess.call(
-            [sys.executable, *map(str, [TOOLS / command[0], *command[1:]])])
-        if status:
-            raise SystemExit(status)
+        run_tool(log, 'predict.py', config, checkpoint, args.photos, '--list',
+                 args.out / f'{photos}.txt', '--out', folders[-1],
+                 '--confidence', '--review', REVIEW, *options)
     return folders
 
 
@@ -319,27 +322,19 @@ def report(args, work, folders, suffix):
 
     from mmseg_afa.evaluation.report import table
     found = json.loads((work / 'training_report.json').read_text('utf-8'))
-    columns = dict(
-        name='class',
-        photos='photos',
-        share='chance, %',
-        AP='AP, %',
-        label='of label pixels, %',
-        predicted='predicted, %')
-    rows = [list(columns.values())]
-    rows += [[one.get(key) for key in columns] for one in found['classes']]
-    lines = [f'# {args.out.name}', table(rows)]
+    rows = [COLUMNS.values()]
+    rows += [[one[key] for key in COLUMNS] for one in found['classes']]
+    lines = [f'# {args.out.name}', table([list(row) for row in rows])]
     lines += [f'- **{warning}**' for warning in found['warnings']]
     lines += [
-        f'- Review: [{folder.name}]({folder.name}/review.html)'
-        for folder in folders
+        f'Masks by {folder.name}: [review page]({folder.name}/review.html), '
+        f'[table]({folder.name}/images.csv)' for folder in folders[::-1]
     ]
-    sheet = work / 'background_scores.png'
-    if sheet.exists():
-        lines.append(
-            f'- Labels under other background scores: [{sheet.name}]'
-            f'({work.name}/{sheet.name}). For another pair, run the command '
-            'again with `--bkg-scores HIGH LOW`.')
+    sheet = f'{work.name}/background_scores.png'
+    if (args.out / sheet).exists():
+        lines.append('Labels under four pairs of background scores. For '
+                     'another pair, run the command again with '
+                     f'`--bkg-scores HIGH LOW`.\n\n![]({sheet})')
     path = args.out / f'report{suffix}.md'
     fileio.put_text('\n\n'.join(lines) + '\n', path)
     return path, found['warnings']
@@ -366,7 +361,7 @@ def run(args):
     announce(5, f'{work}; all output is in {log}')
     checkpoint = train(args, config, work, log)
     announce(6, f'by {checkpoint.name}')
-    folders = predict(args, config, checkpoint, suffix)
+    folders = predict(args, config, checkpoint, suffix, log)
     path, warnings = report(args, work, folders, suffix)
     announce(7, path)
     return warnings
