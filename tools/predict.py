@@ -36,8 +36,15 @@ def parse_args(argv=None):
         help='seg (default), cam, affinity_cam, cam_label, refined_label')
     add('--refine',
         default='none',
-        choices=['none', 'par', 'crf'],
+        choices=['none', 'par', 'crf', 'segments'],
         help='sharpen masks along edges; labels are refined already')
+    add('--segments',
+        type=lambda path: Path(path).expanduser(),
+        metavar='DIR',
+        help='with --refine segments: DIR/NAME.png or .json of each photo')
+    add('--segment-rule',
+        choices=['majority', 'sepl'],
+        help='a segment gets: majority (default) or sepl, see docs/masks.md')
     add('--tta', action='store_true', help='test-time augmentation')
     add('--unsure',
         type=float,
@@ -79,7 +86,20 @@ def parse_args(argv=None):
     return parser.parse_args(argv)
 
 
-def build_inferencer(args, cfg):
+def segment_folder(args, photos):
+    """Find the segments of ``--refine segments``; None without it."""
+    from mmseg_afa.models import SegmentFolder
+    from mmseg_afa.utils import UserError
+    snap = args.refine == 'segments'
+    if snap != bool(args.segments) or args.segment_rule and not snap:
+        raise UserError(f'--refine {args.refine}, --segments {args.segments}: '
+                        'write --refine segments --segments DIR, or neither.')
+    names = {photo.path: photo.name for photo in photos}
+    rule = args.segment_rule or 'majority'
+    return SegmentFolder(args.segments, names, rule) if snap else None
+
+
+def build_inferencer(args, cfg, segments=None):
     """Build the inferencer, and name all settings that the masks depend on."""
     from mmseg_afa.apis import AFAInferencer
     from mmseg_afa.engine import launch
@@ -91,7 +111,8 @@ def build_inferencer(args, cfg):
         tta=args.tta,
         long_side=args.long_side,
         tile=args.tile,
-        unsure=args.unsure)
+        unsure=args.unsure,
+        segments=segments)
     tta = cfg.get('tta_model'), cfg.get('tta_pipeline')
     parts = repr((cfg.model, launch.test_pipeline(cfg), tta)).encode()
     settings = dict(
@@ -99,6 +120,7 @@ def build_inferencer(args, cfg):
         config=identify(args.config, parts),
         checkpoint=identify(args.checkpoint),
         tags=args.tags and identify(args.tags),
+        segments=segments and [identify(args.segments), segments.rule],
         confidence=args.confidence)
     inferencer = AFAInferencer(
         cfg, args.checkpoint, device=args.device, **options)
@@ -106,11 +128,15 @@ def build_inferencer(args, cfg):
 
 
 def identify(path, content=None):
-    """Identify a file by its name and content, and a URL by itself."""
+    """Identify a file or folder by its name and content, a URL by itself."""
+    path, text = Path(path), str(path)
+    if content is None and path.is_dir():
+        files = (file for file in sorted(path.rglob('*')) if file.is_file())
+        content = ' '.join(map(identify, files)).encode()
     if content is None:
-        content = path.encode() if '://' in path else Path(path).read_bytes()
+        content = text.encode() if '://' in text else path.read_bytes()
     digest = hashlib.sha256(content)
-    return f'{Path(path).stem} {digest.hexdigest()[:12]}'
+    return f'{path.stem} {digest.hexdigest()[:12]}'
 
 
 def predict(inferencer, folder, photos, tags, batch_size):
@@ -154,7 +180,8 @@ def run(args):
     cfg = launch.read_config(args.config, args.cfg_options)
     photos, left_out = find_photos(args.photos, args.list,
                                    launch.image_suffixes(cfg))
-    inferencer, settings = build_inferencer(args, cfg)
+    inferencer, settings = build_inferencer(args, cfg,
+                                            segment_folder(args, photos))
     meta = inferencer.model.dataset_meta
     formats = [name for name in args.format if name != 'png']
     for name in formats:

@@ -110,6 +110,8 @@ def report(cfg, args: argparse.Namespace, runner, scores: dict) -> None:
     dataset = runner.test_dataloader.dataset
     split = cfg.test_dataloader.dataset.get('ann_file') or 'folder'
     labeler = cfg.model.get('module', cfg.model).get('labeler', {})
+    background = labeler.get('background', True)
+    bkg_score = labeler.get('bkg_score', 0.45) if background else 'none'
     tta = 'none'
     if args.tta:
         scales, flip = tuple(cfg.tta_model.scales), cfg.tta_model.flip
@@ -122,7 +124,7 @@ def report(cfg, args: argparse.Namespace, runner, scores: dict) -> None:
         'split': f'{split}, {len(dataset)} images',
         'test-time augmentation': tta,
         'refinement of predictions': args.refine,
-        'background score of CAMs': labeler.get('bkg_score', 0.45),
+        'background score of CAMs': bkg_score,
         'versions': ', '.join(f'{m.__name__} {m.__version__}' for m in modules)
     }
     if metric.absent:
@@ -135,8 +137,8 @@ def report(cfg, args: argparse.Namespace, runner, scores: dict) -> None:
             key[len(prefix):]: score
             for key, score in scores.items() if key.startswith(prefix)
         },
-        sweeps=metric.sweeps)
-    write_report(folder, content, about['background score of CAMs'])
+        sweeps=metric.sweeps if background else {})
+    write_report(folder, content, bkg_score)
     print(folder / 'report.md')
 
 

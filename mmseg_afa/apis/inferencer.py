@@ -59,6 +59,8 @@ class AFAInferencer(MMSegInferencer):
         tile (int, optional): Side of the tiles in which the segmentation of
             larger photos is predicted, without shrinking or Resize.
         unsure (float): Pixels of a lower confidence become 255.
+        segments (Callable, optional): Applied to each mask as
+            ``segments(mask, path)``, such as a :class:`SegmentFolder`.
         **kwargs: Arguments of MMSegInferencer, such as `device`.
 
     Raises:
@@ -75,6 +77,7 @@ class AFAInferencer(MMSegInferencer):
                  long_side: Optional[int] = None,
                  tile: Optional[int] = None,
                  unsure: float = 0.,
+                 segments: Optional[Callable] = None,
                  **kwargs) -> None:
         if not 0 <= unsure <= 1:
             raise UserError(f'unsure: found {unsure}, expected a confidence '
@@ -82,7 +85,7 @@ class AFAInferencer(MMSegInferencer):
         check_least(
             dict(long_side=long_side, tile=tile), long_side=1, tile=MIN_TILE)
         self.sources, self.tta = tuple(sources), tta
-        self.tile, self.unsure = tile, unsure
+        self.tile, self.unsure, self.segments = tile, unsure, segments
         self.long_side = long_side or LONG_SIDE
         self._skipped = ('LoadAnnotations', *(RESIZE if long_side or tile else
                                               ()))
@@ -254,6 +257,10 @@ class AFAInferencer(MMSegInferencer):
             for source in self.sources:
                 mask, share = maps[i][source].resize_and_argmax(size)
                 mask.masked_fill_(share < self.unsure, IGNORE_INDEX)
+                if self.segments is not None:
+                    snapped = self.segments(mask[0].cpu().numpy(),
+                                            sample.get('img_path'))
+                    mask = torch.from_numpy(snapped)[None]
                 sample.set_field(PixelData(data=mask), f'{source}_mask')
                 sample.set_field(PixelData(data=share), f'{source}_confidence')
             sample.pred_sem_seg = sample.get(f'{self.sources[0]}_mask')

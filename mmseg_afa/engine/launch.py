@@ -150,13 +150,13 @@ def check_weights(runner: Runner, path: str, strict: bool = True) -> None:
 
 
 def refiner_config(cfg: Config, name: str) -> Optional[dict]:
-    """Return the config of ``--refine none|par|crf``.
+    """Return the config of ``--refine par|crf``, None for other names.
 
     'par' is the paper's PAR, unless `model.test_cfg.refiner` is set. The PAR
     of the labeler, which works on small crops, is another one.
     """
     par = (cfg.model.get('test_cfg') or {}).get('refiner') or dict(type='PAR')
-    return dict(none=None, par=par, crf=dict(type='DenseCRF'))[name]
+    return dict(par=par, crf=dict(type='DenseCRF')).get(name)
 
 
 def enable_amp(cfg: Config, dtype: str = 'bfloat16') -> None:

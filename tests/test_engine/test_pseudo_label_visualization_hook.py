@@ -143,7 +143,7 @@ def test_label_is_the_one_of_training(phase):
     shown, = room.stages_of(model, inputs, [sample], phase)
     labels = model.pseudo_labels(
         inputs, model.images(inputs),
-        room.PresentClasses.from_image_label(sample.image_label[None]),
+        model.labeler.present_classes(sample.image_label[None]),
         torch.tensor([[8, 64, 0, 64]]), phase)
     label = shown.get(f'{phase}_label').data
     assert torch.equal(label, labels.seg)

@@ -11,6 +11,8 @@ from mmseg.structures import SegDataSample
 
 from mmseg_afa.models import SOURCES, PresentClasses
 from mmseg_afa.models.segmentors import afa as module
+from mmseg_afa.models.segmentors.logits import TTA
+from mmseg_afa.models.segmentors.maps import FIELDS, predict_step
 from mmseg_afa.models.utils import replace_by_masks
 from mmseg_afa.utils import UserError
 from tests.test_reference import reference as ref
@@ -288,10 +290,13 @@ def test_nothing_confident():
     assert all(torch.isfinite(p.grad).all() for p in net.parameters())
 
 
-def test_no_class_in_any_image():
-    losses = loss_at(build(), 900, labels=((0, ) * 5, ) * 2)
+@pytest.mark.parametrize('background', [True, False])
+def test_no_class_in_any_image(background):
+    net = build(labeler=dict(background=background))
+    losses = loss_at(net, 900, labels=((0, ) * 5, ) * 2)
     assert all(torch.isfinite(v).all() for v in losses.values())
     assert losses['label.foreground'] == 0
+    assert losses['label.ignored'] == (not background)
 
 
 def test_regularised_loss():
@@ -377,6 +382,39 @@ def test_batch_of_several_sizes():
             assert sample.pred_sem_seg.shape == size
             ref.assert_close(
                 sample.seg_logits.data, alone.seg_logits.data, rtol=1e-5)
+
+
+@pytest.mark.parametrize('refiner', [dict(type='PAR', num_iter=2), None])
+def test_without_background(refiner):
+    """Class 0 wins in no source, although the network is sure of it."""
+    net = build(labeler=dict(background=False, empty_above=0.9)).eval()
+    net.decode_head.conv_seg.bias.data[0] = 50
+    net.test_cfg.update(sources=list(SOURCES))
+    sizes = [(48, 64), (37, 50)]
+    white = [torch.zeros(size, dtype=torch.bool) for size in sizes]
+    data = dict(inputs=[], data_samples=batch()[1])
+    for sample, size, empty in zip(data['data_samples'], sizes, white):
+        empty[:20, 10:30] = True
+        photo = torch.randint(0, 200, (3, *size), dtype=torch.uint8)
+        photo[:, empty] = 250
+        data['inputs'].append(photo)
+        large = [2 * n for n in size]
+        sample.set_metainfo(dict(ori_shape=large, img_shape=size))
+    refiner = refiner and MODELS.build(refiner)
+    for sample, empty, tags in zip(
+            predict_step(net, data, refiner=refiner, tta=TTA((1, 0.5))), white,
+        [{1, 3}, set()]):
+        logits = sample.seg_logits.data
+        assert torch.isfinite(logits).all() and (logits.argmax(0) > 0).all()
+        empty = empty.repeat_interleave(2, 0).repeat_interleave(2, 1)
+        for name, field in FIELDS.items():
+            mask = sample.get(name).data[0]
+            assert (mask[empty] == 255).all()
+            assert (mask > 0).all()
+            if field.tags == 'given':
+                assert set(mask.unique().tolist()) <= {255, *tags}
+            elif field.tags == 'none':
+                assert ((mask == 255) == empty).all()
 
 
 @pytest.mark.parametrize('train_cfg, message', [

@@ -129,7 +129,50 @@ def test_merge_cams():
 @pytest.mark.parametrize('kwargs, message', [
     (dict(bkg_low=0.6), 'bkg_low=0.6, bkg_high=0.55'),
     (dict(bkg_high=1.2), 'bkg_high=1.2'),
+    (dict(empty_above=0.), r'empty_above=0.0, expected .*\(0, 1\]'),
+    (dict(empty_above=230), 'empty_above=230, expected a grey level'),
 ])
 def test_bad_settings(kwargs, message):
     with pytest.raises(ValueError, match=message):
         PseudoLabeler(**kwargs)
+
+
+def test_without_background():
+    """The class that wins is one of the image; without tags, all is 255."""
+    torch.manual_seed(0)
+    cam, image = torch.rand(3, 4, 40, 40), 0.9 * torch.rand(3, 3, 40, 40)
+    cam[:, :, :20] = 0  # no class shows there, ties
+    image[:, :, 5:9] = 0.95  # white: 255
+    image[:, 2, 8] = 0.2  # bright, not white
+    tags = torch.tensor([[1., 0, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0]])
+    boxes = torch.tensor([[0, 40, 3, 40]] * 3)
+    labeler = PseudoLabeler(
+        background=False, empty_above=0.9, refiner=PAR(num_iter=2))
+    classes = labeler.present_classes(tags)
+    own = classes.select_channels(cam)
+    affinity = torch.zeros(3, 9, 9)
+    for label in (labeler.cam_label(own, classes, boxes, image),
+                  labeler.refined_label(own, classes, boxes, image, affinity,
+                                        (3, 3))):
+        assert (label[2] == 255).all()
+        for i, shown in enumerate([{1, 4}, {3}]):
+            assert (label[i, :, :3] == 255).all()
+            assert (label[i, 5:8] == 255).all()
+            inside = torch.cat([label[i, :5, 3:], label[i, 8:, 3:]])
+            assert set(inside.flatten().tolist()) <= shown
+    pairs = labeler.affinity_label(label, (3, 3))
+    assert (pairs[2] == 255).all() and (pairs[:2] != 255).any()
+    for score in (0.35, 0.9):
+        soft = classes.softmax_with_background(own, score)
+        assert torch.isfinite(soft).all() and not soft[:2, 0].any()
+
+
+def test_empty_pixels_with_background():
+    """The threshold itself is not above the threshold."""
+    labeler = PseudoLabeler(empty_above=0.5)
+    present = PresentClasses.from_image_label(torch.ones(1, 1))
+    cam = torch.tensor([0.9, 0.9, 0.1]).view(1, 1, 1, 3)
+    image = torch.tensor([0.5, 0.6, 0.6]).expand(1, 3, 1, 3)
+    boxes = torch.tensor([[0, 1, 0, 3]])
+    label = labeler.cam_label(cam, present, boxes, image)
+    assert label.flatten().tolist() == [1, 255, 255]

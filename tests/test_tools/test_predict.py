@@ -186,3 +186,70 @@ def test_suffix_of_the_config(checkpoint, photos, tmp_path, capsys):
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith('Warning: left out 2 images: ')
     assert 'a_mask.png' in last and 'b.heic' in last
+
+
+@pytest.fixture(scope='module')
+def segments(photos, tmp_path_factory):
+    """Write the four quarters of each photo as an index map."""
+    folder = tmp_path_factory.mktemp('segments')
+    for path in photos.rglob('*.*'):
+        shape = cv2.imdecode(np.fromfile(path, np.uint8), 0).shape
+        rows, cols = np.indices(shape, np.uint8)
+        quarters = 2 * (rows >= shape[0] // 2) + (cols >= shape[1] // 2)
+        out = folder / path.relative_to(photos).with_suffix('.png')
+        out.parent.mkdir(exist_ok=True)
+        Image.fromarray(quarters.astype(np.uint8)).save(out)
+    return folder
+
+
+def test_segments(checkpoint, photos, segments, tmp_path):
+    """Labels too. The confidence is the network's."""
+    out, plain = tmp_path / 'out', tmp_path / 'plain'
+    sources = ['--source', 'seg', 'refined_label', '--confidence']
+    predict(checkpoint, plain, photos, *sources)
+    options = [*sources, '--refine', 'segments', '--segments', segments]
+    predict(checkpoint, out, photos, *options)
+    changed = 0
+    for path in plain.rglob('*.png'):
+        before, after = (
+            np.array(Image.open(folder / path.relative_to(plain)))
+            for folder in (plain, out))
+        if 'confidence' in str(path):
+            assert (before == after).all()
+            continue
+        half = [n // 2 for n in before.shape]
+        for rows in (slice(half[0]), slice(half[0], None)):
+            for cols in (slice(half[1]), slice(half[1], None)):
+                votes = np.bincount(before[rows, cols].ravel(), minlength=256)
+                votes[255] = 0
+                winner = votes.argmax() if votes.any() else 255
+                assert (after[rows, cols] == winner).all()
+        changed += (before != after).sum()
+    assert changed
+    there = files(out)
+    predict(checkpoint, out, photos, *options)
+    assert files(out) == there
+    with pytest.raises(SystemExit, match="segments was .*'majority'.*'sepl'"):
+        predict(checkpoint, out, photos, *options, '--segment-rule', 'sepl')
+    file = segments / 'a.png'
+    content = file.read_bytes()
+    file.write_bytes((segments / 'b.png').read_bytes())
+    with pytest.raises(SystemExit, match='another run. segments was'):
+        predict(checkpoint, out, photos, *options)
+    with pytest.raises(SystemExit, match=r'a.png: found shape \(64, 64\), th'):
+        predict(checkpoint, tmp_path / 'c', photos, *options)
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize('options, message', [
+    (['--segments', '.'], '--refine none, --segments .: write --refine seg'),
+    (['--refine', 'segments'], '--refine segments, --segments None: write'),
+    (['--segment-rule', 'sepl'], '--refine none, --segments None: write'),
+    (['--refine', 'segments', '--segments', '.'
+      ], '4 of 4 photos have no segments. Add a.png or .json'),
+])
+def test_segments_that_do_not_fit(checkpoint, photos, tmp_path, options,
+                                  message):
+    with pytest.raises(SystemExit, match=message):
+        predict(checkpoint, tmp_path / 'out', photos, *options)
+    assert not (tmp_path / 'out').exists()

@@ -11,9 +11,9 @@ from mmseg.registry import HOOKS
 from mmseg.utils import SampleList
 from torch import Tensor
 
-from ...models import AFA, PresentClasses
+from ...models import AFA
 from ...models.segmentors.schedule import CAM_LABELS, REFINED_LABELS
-from ...models.segmentors.score_maps import with_background
+from ...models.segmentors.score_maps import restrict_to_tags, with_background
 from ...models.utils import (evaluating, most_classes, resize, stack_boxes,
                              stack_image_labels, unwrap)
 from ...visualization import WeakSegLocalVisualizer
@@ -80,7 +80,7 @@ def stages_of(model: AFA, inputs: Tensor, data_samples: SampleList,
               phase: str) -> SampleList:
     """Compute the stages from CAM to label that a step goes through."""
     labeler, num_classes = model.labeler, model.decode_head.num_classes
-    classes = PresentClasses.from_image_label(
+    classes = labeler.present_classes(
         stack_image_labels(data_samples, num_classes - 1),
         most_classes(data_samples))
     cam, affinity, grid = model.train_cam(inputs, classes, with_affinity=True)
@@ -99,7 +99,9 @@ def stages_of(model: AFA, inputs: Tensor, data_samples: SampleList,
         maps['refined_label'] = labeler.refined_label(cam, *label_of, affinity,
                                                       grid)[:, None]
     logits = resize(model(inputs, mode='tensor').float(), size)
-    maps['pred_sem_seg'] = logits.argmax(1, keepdim=True)
+    shown = restrict_to_tags(logits, torch.ones_like(logits[:, 1:, 0, 0]),
+                             labeler.background)
+    maps['pred_sem_seg'] = shown.scores.argmax(1, keepdim=True)
     drawn = [sample.clone() for sample in data_samples]
     for name, batch in maps.items():
         for sample, data in zip(drawn, batch):

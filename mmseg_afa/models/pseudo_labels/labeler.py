@@ -1,6 +1,7 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
 """Make the labels that supervise segmentation and affinity from CAMs."""
-from typing import NamedTuple, Sequence, Tuple, Union
+from functools import partial
+from typing import NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 from mmseg.registry import MODELS
@@ -33,6 +34,11 @@ def disagreement(label: Tensor, low: Tensor) -> Tensor:
     return (label == 0) & (low[:, 1:].amax(1) > low[:, 0])
 
 
+def empty_regions(image: Tensor, threshold: float) -> Tensor:
+    """Find the pixels (B, H, W) of RGB (B, 3, H, W) that are all brighter."""
+    return (image > threshold).all(1)
+
+
 def combine_scores(scores: LabelScores,
                    classes: PresentClasses,
                    boxes: Tensor,
@@ -52,6 +58,12 @@ class PseudoLabeler(nn.Module):
         bkg_score (float): Background score of evaluation labels.
         bkg_high (float): Trusted foreground scores above this.
         bkg_low (float): Trusted background has no class above this.
+        background (bool): False for images without background, in which each
+            pixel shows a class of the image: class 0 never wins, an image
+            without tags is ignored, and the three scores have no effect.
+        empty_above (float, optional): Grey level in [0, 1]. Pixels whose red,
+            green and blue are above it, such as white glass, are ignored in
+            labels and predictions.
         radius (int): Pairs of grid cells farther apart than this (Chebyshev
             distance) have no affinity.
         lazy_walk (bool): Let isolated cells keep their own scores, see
@@ -66,6 +78,8 @@ class PseudoLabeler(nn.Module):
                  bkg_score: float = 0.45,
                  bkg_high: float = 0.55,
                  bkg_low: float = 0.35,
+                 background: bool = True,
+                 empty_above: Optional[float] = None,
                  radius: int = 8,
                  lazy_walk: bool = False,
                  refiner: Union[dict, nn.Module, None] = None,
@@ -75,6 +89,13 @@ class PseudoLabeler(nn.Module):
             raise UserError('labeler: background scores must satisfy '
                             '0 <= bkg_low <= bkg_high <= 1, got '
                             f'bkg_low={bkg_low}, bkg_high={bkg_high}')
+        if empty_above is not None and not 0 < empty_above <= 1:
+            raise UserError(f'labeler: found empty_above={empty_above}, '
+                            'expected a grey level in (0, 1], such as 0.9.')
+        self.background = background
+        self.present_classes = partial(
+            PresentClasses.from_image_label, background=background)
+        self.empty_above = empty_above
         self.bkg_score = bkg_score
         self.bkg_high = bkg_high
         self.bkg_low = bkg_low
@@ -84,12 +105,20 @@ class PseudoLabeler(nn.Module):
                                                            dict) else refiner
         self.ignore_index = ignore_index
 
+    def _combine(self, scores: LabelScores, classes: PresentClasses,
+                 boxes: Tensor, image: Tensor) -> Tensor:
+        label = combine_scores(scores, classes, boxes, self.ignore_index)
+        if self.empty_above is not None:
+            label.masked_fill_(
+                empty_regions(image, self.empty_above), self.ignore_index)
+        return label
+
     @torch.no_grad()
     def cam_label(self, cam: Tensor, classes: PresentClasses, boxes: Tensor,
                   image: Tensor) -> Tensor:
         """Make the CAM label, as :meth:`refined_label` without affinity."""
         scores = self.cam_label_scores(cam, classes, image)
-        return combine_scores(scores, classes, boxes, self.ignore_index)
+        return self._combine(scores, classes, boxes, image)
 
     def cam_label_scores(self, cam: Tensor, classes: PresentClasses,
                          image: Tensor) -> LabelScores:
@@ -144,7 +173,7 @@ class PseudoLabeler(nn.Module):
         """
         scores = self.refined_label_scores(cam, classes, boxes, image,
                                            affinity, grid)
-        return combine_scores(scores, classes, boxes, self.ignore_index)
+        return self._combine(scores, classes, boxes, image)
 
     def refined_label_scores(self, cam: Tensor, classes: PresentClasses,
                              boxes: Tensor, image: Tensor, affinity: Tensor,

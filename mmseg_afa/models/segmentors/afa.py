@@ -245,8 +245,8 @@ class AFA(RegularizedEncoderDecoder):
         self.seg_label = None
         if phase == CLASSIFY:
             return self.classification_loss(inputs, image_label, data_samples)
-        classes = PresentClasses.from_image_label(image_label,
-                                                  most_classes(data_samples))
+        classes = self.labeler.present_classes(image_label,
+                                               most_classes(data_samples))
         boxes = stack_boxes(data_samples, inputs)
         image = self.images(inputs)
         labels = self.pseudo_labels(inputs, image, classes, boxes, phase)
@@ -348,7 +348,7 @@ class AFA(RegularizedEncoderDecoder):
             affinity = self.affinity(features)
         out = []
         for sources, image_label in requests:
-            classes = PresentClasses.from_image_label(image_label)
+            classes = self.labeler.present_classes(image_label)
             maps = {}
             if {'cam', 'affinity_cam'} & set(sources):
                 cam = merge(cams, classes, inputs)

@@ -12,6 +12,7 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor, nn
 
+from ..pseudo_labels.labeler import empty_regions
 from ..utils import by_size, resize, unpad
 from .logits import TTA, seg_logits, slides
 from .score_maps import ScoreMaps, restrict_to_tags
@@ -126,12 +127,15 @@ def photo_maps(
         features = model.features(whole, 'affinity_cam' in wanted)
         scores = model.image_scores(features)
     found = [{} for _ in requests]
+    labeler = getattr(model, 'labeler', None)
+    background = getattr(labeler, 'background', True)
     if 'seg' in wanted:
         logits = seg_logits(model, inputs, features, tta, tile)
         every = torch.ones_like(logits[:, 1:, 0, 0])
         for maps, (sources, tags) in zip(found, requests):
             if 'seg' in sources:
-                maps['seg'] = restrict_to_tags(logits, fill_in(tags, every))
+                maps['seg'] = restrict_to_tags(logits, fill_in(tags, every),
+                                               background)
     if wanted - {'seg'}:
         predicted = (scores > 0.5).float()
         labels = [(sources, fill_in(tags, predicted))
@@ -140,8 +144,17 @@ def photo_maps(
                                                       labels)):
             maps.update(more)
 
+    empty = [None] * len(samples)
+    threshold = getattr(labeler, 'empty_above', None)
+    if threshold is not None:
+        empty = empty_regions(model.images(inputs), threshold).float()
+        empty = [
+            x if tile else unpad(x, sample.metainfo)
+            for x, sample in zip(empty[:, None, None], samples)
+        ]
+
     def on_photo(maps: ScoreMaps, i: int) -> ScoreMaps:
-        maps = maps.single(i)
+        maps = maps.single(i)._replace(empty=empty[i])
         if not tile:
             shown = resize(maps.scores, inputs.shape[-2:])
             maps = maps._replace(scores=unpad(shown, samples[i].metainfo))
