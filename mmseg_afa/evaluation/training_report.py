@@ -26,15 +26,12 @@ def covers_border(cam: Tensor) -> Tensor:
 
 def summarize(names: Sequence[str], image_labels: np.ndarray,
               counts: Dict[str, Tensor], scores: Dict[str, Tensor]) -> dict:
-    """Compute the numbers of a report, and its warnings.
-
-    `image_labels` (N, C) are those of the training photos, `scores` is
-    `ImageLabelMetric.report`, and TrainingReportHook explains the `counts`.
+    """Compute a report from the `counts` of TrainingReportHook.
 
     Returns:
         dict: Shares are in percent. Numbers that are not known are None.
 
-        - photos, untagged: Number of training photos; of those without tags.
+        - photos, untagged: Number of training photos, and without tags.
         - foreground: Share of the label pixels since the last report.
         - classes (list[dict]): For each foreground class its 'name', and
 
