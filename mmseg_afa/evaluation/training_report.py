@@ -24,17 +24,17 @@ def covers_border(cam: Tensor) -> Tensor:
     return cam[:, border].mean(1) > 1.5 * middle.mean((1, 2))
 
 
-def summarize(names: Sequence[str], image_labels: np.ndarray,
-              counts: Dict[str, Tensor], scores: Dict[str, Tensor]) -> dict:
-    """Compute the numbers of a report, and its warnings.
-
-    `image_labels` (N, C) are those of the training photos, `scores` is
-    `ImageLabelMetric.report`, and TrainingReportHook explains the `counts`.
+def summarize(names: Sequence[str],
+              image_labels: np.ndarray,
+              counts: Dict[str, Tensor],
+              scores: Dict[str, Tensor],
+              background: bool = True) -> dict:
+    """Compute a report from the `counts` of TrainingReportHook.
 
     Returns:
         dict: Shares are in percent. Numbers that are not known are None.
 
-        - photos, untagged: Number of training photos; of those without tags.
+        - photos, untagged: Number of training photos, and without tags.
         - foreground: Share of the label pixels since the last report.
         - classes (list[dict]): For each foreground class its 'name', and
 
@@ -69,7 +69,9 @@ def summarize(names: Sequence[str], image_labels: np.ndarray,
         untagged=untagged,
         foreground=readable(foreground),
         classes=[dict(zip(('name', *columns), row)) for row in rows],
-        warnings=find_warnings(names, columns, foreground, total, untagged))
+        warnings=find_warnings(names, columns,
+                               foreground if background else nan, total,
+                               untagged))
 
 
 def readable(number: float) -> Optional[float]:

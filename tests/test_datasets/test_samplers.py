@@ -178,12 +178,9 @@ def test_balancing_in_other_data_sets(data_root, tmp_path, wrap):
         [*labels[:3], *(f'{line.split(":")[0]}:' for line in labels[3:])]))
     one = dict(DATASET, data_root=str(data_root), label_file=str(few))
     images = DATASETS.build(wrap(one))
-    drawn = [i % 6 for i, _ in draw_from(images, 16)]
+    sampler = ResumableSampler(images, seed=0, empty_share=0.34)
+    drawn = [index % 6 for index, _ in islice(sampler, 18)]
     assert sum(index < 2 for index in drawn) == 12
-
-
-def draw_from(images, count):
-    return islice(ResumableSampler(images, seed=0, empty_share=0.34), count)
 
 
 class ProcessNumbers:

@@ -44,9 +44,9 @@ def train(root, work_dir, **options):
         data_root=str(root),
         label_file='image_labels.txt',
         data_prefix=dict(img_path='JPEGImages'))
-    cfg.train_dataloader.update(
-        batch_size=2,
-        dataset=dict(data, pipeline=cfg.train_dataloader.dataset.pipeline))
+    cfg.train_dataloader.batch_size = 2
+    cfg.train_dataloader.dataset = dict(
+        data, pipeline=cfg.train_dataloader.dataset.pipeline)
     cfg.val_dataloader.dataset = dict(
         data,
         test_mode=True,

@@ -53,6 +53,8 @@ class BackgroundScoreHook(Hook):
                 for i in (0, 1)] != [True, False]:
             return
         saved = self.saver.save_as(runner, 'classification.pth')
+        if not model.labeler.background:
+            return  # no score to choose
         if is_main_process():  # the others wait in the next step
             val = runner.val_loop and runner.val_loop.dataloader.dataset
             path = osp.join(runner.work_dir, 'background_scores.png')

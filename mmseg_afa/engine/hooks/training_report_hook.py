@@ -35,8 +35,7 @@ class TrainingReportHook(Hook):
 
     priority = 'LOW'  # after the scores are logged
     interval = 10  # iterations between two steps whose labels are counted
-    model = None  # an AFA; without one, all methods do nothing
-    warnings = ()
+    model, warnings = None, ()  # without an AFA, all methods do nothing
 
     def before_train(self, runner: Runner) -> None:
         """Read the names and tags of the training photos."""
@@ -90,11 +89,11 @@ class TrainingReportHook(Hook):
             return
         if self.model.phase(runner.iter - 1) == CLASSIFY:
             del totals['predicted']  # by weights that are not trained
-        scores, loop = {}, runner.val_loop
-        for metric in loop.evaluator.metrics if loop else ():
-            if isinstance(metric, ImageLabelMetric):
-                scores = metric.report
-        report = summarize(self.names, self.image_labels, totals, scores)
+        metrics = runner.val_loop.evaluator.metrics if runner.val_loop else ()
+        scores = [m.report for m in metrics if isinstance(m, ImageLabelMetric)]
+        scores = [*scores, {}][0]
+        report = summarize(self.names, self.image_labels, totals, scores,
+                           self.model.labeler.background)
         with replacing(f'{runner.work_dir}/training_report.json') as file:
             file.write_text(
                 json.dumps(dict(iteration=runner.iter, **report), indent=2))
