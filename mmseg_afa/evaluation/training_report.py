@@ -84,10 +84,6 @@ def find_warnings(names: Sequence[str], columns: Dict[str, Tensor],
     """List what fails, with the remedy. No comparison with nan holds."""
     tagged, chance = columns['photos'], columns['chance']
     found, remedy = [], 'Train longer, or follow the other warnings.'
-    if foreground < 0.5 or foreground > 90:
-        change = 'Lower' if foreground < 0.5 else 'Raise'
-        found.append(f'{foreground:.1f} % of the label pixels are foreground. '
-                     f'{change} model.labeler.bkg_high and bkg_low.')
     if untagged > photos / 2:
         remedy = (f'{untagged} of {photos} training photos have no tag. '
                   'Draw fewer: train_dataloader.sampler.empty_share=0.25.')
@@ -109,4 +105,8 @@ def find_warnings(names: Sequence[str], columns: Dict[str, Tensor],
         failing = [name for name, fail in zip(names, fails) if fail]
         if failing:
             found.append(f'{", ".join(failing)}: {text}')
+    if foreground < 0.5 or foreground > 90:
+        change = 'Lower' if foreground < 0.5 else 'Raise'
+        found.append(f'{foreground:.1f} % of the label pixels are foreground. '
+                     f'{change} model.labeler.bkg_high and bkg_low.')
     return found
