@@ -86,7 +86,7 @@ LABELER = '''\
     labeler=dict(
         bkg_high={high},  # labels: scores above are foreground,
         bkg_low={low},  # below background, and between ignored
-        radius={radius}),  # of the affinity, in cells of {stride} pixels
+        radius={radius}{extra}),  # of pairs, in {stride}-pixel cells
     train_cfg=dict(
         cam_iters={cam},  # classification until here,
         switch_iter={switch}))  # CAM labels until here, then refined labels'''
@@ -190,7 +190,7 @@ def fit_iters(minutes: float, seconds: Sequence[float]) -> int:
 
 def config_text(settings: Mapping[str, object], photos: Path, run: Path,
                 trusted: Optional[Path], val_masks: Optional[Path],
-                weights: Optional[str]) -> str:
+                weights: Optional[str], labeler: Mapping[str, object]) -> str:
     """Write the config of a run.
 
     Args:
@@ -199,6 +199,7 @@ def config_text(settings: Mapping[str, object], photos: Path, run: Path,
         trusted, val_masks (Path, optional): Folders of masks.
         weights (str, optional): A file of pretrained weights, or 'none' for
             random ones. Defaults to the public weights of the model.
+        labeler (Mapping): More settings of the labeler.
     """
     name, crop, iters = (settings[key] for key in ('model', 'crop', 'iters'))
     scratch, short = weights == 'none', iters < FEW_ITERS
@@ -206,14 +207,15 @@ def config_text(settings: Mapping[str, object], photos: Path, run: Path,
     cells = -(-crop * 3 // 2 // stride)  # of the largest CAM's grid
     classify, switch = phases(iters)
     high, low = settings['bkg_scores']
-    labeler = LABELER.format(
+    labels = LABELER.format(
         high=high,
         low=low,
         radius=8 if cells < 12 else round(cells / 6),
+        extra=''.join(f', {key}={value}' for key, value in labeler.items()),
         stride=stride,
         cam=classify,
         switch=switch)
-    common = dict(loss_weight=0.5 if short else 0.1, labeler=labeler)
+    common = dict(loss_weight=0.5 if short else 0.1, labeler=labels)
     init = f'init_cfg=dict(checkpoint={weights!r})'
     if scratch:
         init = 'init_cfg=None, drop_path_rate=0.'

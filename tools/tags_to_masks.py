@@ -77,6 +77,13 @@ def parse_args(argv=None):
         metavar=('HIGH', 'LOW'),
         help='background scores, chosen on OUT/training/background_scores.png;'
         ' a run that exists resumes from the end of classification')
+    add('--no-background',
+        action='store_true',
+        help='each pixel belongs to a class, as in histology')
+    add('--empty-above',
+        type=float,
+        metavar='GREY',
+        help='ignore pixels that are brighter, from 0 to 1: white glass')
     image_labels.add_tag_options(parser, source='auto')
     return parser.parse_args(argv)
 
@@ -226,6 +233,9 @@ def prepare(args, log):
 
     from mmseg_afa.utils import replacing
     labels, long_side, trusted = read_data(args)
+    labeler = dict(background=False) if args.no_background else {}
+    if args.empty_above is not None:
+        labeler['empty_above'] = args.empty_above
     on_gpu = torch.cuda.is_available()
     empty = sum(not tags for tags in labels.values()) / len(labels)
     settings = choose(vars(args), len(labels), long_side, empty, on_gpu)
@@ -236,7 +246,7 @@ def prepare(args, log):
             k: v.value
             for k, v in settings.items()
         }, args.photos, args.out, args.out / 'trusted' if trusted else None,
-                           args.val_masks, args.weights)
+                           args.val_masks, args.weights, labeler)
 
     seconds = time_steps(text(), log)
     if args.minutes:
@@ -351,6 +361,9 @@ def run(args):
         if not weights.is_file():
             raise UserError(f'--weights: {weights}: no such file.')
         args.weights = str(weights)
+    if args.no_background and args.bkg_scores:
+        raise UserError('--bkg-scores has no effect with --no-background. '
+                        'Leave one of them out.')
     check_command(args)
     log, config = args.out / 'log.txt', args.out / 'config.py'
     if config.exists():
@@ -372,7 +385,7 @@ def main(argv=None):
     args = parse_args(argv)
     from mmseg_afa.utils import check_least, exit_on_user_error
     with exit_on_user_error():
-        check_least(vars(args), iters=10, crop=32, minutes=0.1)
+        check_least(vars(args), iters=10, crop=32, minutes=0.1, empty_above=0)
         warnings = run(args)
     for warning in warnings:
         print(f'Warning: {warning}', file=sys.stderr)

@@ -15,7 +15,7 @@ def chosen(photos=10582, long_side=500, without=0., on_gpu=True, **given):
     return {name: setting.value for name, setting in settings.items()}
 
 
-def config(tmp_path, values, weights=None, **folders):
+def config(tmp_path, values, weights=None, labeler={}, **folders):
     folders = dict(dict(trusted=None, val_masks=None), **folders)
     path = tmp_path / 'config.py'
     path.write_text(
@@ -24,6 +24,7 @@ def config(tmp_path, values, weights=None, **folders):
             'photos',
             'run',
             weights=weights,
+            labeler=labeler,
             **folders))
     return Config.fromfile(path)
 
@@ -108,6 +109,12 @@ def test_masks_to_validate_with(tmp_path):
     assert 'LoadMask' in [
         one.type for one in cfg.val_dataloader.dataset.pipeline
     ]
+
+
+def test_without_background(tmp_path):
+    labeler = dict(background=False, empty_above=0.9)
+    cfg = config(tmp_path, chosen(), labeler=labeler)
+    assert {key: cfg.model.labeler[key] for key in labeler} == labeler
 
 
 def test_time_becomes_iterations():
