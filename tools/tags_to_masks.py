@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ COLUMNS = dict(  # of the report, by the keys of training_report.json
     label='of label pixels, %',
     predicted='of predicted pixels, %')
 STEPS = ('Tags', 'Photos', 'Split', 'Config', 'Training', 'Masks', 'Report')
+COMMAND = 'command.json'  # what a run depends on
 REVIEW = 100  # masks on the review page
 # what the terminal shows of a tool's output: scores, warnings, progress bars
 SHOWN = re.compile(
@@ -51,8 +53,9 @@ def parse_args(argv=None):
         choices=BASES,
         help='the network (default: mit-b1, on a CPU mit-b0); deit-s and '
         'dinov2-s may be used commercially, and need mmpretrain')
-    add('--iters', type=int, help='training iterations')
-    add('--minutes', type=float, help='training time; measures some steps')
+    length = parser.add_mutually_exclusive_group().add_argument
+    length('--iters', type=int, help='training iterations')
+    length('--minutes', type=float, help='training time; measures some steps')
     add('--crop', type=int, help='long side of a photo, in pixels')
     add('--weights',
         metavar='FILE',
@@ -99,6 +102,8 @@ def run_tool(log, tool, *options):
                 errors='replace',
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT) as process:
+        # training saves a checkpoint then
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         for line in process.stdout:
             file.write(line)
             lines.append(line)
@@ -116,30 +121,29 @@ def announce(number, text):
     print(f'[{number}/{len(STEPS)}] {STEPS[number - 1]}: {text}', flush=True)
 
 
-def check_command(args):
-    """Refuse to continue a run with other settings."""
-    from mmseg_afa.utils import UserError, replacing
-    free = {'bkg_scores', 'out'}  # may change
+def describe_command(args):
+    """Describe what a run depends on, as JSON stores it."""
     settings = {
         key: str(value)
         for key, value in vars(args).items()
-        if key not in free and value is not None
+        if key not in ('bkg_scores', 'out') and value is not None
     }
     if args.tags.is_file():
         settings['tags'] = hashlib.sha256(args.tags.read_bytes()).hexdigest()
-    file = args.out / 'command.json'
-    if not file.exists():
-        args.out.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as unfinished:
-            unfinished.write_text(json.dumps(settings, indent=2))
-    there = json.loads(file.read_text())
-    differing = sorted(key for key in there.keys() | settings.keys()
-                       if there.get(key) != settings.get(key))
-    if differing:
-        raise UserError(
-            f'{args.out}: holds a run with another --{differing[0]}: '
-            f'{there.get(differing[0])!r}. Choose another --out, or remove '
-            'the folder.')
+    return settings
+
+
+def check_command(args):
+    """Refuse to continue a run with other settings."""
+    from mmseg_afa.utils import UserError
+    there = json.loads((args.out / COMMAND).read_text(encoding='utf-8'))
+    settings = describe_command(args)
+    for key in sorted(there.keys() | settings.keys()):
+        if there.get(key) != settings.get(key):
+            raise UserError(
+                f'{args.out}: holds a run with another --{key}: '
+                f'{there.get(key)!r}. Choose another --out, or remove the '
+                'folder.')
 
 
 def read_tags(args):
@@ -252,6 +256,9 @@ def prepare(args, log):
     if args.minutes:
         settings['iters'] = Setting(
             fit_iters(args.minutes, seconds), f'{args.minutes:g} minutes')
+    with replacing(args.out / COMMAND) as unfinished:
+        unfinished.write_text(
+            json.dumps(describe_command(args), indent=2), encoding='utf-8')
     minutes = duration(settings['iters'].value, seconds) / 60
     with replacing(args.out / 'config.py') as unfinished:
         unfinished.write_text(text(), encoding='utf-8')
@@ -364,11 +371,12 @@ def run(args):
     if args.no_background and args.bkg_scores:
         raise UserError('--bkg-scores has no effect with --no-background. '
                         'Leave one of them out.')
-    check_command(args)
     log, config = args.out / 'log.txt', args.out / 'config.py'
     if config.exists():
+        check_command(args)
         announce(4, f'{config} is there')
     else:
+        args.out.mkdir(parents=True, exist_ok=True)
         prepare(args, log)
     config, work, suffix = choose_scores(args, config)
     announce(5, f'{work}; all output is in {log}')
