@@ -78,7 +78,7 @@ def test_missing_files(tmp_path, make):
      "Annotations: unknown tag 'kat': did you mean 'cat'.* Images: "
      "'2007_000002'"),
     ('<annotation><object><name>cat</name>',
-     '2007_000002.xml: not an XML file, or a damaged one'),
+     "2007_000002.xml: no element found.* Read is VOC's XML"),
 ])
 def test_bad_xml(tmp_path, make, text, message):
     write_voc(tmp_path)

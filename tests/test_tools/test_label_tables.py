@@ -55,15 +55,16 @@ def test_names_in_csv(read):
 
 
 @pytest.mark.parametrize('text, message', [
-    ('', ":1: found '', expected columns"),
+    ('', ': names no image'),
     ('image,tags\n', ': names no image'),
-    ('photo,kind\na.jpg,cat\n', ":1: found 'photo', expected a header. Call"),
+    ('photo,kind\na.jpg,cat\n',
+     ":2: found {'kind': 'cat', 'photo': 'a.jpg'}. Read is"),
     ('image,species\na.jpg,cat\n',
-     ":2: found 'cat' in the column 'species', expected 1 or 0. If the"),
-    ('image,cat,dog\na.jpg,1\n', ":2: found ['a.jpg', '1'], expected 3"),
+     ":2: found 'cat' in the column 'species', expected 1 or 0. Read is"),
+    ('image,cat,dog\na.jpg,1\n', ":2: found ['a.jpg', '1']. Read is"),
     ('image,tags,width\na.jpg,cat,dog,1\n',
-     ":2: found ['a.jpg', 'cat', 'dog', '1'], expected 3"),
-    ('image,tags\n,cat\n', ":2: found ['', 'cat'], expected 2"),
+     ":2: found ['a.jpg', 'cat', 'dog', '1']. Read is"),
+    ('image,tags\n,cat\n', ":2: found {'image': '', 'tags': 'cat'}. Read is"),
 ])
 def test_csv_errors_name_the_line(tmp_path, read, text, message):
     path = tmp_path / 'tags'
@@ -86,11 +87,12 @@ def test_json(read, content):
 
 
 @pytest.mark.parametrize('text, message', [
-    ('{"a": ["cat"]', 'not a JSON file, or a damaged one (Expecting '),
-    ('{"a": [3.5]}', "'a': found [3.5], expected tags"),
-    ('["a"]', 'found \'a\', expected {"image": "a.jpg"'),
+    ('{"a": ["cat"]',
+     'delimiter: line 1 column 14 (char 13). Read is JSON. Correct'),
+    ('{"a": [3.5]}', "'a': found [3.5], expected names of tags"),
+    ('["a"]', 'item 1: found \'a\'. Read is {"image": "a.jpg"'),
     ('[{"image": "a", "tags": []}, {"image": "b"}]',
-     "found {'image': 'b'}, expected {\"image\": \"a.jpg\""),
+     "found {'image': 'b'}. Read is {\"image\": \"a.jpg\""),
     ('{"info": {}, "images": [{}]}', '--from auto finds other formats'),
 ])
 def test_json_errors_say_what_was_found(read, text, message):

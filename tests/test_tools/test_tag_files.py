@@ -144,7 +144,7 @@ def test_numbers_need_names(read):
         'x.jsonl', '--classes', 'cat,dog', content=text)[1] == {
             'a': ('dog', )
         }
-    with pytest.raises(SystemExit, match='Write names in place of zeros'):
+    with pytest.raises(SystemExit, match='expected names of tags'):
         read('x.jsonl', content=text.replace('2', '[0, 1, 0]'))
     text = 'image,tags\na.jpg,cat;2\n'
     assert 'numbers are the names' in read('x.csv', content=text)[2]
@@ -230,7 +230,7 @@ def test_tags_are_chosen(read, args, wanted):
     ('--only ca', "--only: found 'ca', which is not a tag of .* mean 'cat'"),
     ('--normal zzz', "--normal: found 'zzz'.* Its tags are 'cat', 'good'"),
     ('--rename cat', '--rename: found cat, expected pairs such as'),
-    ('--column no', 'found image and tags, expected one column of tags'),
+    ('--column no', 'found image and tags. Choose one, such as --column'),
     ('--ignore jeans pants good cat null', 'no image has a tag'),
 ])
 def test_wrong_choices_are_refused(read, args, message):
@@ -274,12 +274,9 @@ def task(*annotations, name='a.jpg'):
     ('x.json', dict(classes=['cat', 'dog'],
                     labels=dict(a=1, b=None, c=[0, 1])),
      dict(a=('dog', ), c=('cat', 'dog'))),
-    ('x.json', dict(samples=[
-        dict(filepath='a.jpg', ground_truth=dict(label='cat')),
-        dict(filepath='b.jpg', ground_truth=None),
-        dict(filepath='c.jpg', ground_truth=dict(
-            detections=[dict(label='cat'), dict(label='dog')]))
-    ]), dict(a=('cat', ), c=('cat', 'dog'))),
+    ('x.json', [dict(image='a.jpg', id=1, cat=1, dog=0),
+                dict(image='b.jpg', id=2, cat=0, dog=None)],
+     dict(a=('cat', ), b=())),
     ('x.json', {'a.jpg': {'cat': 1, 'dog': 0}, 'b.jpg': {'cat': 0},
                 'c.jpg': {'cat': None}}, dict(a=('cat', ), b=())),
     ('x.xml', '<annotations><meta><labels><label><name>dog</name></label>'
@@ -295,6 +292,7 @@ def test_other_exports(read, name, content, wanted):
 
 @pytest.mark.parametrize('text, wanted', [
     ('image,tags\na,"[\'cat\', \'dog\']"\nb,"[""cat""]"\nc,[]\n', PETS),
+    ('image,tags\na,"[cat, dog]"\nb,[cat]\n', PETS),
     ('image|tags\na|cat,dog\nb|cat\n', PETS),
     ('"sep=\t"\nimage\ttags\na\tcat|dog\nb\tcat\n', PETS),
     (',image,tags\n0,a,cat;dog\n1,b,cat\n2,c,nan\n', PETS),
@@ -312,18 +310,20 @@ def test_tables_of_other_programs(read, text, wanted):
 
 @pytest.mark.parametrize('text, message', [
     ('image,tags,label\na,cat,dog\n',
-     ':1: found tags and label, expected one column of tags. Choose it, such '
+     ':2: found tags and label. Choose one, such '
      'as --column tags'),
-    ('image,1,2\na,1,0\n', ":1: found the columns ['image', '1', '2']"),
-    ('image,width\na,1\n', ":1: found the columns ['image', 'width']"),
-    ('photo,cat,dog\na,1,0\n', ":1: found 'photo', expected a header"),
-    ('image,tags\n"a\nb",cat\n', r":3: found ['a\nb', 'cat'], expected 2"),
-    ('image,tags\na,"[\'cat\' \'dog\']"\n', ':2: found "[\'cat\' \'dog\']"'),
-    ('image,tags\na,[cat]\n', ":2: found '[cat]', expected tags"),
+    ('image,0,1\na,1,0\n', ":2: found {'0': '1', '1': '0', 'image': 'a'}. Re"),
+    ('image,width\na,1\n', ":2: found {'image': 'a', 'width': '1'}. Read is"),
+    ('photo,cat,dog\na,1,0\n',
+     ":2: found {'cat': '1', 'dog': '0', 'photo': 'a'}."),
+    ('image,tags\n"a\nb",cat\n', ": control characters, such as a line end"),
+    ('image,tags\na,"[\'cat\' \'dog\']"\n',
+     ':2: while parsing a flow sequence'),
+    ('image,tags\na,[3.5]\n', ':2: found [3.5], expected names'),
     ('image,label,confidence\na,cat,0.7\n',
      ":2: found '0.7' in the column 'confidence', expected 1 or 0"),
     ('image,tags\na,c\0at\n', ': holds NUL characters'),
-    ('image,tags\na,"%s"\n' % ('x' * 200000), ':2: field larger than'),
+    ('image,tags\na,"%s"\n' % ('x' * 200000), ': field larger than'),
 ])
 def test_refused_tables(tmp_path, read, text, message):
     with pytest.raises(
@@ -335,15 +335,18 @@ def test_refused_tables(tmp_path, read, text, message):
 @pytest.mark.parametrize('name, text, message', [
     ('x.json', '{"a.jpg": ["cat"], "a.jpg": ["dog"]}', "'a.jpg' stands there"),
     ('x.jsonl', '{"image": "a", "tags": "cat"}\n{"image": "b"}\n',
-     "x.jsonl:2: found {'image': 'b'}, expected"),
-    ('x.jsonl', '{"image": "a", "tags": "cat"}\n{"image"\n', 'x.jsonl:2: not'),
-    ('x.xml', '<annotation/>', 'found <annotation>, expected <annotations>'),
-    ('x.xml', '<annotations>', 'x.xml: not an XML file, or a damaged one'),
-    ('data.yaml', 'nc: 2', "data.yaml: no names of classes (KeyError('names'"),
+     "x.jsonl:2: found {'image': 'b'}. Read"),
+    ('x.jsonl', '{"image": "a", "tags": "cat"}\n{"image"\n',
+     "x.jsonl:2: Expecting ':' delimiter"),
+    ('x.xml', '<annotation/>', 'x.xml: found <annotation>. Read is "CVAT'),
+    ('x.xml', '<annotations>', 'x.xml: no element found'),
+    ('data.yaml', 'nc: 2', "data.yaml: no 'names'. Read is data.yaml with"),
     ('x.json', json.dumps([task(('q', ['dog'], 0), ('p', ['cat'], 0))]),
      'found tags of p and q. Choose one, such as --column p'),
-    ('x.json', '[{"data": {}, "annotations": []}]', 'x.json: not an export'),
-    ('x.json', '{"classes": ["cat"], "labels": {"a": 1}}', 'not in the form'),
+    ('x.json', '[{"data": {}, "annotations": []}]',
+     'x.json: list index out of range. Read is'),
+    ('x.json', '{"classes": ["cat"], "labels": {"a": 1}}',
+     "Read is FiftyOne's labels.json"),
     ('x.doc', '', 'x.doc: not recognised. Read are tables'),
     ('x.txt', '# cat,dog\nt0: cat\nt0.jpg: dog\n',
      "x.txt:3: 't0.jpg' has other tags than 't0' in line 2"),

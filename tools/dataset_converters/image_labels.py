@@ -13,24 +13,22 @@ docs/label_file.md shows each source.
 import argparse
 import os.path as osp
 from collections import Counter
-from typing import Any, Dict, Optional, Sequence, Tuple
 
 # Of label_readers.SOURCES, whose imports would make --help slow.
 SOURCES = ('masks', 'xml', 'coco', 'csv', 'json', 'jsonl', 'text', 'folders',
            'onehot', 'labelstudio', 'cvat', 'yolo', 'fiftyone', 'names')
 
 
-def make_label_file(
-        args: argparse.Namespace) -> Tuple[Sequence[str], Dict[str, Any]]:
+def make_label_file(args):
     """Make the label file that the command line describes.
 
     Returns:
         tuple: The foreground classes, and the tags of each image.
     """
     import label_choice
-    import label_readers
     from label_auto import find_source
     from label_photos import find_photos, match_photos, select_images
+    from label_readers import SOURCES, read_tags
     from label_warnings import label_warnings
 
     from mmseg_afa.datasets import write_label_file
@@ -39,30 +37,29 @@ def make_label_file(
     from mmseg_afa.utils import UserError
     args = argparse.Namespace(**vars(args))  # the caller's stay
     if args.source == 'auto':
-        args.source = find_source(osp.join(args.data_root, args.path or ''))
         args.path = args.path or ''
-    source = label_readers.SOURCES[args.source]
-    if args.path is None and source.path is None:
+        args.source = find_source(osp.join(args.data_root, args.path))
+    source = SOURCES[args.source]
+    file = source.path if args.path is None else args.path
+    if file is None:
         raise UserError(f'--from {args.source} needs to know what to read. '
                         'Give --file, relative to DATA_ROOT.')
-    path = osp.join(args.data_root,
-                    source.path if args.path is None else args.path)
+    path = osp.join(args.data_root, file)
     classes = args.classes or source.classes
     args.classes = classes and class_list(classes, args.data_root)
     args.names = [
         strip_image_suffix(name) for file in args.lists or source.lists
         for name in read_image_list(osp.join(args.data_root, file))
     ]
-    listed, labels = source.read(path, args)
+    listed, labels = read_tags(args.source, path, args)
     if not labels:
         raise UserError(f'{path}: names no image.')
     listed = args.classes or listed
-    labels = label_choice.normalize_tags(labels)
     labels = label_choice.name_numbers(path, labels, listed)
     listed, labels = label_choice.choose_tags(path, listed, labels, args)
     # The photos themselves name their tags in two sources.
-    photos = labels if args.source in ('folders',
-                                       'names') else find_photos(args, path)
+    named = args.source in ('folders', 'names')
+    photos = labels if named else find_photos(args, path)
     labels = match_photos(path, labels, photos)
     labels = select_images(path, labels, args.names)
     untagged = [name for name, tags in labels.items() if tags is None]
@@ -79,22 +76,23 @@ def make_label_file(
     print('   images  class')
     for name in sorted(known, key=lambda name: -images[name]):
         print(f'{images[name]:9,}  {name}')
+    notes = label_warnings(known, labels)
     if untagged:
-        label_choice.note(
+        notes.append(
             f'{path}: left out {len(untagged)} images that are not tagged '
             f'yet: {format_names(untagged)}. If they show none of the '
             'classes, say so with --normal "".')
     absent = [] if args.names else sorted({*photos} - {*labels, *untagged})
     if absent:
-        label_choice.note(
+        notes.append(
             f'{path}: has nothing about {len(absent)} of {len(photos)} '
             f'photos: {format_names(absent)}. Training leaves them out.')
-    for text in label_warnings(known, labels):
+    for text in notes:
         label_choice.note(text)
     return known, labels
 
 
-def class_list(text: str, folder: str) -> Sequence[str]:
+def class_list(text, folder):
     """Return the classes that --classes names, lists, or reads from a file."""
     from mmseg_afa.datasets import COCO2014WeakDataset, PascalVOCWeakDataset
     from mmseg_afa.datasets.image_files import read_text
@@ -110,8 +108,7 @@ def class_list(text: str, folder: str) -> Sequence[str]:
     return check_classes('--classes', text.split(','))
 
 
-def add_tag_options(parser: argparse.ArgumentParser,
-                    source: str = 'masks') -> None:
+def add_tag_options(parser, source='masks'):
     """Add the options of how tags are read, without those of the paths."""
     add = parser.add_argument
     add('--from',
@@ -125,13 +122,15 @@ def add_tag_options(parser: argparse.ArgumentParser,
         'cat,cow,dog, or a file *.txt with one on each line (default: for '
         'masks, xml and onehot voc, else those that the source lists, or its '
         'tags)')
-    for option, metavar, text in (
-        ('--only', 'TAG', 'drop all other tags'), ('--rename', 'OLD=NEW',
-                                                   'rename or merge tags'),
-        ('--ignore', 'TAG', 'drop tags; images without any other tag count as '
-         'not tagged yet'), ('--normal', 'TAG',
-                             'tags or folders of images that show none of the '
-                             'classes; "" stands for images without any tag')):
+    for option, text in (('--only TAG', 'drop all other tags'),
+                         ('--rename OLD=NEW', 'rename or merge tags'),
+                         ('--ignore TAG',
+                          'drop tags; images without any other tag count as '
+                          'not tagged yet'),
+                         ('--normal TAG',
+                          'tags or folders of images that show none of the '
+                          'classes; "" stands for images without any tag')):
+        option, metavar = option.split()
         add(option, nargs='+', metavar=metavar, help=text)
     add('--split-at',
         metavar='TEXT',
@@ -144,41 +143,37 @@ def add_tag_options(parser: argparse.ArgumentParser,
         '"{stem}-[{onehot}]"')
 
 
-def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+def parse_args(argv=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        'data_root', help='the data set; other relative paths start there')
-    parser.add_argument(
-        '--file',
+    add = parser.add_argument
+    add('data_root', help='the data set; other relative paths start there')
+    add('--file',
         '--folder',
         dest='path',
         help='where to read them (default: SegmentationClassAug, Annotations, '
         'JPEGImages or cls_labels_onehot.npy for masks, xml, folders and '
         'onehot)')
-    parser.add_argument(
-        '--photos',
+    add('--photos',
         nargs='+',
         metavar='DIR',
         help='where the photos are, to compare names (default: JPEGImages/'
         'train and val, else JPEGImages, else DATA_ROOT)')
-    parser.add_argument(
-        '--list',
+    add('--list',
         dest='lists',
         nargs='+',
         help='image lists: which images to write (default: for masks and xml '
         'ImageSets/Segmentation/trainaug.txt, else all)')
-    parser.add_argument(
-        '--out',
+    add('--out',
         default='image_labels.txt',
         help='the file to write (default: %(default)s)')
     add_tag_options(parser)
     return parser.parse_args(argv)
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv=None):
     """Make a label file."""
     args = parse_args(argv)
     from mmseg_afa.utils import exit_on_user_error

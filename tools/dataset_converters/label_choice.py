@@ -3,10 +3,8 @@
 import difflib
 import re
 import sys
-from argparse import Namespace
-from typing import Iterable, List, Optional, Sequence, Tuple
 
-from label_tables import EMPTY, Labels
+from label_tables import EMPTY
 
 from mmseg_afa.datasets.image_files import format_names, normalize_nfc
 from mmseg_afa.utils import UserError
@@ -14,22 +12,12 @@ from mmseg_afa.utils import UserError
 NUMBER = r'-?\d+(\.\d+)?'
 
 
-def note(text: str) -> None:
+def note(text):
     """Print a warning."""
     print(text, file=sys.stderr)
 
 
-def normalize_tags(labels: Labels) -> Labels:
-    """Remove what cannot be seen from all tags, and repeated tags."""
-    return {
-        name:
-        tags and
-        [*dict.fromkeys(normalize_nfc(tag.strip()).strip() for tag in tags)]
-        for name, tags in labels.items()
-    }
-
-
-def all_tags(labels: Labels) -> List[str]:
+def all_tags(labels):
     """List the tags of all images; numbers first, by value."""
 
     def order(tag):
@@ -40,8 +28,7 @@ def all_tags(labels: Labels) -> List[str]:
     return sorted(tags, key=order)
 
 
-def name_numbers(where: str, labels: Labels,
-                 classes: Optional[Sequence[str]]) -> Labels:
+def name_numbers(where, labels, classes):
     """Replace the numbers of classes by names; they are never names alone.
 
     Without 0, and without the classes, numbers may be names: a note says it.
@@ -75,8 +62,7 @@ def name_numbers(where: str, labels: Labels,
     return labels
 
 
-def choose_tags(where: str, classes: Optional[Sequence[str]], labels: Labels,
-                options: Namespace) -> Tuple[Optional[List[str]], Labels]:
+def choose_tags(where, classes, labels, options):
     """Apply --rename, --normal, --ignore and --only, in this order."""
     pairs = [pair.rpartition('=') for pair in options.rename or ()]
     if not all(old and new for old, _, new in pairs):
@@ -89,27 +75,24 @@ def choose_tags(where: str, classes: Optional[Sequence[str]], labels: Labels,
     known = {*(classes or ()), *all_tags(labels)}
     check_names(where, '--rename', rename, known)
     known = {rename.get(tag, tag) for tag in known}
-    check_names(where, '--normal', normal - {''}, known)
-    check_names(where, '--ignore', ignore - {*EMPTY}, known)
-    check_names(where, '--only', only, known)
+    for option, names in (('--normal', normal - {''}),
+                          ('--ignore', ignore - {*EMPTY}), ('--only', only)):
+        check_names(where, option, names, known)
     dropped = normal | ignore | (known - only if only else set())
 
     def choose(tags):
         if tags is None:
             return [] if '' in normal else None
-        tags = [rename.get(tag, tag) for tag in tags]
+        tags = dict.fromkeys(rename.get(tag, tag) for tag in tags)
         if tags and ignore.issuperset(tags):
             return None
         return [tag for tag in tags if tag not in dropped]
 
-    if classes:
-        classes = dict.fromkeys(rename.get(tag, tag) for tag in classes)
-        classes = [tag for tag in classes if tag not in dropped]
-    return classes, {image: choose(tags) for image, tags in labels.items()}
+    labels = {image: choose(tags) for image, tags in labels.items()}
+    return classes and choose(classes), labels
 
 
-def check_names(where: str, option: str, names: Iterable[str],
-                known: Iterable[str]) -> None:
+def check_names(where, option, names, known):
     """Refuse the names in an option that are no tags."""
     for name in names:
         if name not in known:

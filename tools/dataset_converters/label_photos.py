@@ -3,12 +3,11 @@
 import os.path as osp
 import posixpath
 import re
-from argparse import Namespace
-from typing import Dict, Iterable, List, Optional, Sequence
+from typing import Dict, List
 from urllib.parse import unquote, urlsplit
 
 from label_choice import note
-from label_tables import Labels, add_tags
+from label_tables import add_tags
 
 from mmseg_afa.datasets.image_files import (IMAGE_SUFFIXES, format_names,
                                             list_images, strip_image_suffix)
@@ -16,22 +15,22 @@ from mmseg_afa.datasets.label_file import normalize_name
 from mmseg_afa.utils import UserError
 
 # How Label Studio renames an upload.
-UPLOAD = re.compile(r'(.*/data/upload/(\d+/)?|.*/)?[0-9a-f]{8}-(?=[^/]+$)')
+UPLOAD = re.compile('(.*/)?[0-9a-f]{8}-(?=[^/]+$)')
 
 Index = Dict[str, List[str]]  # the names by their last part
 
 
-def find_photos(args: Namespace, source: str) -> List[str]:
+def find_photos(args, source):
     """List the photos, without suffix, relative to their folder.
 
     The folder `source`, of masks, is left out.
     """
-    root = args.data_root
-    usual = [osp.join(root, 'JPEGImages', part) for part in ('train', 'val')]
-    folders = [osp.join(root, one) for one in args.photos or ()] or list(
-        filter(osp.isdir, usual)) or [osp.join(root, 'JPEGImages')]
-    if not args.photos and not osp.isdir(folders[0]):
-        folders = [root]
+    usual = ('JPEGImages/train', 'JPEGImages/val'), ('JPEGImages', ), ('', )
+    for choice in [args.photos] if args.photos else usual:
+        folders = [osp.join(args.data_root, one) for one in choice]
+        folders = [*filter(osp.isdir, folders)]
+        if folders:
+            break
     masks = osp.join(osp.abspath(source), '')
     files = [
         file for folder in folders
@@ -40,11 +39,11 @@ def find_photos(args: Namespace, source: str) -> List[str]:
         or not osp.abspath(osp.join(folder, file)).startswith(masks)
     ]
     if args.photos and not files:
-        raise UserError(f'--photos: no photo in {" ".join(folders)}.')
+        raise UserError(f'--photos: no photo in {" ".join(args.photos)}.')
     return sorted({strip_image_suffix(normalize_name(one)) for one in files})
 
 
-def index_names(names: Iterable[str]) -> Index:
+def index_names(names):
     """Index names by the last part of their paths."""
     index = {}
     for name in names:
@@ -52,40 +51,49 @@ def index_names(names: Iterable[str]) -> Index:
     return index
 
 
-def find_name(name: str, index: Index) -> Optional[str]:
+def find_name(name, index):
     """Find an equal name, or one of which either is the other's end."""
     near = index.get(posixpath.basename(name), [])
-    if name in near:
-        return name
-    near = [
-        one for one in near
-        if name.endswith(f'/{one}') or one.endswith(f'/{name}')
-    ]
+    ends = [one for one in near if f'/{name}'.endswith(f'/{one}')]
+    if ends:
+        return max(ends, key=len)
+    near = [one for one in near if one.endswith(f'/{name}')]
     if len(near) > 1:
         raise UserError(f'{name!r} may be any of {format_names(near)}. Write '
                         'the folder too, or choose one folder by --photos.')
     return near[0] if near else None
 
 
-def match_photos(where: str, labels: Labels, photos: Sequence[str]) -> Labels:
+def is_address(name):
+    """Tell whether a name is an address, or one of Label Studio's server."""
+    return bool(re.match(r'[a-zA-Z][\w+.-]+://|/data/', name.strip()))
+
+
+def path_of(name):
+    """Return the path in a name, which may be an address."""
+    if is_address(name):
+        parts = urlsplit(name.strip())
+        local = parts.query.startswith('d=')  # of Label Studio's local files
+        name = unquote(parts.query[2:] if local else parts.path)
+    return normalize_name(name)
+
+
+def match_photos(where, labels, photos):
     """Rename the images of a source as their photos, and count the rest."""
     if not photos:
         note(f'{where}: no photo found, so names were not compared. Give the '
              'folder of the photos with --photos.')
     index, matched, origin, unmatched = index_names(photos), {}, {}, []
     for name, tags in labels.items():
-        address = re.match(r'[a-zA-Z][\w+.-]+://', name.strip())
-        path = normalize_name(
-            unquote(urlsplit(name.strip()).path) if address else
-            name.rpartition('?d=')[2])  # of Label Studio's local files
+        path = path_of(name)
         stem = strip_image_suffix(path)
         uploaded = UPLOAD.sub('', stem)
         photo = find_name(stem, index) or find_name(uploaded, index)
         if photo is None:
             unmatched.append(name)
-            photo = posixpath.basename(stem) if address else stem
-            if '/data/upload/' in stem:
-                photo = uploaded
+            photo = stem
+            if is_address(name):
+                photo = posixpath.basename(uploaded)
         other = origin.setdefault(photo, path)
         if other != path and (strip_image_suffix(other) != stem
                               or stem not in (other, path)):
@@ -104,7 +112,7 @@ def match_photos(where: str, labels: Labels, photos: Sequence[str]) -> Labels:
     return matched
 
 
-def select_images(where: str, labels: Labels, names: Sequence[str]) -> Labels:
+def select_images(where, labels, names):
     """Select the labels of the images in a list; without one, sort them all.
     """
     if not names:

@@ -9,23 +9,20 @@ image that is not tagged yet.
 """
 import os.path as osp
 import pickle
-from argparse import Namespace
 from io import BytesIO
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
+from typing import Callable, NamedTuple, Optional, Sequence
 from xml.etree import ElementTree
 
 import numpy as np
-from label_choice import note
-from label_projects import (read_cvat, read_fiftyone, read_labelstudio,
-                            read_names, read_yolo)
-from label_tables import Read, load_json, read_csv, read_json, read_jsonl
+from label_projects import (read_coco, read_cvat, read_fiftyone,
+                            read_labelstudio, read_names, read_yolo)
+from label_tables import explain, read_csv, read_json, read_jsonl
 
 from mmseg_afa.datasets import read_label_file
 from mmseg_afa.datasets.image_files import (IMAGE_SUFFIXES, MissingFileError,
                                             describe_left_out, format_names,
                                             list_images, normalize_nfc,
-                                            read_bytes, read_text,
-                                            strip_image_suffix)
+                                            read_bytes, strip_image_suffix)
 from mmseg_afa.datasets.mask_file import read_mask
 from mmseg_afa.utils import UserError, parallel_map
 
@@ -41,7 +38,7 @@ FUNCTIONS = dict(
     encode=lambda text, _: text.encode('latin-1'))
 
 
-def read_masks(folder: str, options: Namespace) -> Read:
+def read_masks(folder, options):
     """Read the classes that have a pixel in the mask NAME.png."""
     classes = options.classes
 
@@ -62,22 +59,18 @@ def read_masks(folder: str, options: Namespace) -> Read:
     return classes, labels
 
 
-def read_xml(folder: str, options: Namespace) -> Read:
+def read_xml(folder, options):
     """Read the objects in the annotation NAME.xml, as VOC writes it."""
 
     def read(path):
-        try:
+        with explain(path, "VOC's XML"):
             objects = ElementTree.parse(path).findall('object')
-        except ElementTree.ParseError as error:
-            raise UserError(f'{path}: not an XML file, or a damaged one '
-                            f'({error}). Copy the file again.') from error
         return [item.findtext('name', '').strip() for item in objects]
 
     return None, read_each(read, folder, options.names, '.xml')
 
 
-def read_each(read: Callable, folder: str, names: Sequence[str],
-              suffix: str) -> Dict[str, Sequence[str]]:
+def read_each(read, folder, names, suffix):
     """Read the file of each image."""
     paths = [osp.join(folder, name + suffix) for name in names]
     missing = [path for path in paths if not osp.isfile(path)]
@@ -90,39 +83,7 @@ def read_each(read: Callable, folder: str, names: Sequence[str],
         zip(names, parallel_map(read, paths, description='Reading tags')))
 
 
-def read_coco(path: str, options: Namespace) -> Read:
-    """Read the categories of the annotations in a file of COCO's format."""
-    content = load_json(path, read_text(path, 'no such file.'))
-    try:
-        images = {one['id']: one['file_name'] for one in content['images']}
-        categories = {
-            one['id']: one['name'].strip()
-            for one in content['categories']
-        }
-        labels = {name: [] for name in images.values()}
-        for item in content['annotations']:
-            name = images[item['image_id']]
-            labels[name].append(categories[item['category_id']])
-        used = {item['category_id'] for item in content['annotations']}
-        parents = {
-            one.get('supercategory')
-            for one in content['categories']
-            if one.get('supercategory') != one['name']
-        }
-        for number in categories.keys() - used:
-            if categories[number] in parents:
-                note(f'{path}: left out {categories.pop(number)!r}, which '
-                     'holds other categories and has no annotation.')
-    except (AttributeError, KeyError, TypeError) as error:
-        found = f'no {error}' if isinstance(error, KeyError) else error
-        raise UserError(
-            f'{path}: not in the format of COCO: {found}. Give a file with '
-            'images, annotations and categories, as '
-            'instances_train2014.json.') from error
-    return [categories[number] for number in sorted(categories)], labels
-
-
-def read_folders(folder: str, options: Namespace) -> Read:
+def read_folders(folder, options):
     """Read the folder of each image: cat/1.jpg, dog/outdoors/2.jpg."""
     images, others = list_images(folder, IMAGE_SUFFIXES)
     if others:
@@ -138,40 +99,33 @@ def read_folders(folder: str, options: Namespace) -> Read:
     return None, labels
 
 
-def read_onehot(path: str, options: Namespace) -> Read:
+def read_onehot(path, options):
     """Read the ones in a dictionary ``{name: array of shape (C, )}``.
 
     This is the published ``cls_labels_onehot.npy``, a pickle that
     :func:`numpy.save` wrote. No code in the file runs.
     """
     file = BytesIO(read_bytes(path, 'no such file. Name it with --file.'))
-    try:
-        # As numpy.load(path, allow_pickle=True).item(), but safe.
-        np.lib.format.read_magic(file)
-        np.lib.format.read_array_header_1_0(file)
-        arrays = {
-            name_of(name): np.array(array, float)
-            for name, array in _Unpickler(file).load().item().items()
-        }
-    except Exception as error:  # damage raises errors of any kind
-        raise UserError(
-            f'{path}: not a dictionary with an array of 0 and 1 for each '
-            f'image, as numpy.save writes it ({error}). Nothing in the file '
-            'was run.') from error
+    # As numpy.load(path, allow_pickle=True).item(), but safe.
+    np.lib.format.read_magic(file)
+    np.lib.format.read_array_header_1_0(file)
+    arrays = {
+        name_of(name): np.array(array, float)
+        for name, array in _Unpickler(file).load().item().items()
+    }
     classes = options.classes
     for name, array in arrays.items():
         if array.shape != (len(classes), ) or not np.isin(array, (0, 1)).all():
-            raise UserError(
-                f'{path}: found {array.tolist()} for {name!r}, expected 0 or '
-                f'1 for each of {len(classes)} classes. List the classes with '
-                '--classes.')
+            raise ValueError(
+                f'found {array.tolist()} for {name!r}, expected 0 or 1 for '
+                f'each of {len(classes)} classes (--classes)')
     return classes, {
         name: [classes[number] for number in np.flatnonzero(array)]
         for name, array in arrays.items()
     }
 
 
-def name_of(key: Any) -> str:
+def name_of(key):
     """Return an image's name; 2007000032 was 2007_000032 in VOC."""
     name = str(key)
     whole = isinstance(key, (int, np.integer)) and len(name) == 10
@@ -181,7 +135,7 @@ def name_of(key: Any) -> str:
 class _Unpickler(pickle.Unpickler):
     """Import nothing, and call no functions but those above."""
 
-    def find_class(self, module: str, name: str) -> Callable:
+    def find_class(self, module, name):
         if name not in FUNCTIONS:
             raise ValueError(f"it asks for '{module}.{name}'")
         return FUNCTIONS[name]
@@ -189,7 +143,8 @@ class _Unpickler(pickle.Unpickler):
 
 class Source(NamedTuple):
     """A source of tags, and its defaults of the command's options."""
-    read: Callable[[str, Namespace], Read]
+    read: Callable
+    format: str  # for messages
     path: Optional[str] = None  # of --file
     classes: Optional[str] = None  # of --classes
     lists: Sequence[str] = ()  # of --list
@@ -197,17 +152,32 @@ class Source(NamedTuple):
 
 LISTS = ['ImageSets/Segmentation/trainaug.txt']
 SOURCES = dict(
-    masks=Source(read_masks, 'SegmentationClassAug', 'voc', LISTS),
-    xml=Source(read_xml, 'Annotations', 'voc', LISTS),
-    coco=Source(read_coco),
-    csv=Source(read_csv),
-    json=Source(read_json),
-    jsonl=Source(read_jsonl),
-    text=Source(lambda path, _: read_label_file(path)),
-    folders=Source(read_folders, 'JPEGImages'),
-    onehot=Source(read_onehot, 'cls_labels_onehot.npy', 'voc'),
-    labelstudio=Source(read_labelstudio),
-    cvat=Source(read_cvat),
-    yolo=Source(read_yolo, ''),
-    fiftyone=Source(read_fiftyone),
-    names=Source(read_names, 'JPEGImages'))
+    masks=Source(read_masks, 'PNG', 'SegmentationClassAug', 'voc', LISTS),
+    xml=Source(read_xml, "VOC's XML", 'Annotations', 'voc', LISTS),
+    coco=Source(read_coco, "COCO's JSON: images, annotations, categories"),
+    csv=Source(read_csv, 'a table'),
+    json=Source(read_json, 'JSON'),
+    jsonl=Source(read_jsonl, 'JSON'),
+    text=Source(lambda path, _: read_label_file(path), 'a label file'),
+    folders=Source(read_folders, 'a folder for each class', 'JPEGImages'),
+    onehot=Source(
+        read_onehot, 'a dictionary with an array of 0 and 1 for each image, '
+        'as numpy.save writes it. Nothing in the file was run',
+        'cls_labels_onehot.npy', 'voc'),
+    labelstudio=Source(read_labelstudio, 'JSON, JSON-MIN or CSV of a project'),
+    cvat=Source(read_cvat, '"CVAT for images 1.1": <annotations>, <image>'),
+    yolo=Source(read_yolo, 'data.yaml with "names: [cat, dog]"', ''),
+    fiftyone=Source(read_fiftyone, "FiftyOne's labels.json"),
+    names=Source(
+        read_names, 'names that fit --pattern, such as "{tags}_{stem}", or '
+        '"{stem}-[{onehot}]" with --classes', 'JPEGImages'))
+
+
+def read_tags(source, path, options):
+    """Read the tags of a source; an error names the file and the format."""
+    with explain(path, SOURCES[source].format):
+        classes, labels = SOURCES[source].read(path, options)
+    return classes, {
+        image: tags and [normalize_nfc(tag).strip() for tag in tags]
+        for image, tags in labels.items()
+    }

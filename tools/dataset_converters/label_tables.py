@@ -1,40 +1,30 @@
 # Copyright (c) mmseg_afa contributors. All rights reserved.
-"""Read tags from CSV and JSON files, for label_readers.py.
+"""Read tags from CSV, JSON and JSON Lines, for label_readers.py.
 
-A CSV file has a header and one of two forms::
+All become rows, dicts with an image and its tags, in one of two forms::
 
     image,width,label         image,cat,dog
     a.jpg,640,cat;dog         a.jpg,1,1
     b.jpg,480,                b.jpg,0,0
 
-A JSON file has one of two forms, and a JSON Lines file an object a line::
-
-    {"a.jpg": ["cat", "dog"], "b.jpg": []}
-    [{"image": "a.jpg", "tags": ["cat", "dog"]}, {"image": "b.jpg", ...}]
-
-The column or key of the image is one of IMAGE_FIELDS, that of the tags one of
+The field of the image is one of IMAGE_FIELDS, that of the tags one of
 TAG_FIELDS. Several tags in one text are separated by commas, semicolons or
-bars. The tags of several lines about one image are joined. None stands for an
+bars. The tags of several rows about one image are joined. None stands for an
 image without any tag, which nobody may have looked at.
 """
-import ast
 import csv
 import json
 import re
-from argparse import Namespace
-from contextlib import suppress
+from collections import Counter
+from contextlib import contextmanager
+from functools import lru_cache
 from io import StringIO
 from reprlib import repr as short_repr
-from typing import (Any, Dict, Iterable, List, Mapping, Optional, Sequence,
-                    Tuple)
+
+import yaml
 
 from mmseg_afa.datasets.image_files import read_text
-from mmseg_afa.datasets.label_file import CONTROL
 from mmseg_afa.utils import UserError
-
-Labels = Dict[str, Optional[Sequence[str]]]
-# The classes that a file lists, or None, and the tags of each image.
-Read = Tuple[Optional[Sequence[str]], Labels]
 
 # In lower case, without spaces and underscores; the first ones come first.
 IMAGE_FIELDS = ('filename', 'image', 'imagename', 'imagefile', 'imagepath',
@@ -42,240 +32,206 @@ IMAGE_FIELDS = ('filename', 'image', 'imagename', 'imagefile', 'imagepath',
 TAG_FIELDS = ('tags', 'tag', 'labels', 'label', 'classes', 'class',
               'categories', 'category', 'labelname', 'classname', 'choice',
               'choices')
-# Columns beside those of the classes.
+# Fields beside those of the classes.
 OTHER_FIELDS = ('', 'id', 'index', 'unnamed:0', 'width', 'height', 'split',
                 'fold', 'source', 'confidence')
+ROW = (
+    '{"image": "a.jpg", "tags": ["cat", "dog"]}, or a table with the header '
+    '"image,tags" and cat;dog in a cell, or with a column of 1 and 0 for each '
+    'class. --from auto finds other formats')
 EMPTY = ('', 'nan', 'none', 'null', '<na>')
-# Cells of the second form of CSV, in lower case.
+# Cells of the second form, in lower case.
 PRESENT = ('1', '1.0', 'true')
 ABSENT = (*EMPTY, '0', '0.0', 'false', '-1', '-1.0')
 
 
-def read_csv(path: str, options: Namespace) -> Read:
-    """Read the tags of a CSV file."""
-    text = read_text(path, 'no such file. Name it with --file.')
-    named = re.match('"?sep=(.)', text)  # Excel's first line
-    first_line = re.sub('"[^"]*"', '', text.partition('\n')[0])
-    delimiter = named or re.search('([,;\t|])', first_line)
-    if not delimiter:
-        raise UserError(f'{path}:1: found {short_repr(first_line)}, expected '
-                        'columns. Separate them with a comma, semicolon or '
-                        'tab.')
-    rows = csv.reader(
-        StringIO(text, newline=''),
-        delimiter=delimiter[1],
-        skipinitialspace=True)
+@contextmanager
+def explain(where, expected):
+    """Let errors of any kind, which damage causes, name what was read."""
     try:
-        return read_rows(path, rows, bool(named), options)
-    except csv.Error as error:
-        raise UserError(
-            f'{path}:{rows.line_num}: {error}. Correct the row.') from error
+        yield
+    except (UserError, OSError):
+        raise
+    except Exception as error:
+        missing = 'no ' * isinstance(error, KeyError)
+        found = f'{missing}{error}' if str(error) else type(error).__name__
+        raise UserError(f'{where}: {found}. Read is {expected}. Correct the '
+                        'file, or export it again.') from error
 
 
-def read_rows(path: str, rows: Any, skip_first: bool,
-              options: Namespace) -> Read:
-    """Read the tags in the rows of a table."""
-    for _ in range(1 + skip_first):
-        header = [cell.strip() for cell in next(rows, [''])]
-    where = f'{path}:{rows.line_num}'
-    tag_field = find_tag_field(where, header, options.column)
-    image_field = find_field(header, IMAGE_FIELDS)
-    if image_field is None and tag_field not in (None, header[0]):
-        image_field = header[0]
-    if image_field is None:
-        raise UserError(f'{where}: found {header[0]!r}, expected a header. '
-                        'Call its first column "image".')
-    classes = [] if tag_field else class_columns(where, header, image_field,
-                                                 options.classes or ())
-    confidence, labels = find_field(header, ('confidence', )), {}
-    for row in rows:
-        cells, where = [cell.strip()
-                        for cell in row], f'{path}:{rows.line_num}'
-        if not any(cells):
-            continue
-        record = dict(zip(header, cells))
-        name = record.get(image_field)
-        if len(cells) != len(header) or not name or CONTROL.search(name):
-            raise UserError(
-                f'{where}: found {short_repr(cells)}, expected {len(header)} '
-                'cells, with the name of an image in one line. Write several '
-                'tags in a cell as cat;dog.')
-        if tag_field:
-            tags = tags_in(where, record[tag_field], options)
-            # Open Images: 0 is verified to be absent.
-            if confidence and not ones(where,
-                                       {confidence: record[confidence]}):
-                tags = tags and []
-        else:
-            tags = ones(where, {one: record[one] for one in classes})
-        add_tags(labels, name, tags)
-    return classes or None, labels
+def read_file(path):
+    """Read the text of a file that --file names."""
+    return read_text(path, 'no such file. Name it with --file.')
 
 
-def class_columns(where: str, header: Sequence[str], image_field: str,
-                  known: Sequence[str]) -> List[str]:
-    """Find the columns of classes, which have a 1 or 0 in each row."""
-    classes = [
-        one for one in header if one in known
-        or one != image_field and plain(one) not in OTHER_FIELDS
-    ]
-    numbers = [one for one in classes if re.fullmatch(r'[\d.]+', one)]
-    if numbers and not known or not classes:
-        raise UserError(
-            f'{where}: found the columns {header}, expected a header with a '
-            'column of tags, called "tags", or a column for each class. For '
-            'classes with numbers as names, list them with --classes.')
-    return classes
+def load_json(path):
+    """Read a JSON file."""
+    return parse_json(path, read_file(path))
 
 
-def read_json(path: str, options: Namespace) -> Read:
-    """Read the tags of a JSON file."""
-    text = read_text(path, 'no such file. Name it with --file.')
-    content = load_json(path, text)
-    if isinstance(content, dict):
-        content = [
-            dict(image=name, tags=tags) for name, tags in content.items()
-        ]
-    if not isinstance(content, list):
-        content = [content]
-    return None, read_records(((path, one) for one in content), options)
-
-
-def read_jsonl(path: str, options: Namespace) -> Read:
-    """Read the tags of a file with a JSON object on each line."""
-    text = read_text(path, 'no such file. Name it with --file.')
-    lines = enumerate(text.split('\n'), 1)
-    return None, read_records(
-        ((f'{path}:{number}', load_json(f'{path}:{number}', line))
-         for number, line in lines if line.strip()), options)
-
-
-def read_records(records: Iterable[Tuple[str, Any]],
-                 options: Namespace) -> Labels:
-    """Read the tags of records, each after its place for messages."""
-    labels = {}
-    for where, record in records:
-        fields = record if isinstance(record, dict) else ()
-        image = find_field(fields, IMAGE_FIELDS)
-        field = find_tag_field(where, fields, options.column)
-        if None in (image, field) or not isinstance(record[image], str):
-            raise UserError(
-                f'{where}: found {short_repr(record)}, expected '
-                '{"image": "a.jpg", "tags": ["cat", "dog"]} or {"a.jpg": '
-                '["cat", "dog"]}. --from auto finds other formats.')
-        name = record[image].strip()
-        tags = tags_in(f'{where}: {name!r}', record[field], options)
-        add_tags(labels, name, tags)
-    return labels
-
-
-def load_json(where: str, text: str) -> Any:
-    """Read JSON; a key that stands twice is an error."""
+def parse_json(where, text):
+    """Parse JSON; a key that stands twice is an error."""
 
     def unique(pairs):
         content = dict(pairs)
         if len(content) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise ValueError(f'{twice!r} stands there twice')
+            key = Counter(key for key, _ in pairs).most_common(1)[0][0]
+            raise ValueError(f'{key!r} stands there twice')
         return content
 
-    try:
+    with explain(where, 'JSON'):
         return json.loads(text, object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f'{where}: not a JSON file, or a damaged one ({error})'
-                        '. Correct it, or copy it again.') from error
 
 
-def plain(field: str) -> str:
+def read_csv(path, options):
+    """Read the tags of a CSV file."""
+    text = read_file(path)
+    named = re.match('"?sep=(.)', text)  # Excel's first line
+    first_line = re.sub('"[^"]*"', '', text.partition('\n')[0])
+    delimiter = named or re.search('([,;\t|])', first_line)
+    lines = csv.reader(
+        StringIO(text, newline=''),
+        delimiter=delimiter[1] if delimiter else ',',
+        skipinitialspace=True)
+    for _ in range(1 + bool(named)):
+        header = [cell.strip() for cell in next(lines, ())]
+
+    def rows():
+        for cells in lines:
+            cells = [cell.strip() for cell in cells]
+            if any(cells):
+                whole = len(cells) == len(header)
+                yield f'{path}:{lines.line_num}', (
+                    dict(zip(header, cells)) if whole else cells)
+
+    return read_rows(rows(), options)
+
+
+def read_json(path, options):
+    """Read {"a.jpg": ["cat"]} or [{"image": "a.jpg", "tags": ["cat"]}]."""
+    content = load_json(path)
+    if isinstance(content, dict):
+        rows = [(f'{path}: {image!r}', dict(image=image, tags=tags))
+                for image, tags in content.items()]
+    else:
+        rows = [(f'{path}: item {number}', row)
+                for number, row in enumerate(content, 1)]
+    return read_rows(rows, options)
+
+
+def read_jsonl(path, options):
+    """Read the tags of a file with a JSON object on each line."""
+    lines = enumerate(read_file(path).split('\n'), 1)
+    wheres = ((f'{path}:{number}', line) for number, line in lines)
+    return read_rows(((where, parse_json(where, line))
+                      for where, line in wheres if line.strip()), options)
+
+
+def read_rows(rows, options):
+    """Read the tags of rows, each after its place for messages."""
+    labels, classes = {}, {}
+    for where, row in rows:
+        with explain(where, ROW):
+            image, tags, columns = read_row(row, options)
+        add_tags(labels, image, tags)
+        classes.update(dict.fromkeys(columns))
+    return [*classes] or None, labels
+
+
+def read_row(row, options):
+    """Read the image of a row, its tags, and the columns of classes."""
+    fields = [*row] if isinstance(row, dict) else []
+    tagged = find_tag_field(fields, options.column)
+    # An unknown first field beside that of the tags is the image.
+    first = [one for one in fields[:1] if tagged not in (None, one)]
+    image, = [*find_fields(fields, IMAGE_FIELDS), *first, None][:1]
+    known = options.classes or ()
+    columns = [
+        one for one in fields if image is not None and not tagged and (
+            one in known or one != image and plain(one) not in OTHER_FIELDS)
+    ]
+    if not known and any(re.fullmatch(r'[\d.]+', one) for one in columns):
+        columns = []  # numbers are no names
+    name = row[image] if tagged or columns else None
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f'found {short_repr(row)}')
+    if tagged:
+        tags = tags_in(row[tagged], options)
+    else:
+        tags = ones({one: row[one] for one in columns})
+    for sure in find_fields(fields, ('confidence', )):
+        if not ones({sure: row[sure]}):  # Open Images: 0 is verified absent
+            tags = tags and []
+    return name.strip(), tags, columns
+
+
+@lru_cache(maxsize=None)
+def plain(field):
     """Remove spaces, underscores and capitals: 'Image_ID' is 'imageid'."""
     return re.sub(r'[\s_-]', '', field.lower())
 
 
-def find_field(fields: Iterable[str], names: Sequence[str]) -> Optional[str]:
-    """Find the field with the first of the names."""
+def find_fields(fields, names):
+    """Find the fields with some names, in the order of the names."""
     found = [field for field in fields if plain(field) in names]
-    return min(
-        found, key=lambda field: names.index(plain(field)), default=None)
+    return sorted(found, key=lambda field: names.index(plain(field)))
 
 
-def find_tag_field(where: str, fields: Iterable[str],
-                   column: Optional[str]) -> Optional[str]:
+def find_tag_field(fields, column):
     """Find the field of the tags, which --column may name."""
-    found = [
-        field for field in fields
-        if (field == column if column else plain(field) in TAG_FIELDS)
-    ]
+    found = find_fields(fields, TAG_FIELDS)
+    if column:
+        found = [field for field in fields if field == column]
     if len(found) > 1 or column and not found:
-        raise UserError(f'{where}: found {" and ".join(found or fields)}, '
-                        'expected one column of tags. Choose it, such as '
-                        f'--column {[*found, *fields][0]}.')
+        raise ValueError(f'found {" and ".join(found or fields)}. Choose one, '
+                         f'such as --column {[*found, *fields, "tags"][0]}')
     return found[0] if found else None
 
 
-def tags_in(where: str, value: Any, options: Namespace) -> Optional[List[str]]:
+def tags_in(value, options):
     """Return the tags in a cell or JSON value; None for an empty one."""
-    known = options.normal or ()
     if isinstance(value, str):
         text = value.strip()
-        if text.lower() in EMPTY and text not in known:
+        if text.lower() in EMPTY and text not in (options.normal or ()):
             return None
-        is_list = text[:1] + text[-1:] in ('[]', '{}')
-        value = (
-            parse_list(text) if is_list else split_tags(
-                text, options.split_at))
+        if text[:1] + text[-1:] in ('[]', '{}'):  # as JSON or Python has it
+            value = yaml.safe_load(text)
+        else:
+            value = split_tags(text, options.split_at)
     if isinstance(value, dict):
-        if not isinstance(value.get('choices'), list):  # Label Studio's
-            return ones(where, value)
+        if 'choices' not in value:  # Label Studio's
+            return ones(value)
         value = value['choices']
-    value = [value] if type(value) is int else value
     if value is None:
         return None
+    value = [value] if type(value) is int else value
     if (not isinstance(value, list)
             or not all(type(tag) in (str, int) for tag in value)
             or len(value) > 1 and set(value) <= {0, 1}):
-        raise UserError(
-            f'{where}: found {short_repr(value)}, expected tags: a text, '
-            '["cat", "dog"], or {"cat": 1, "dog": 0}. Write names in place of '
-            'zeros and ones. --from auto finds other formats.')
+        raise ValueError(f'found {short_repr(value)}, expected names of tags')
     return [str(tag) for tag in value if str(tag).strip()] or None
 
 
-def parse_list(text: str) -> Any:
-    """Parse a list as JSON or Python writes it; else return the text."""
-    if not re.search(r'''['"]\s+['"]''', text):  # numpy's: one text to Python
-        for parse in (json.loads, ast.literal_eval):
-            with suppress(ValueError, SyntaxError, MemoryError,
-                          RecursionError):
-                return parse(text)
-    return text
-
-
-def ones(where: str, cells: Mapping[str, Any]) -> Optional[List[str]]:
+def ones(cells):
     """Find the classes with a 1; None if all cells are empty."""
-    texts = {
-        name: '' if cell is None else str(cell).strip().lower()
-        for name, cell in cells.items()
-    }
+    texts = {name: str(cell).strip().lower() for name, cell in cells.items()}
     for name, text in texts.items():
         if text not in PRESENT + ABSENT:
-            raise UserError(
-                f'{where}: found {cells[name]!r} in the column {name!r}, '
-                'expected 1 or 0. If the column holds tags, call it "tags"; '
-                'otherwise remove it.')
+            raise ValueError(f'found {cells[name]!r} in the column {name!r}, '
+                             'expected 1 or 0')
     if all(text in EMPTY for text in texts.values()):
         return None
     return [name for name, text in texts.items() if text in PRESENT]
 
 
-def split_tags(text: str, separator: Optional[str] = None) -> List[str]:
+def split_tags(text, separator=None):
     """Split tags; at spaces, as in 'hot dog', only by --split-at SPACE."""
     pattern = r'\s' if separator == 'SPACE' else re.escape(separator or '')
     tags = re.split(pattern or '[,;|\r\n]', text)
     return [tag.strip() for tag in tags if tag.strip()]
 
 
-def add_tags(labels: Labels, name: str, tags: Optional[Sequence[str]]) -> None:
+def add_tags(labels, name, tags):
     """Join the tags of several records of one image, in place."""
     known = labels.setdefault(name, tags)
     if tags is not None and known is not tags:

@@ -3,7 +3,6 @@
 import re
 import shlex
 from collections import Counter
-from typing import Iterable, List, Mapping, Sequence
 
 from mmseg_afa.datasets.image_files import format_names
 
@@ -11,16 +10,16 @@ MIN_IMAGES = 5  # to train a class on
 TOO_OFTEN = 0.95  # the share of photos with a class
 
 
-def label_warnings(classes: Sequence[str],
-                   labels: Mapping[str, Iterable[str]]) -> List[str]:
+def label_warnings(classes, labels):
     """Describe suspicious classes of the tags, each with the remedy."""
     images = {one: set() for one in classes}
     for name, tags in labels.items():
         for tag in tags:
             images[tag].add(name)
+    count = {one: len(images[one]) for one in classes}
     found = []
     for alike in groups(classes, look):
-        best = max(alike, key=lambda one: len(images[one]))
+        best = max(alike, key=count.get)
         pairs = ' '.join(
             shlex.quote(f'{one}={best}') for one in alike if one != best)
         found.append(f'{len(alike)} classes look alike: {format_names(alike)}.'
@@ -31,29 +30,26 @@ def label_warnings(classes: Sequence[str],
         found.append(f'{len(spaced)} classes seem to hold several tags, such '
                      f'as {spaced[0]!r}. To split them, add --split-at SPACE.')
     for one in classes:
-        count = len(images[one])
-        if labels and count >= TOO_OFTEN * len(labels):
+        if labels and count[one] >= TOO_OFTEN * len(labels):
             found.append(
-                f'{one!r} is on {count} of {len(labels)} photos '
-                f'({count / len(labels):.0%}): it cannot be learned. Add '
+                f'{one!r} is on {count[one]} of {len(labels)} photos '
+                f'({count[one] / len(labels):.0%}): it cannot be learned. Add '
                 'photos that do not show it.')
-    often = [one for one in classes if len(images[one]) >= MIN_IMAGES]
+    often = [one for one in classes if count[one] >= MIN_IMAGES]
     for same in groups(often, lambda one: frozenset(images[one])):
-        found.append(f'{format_names(same)} are always together, on '
-                     f'{len(images[same[0]])} photos: they cannot be told '
-                     'apart. Add photos with one of them, or merge them with '
-                     '--rename.')
-    rare = [f'{one} ({len(images[one])})' for one in classes
-            if len(images[one]) < MIN_IMAGES]  # yapf: disable
+        found.append(
+            f'{format_names(same)} are always together, on '
+            f'{count[same[0]]} photos: they cannot be told apart. Add '
+            'photos with one of them, or merge them with --rename.')
+    rare = [f'{n} ({count[n]})' for n in classes if count[n] < MIN_IMAGES]
     if rare:
         found.append(f'{len(rare)} classes have fewer than {MIN_IMAGES} '
-                     f'photos: {", ".join(rare[:10])}'
-                     f'{", ..." * (len(rare) > 10)}. Add photos, or choose '
-                     'other classes with --only.')
+                     f'photos: {format_names(rare, 10)}. Add photos, or '
+                     'choose other classes with --only.')
     return found
 
 
-def groups(names: Iterable[str], key) -> List[List[str]]:
+def groups(names, key):
     """List the names that share a key."""
     found = {}
     for name in names:
@@ -61,7 +57,7 @@ def groups(names: Iterable[str], key) -> List[List[str]]:
     return [group for group in found.values() if len(group) > 1]
 
 
-def look(name: str) -> str:
+def look(name):
     """Remove what is easily mistaken: capitals, spaces, hyphens, a plural."""
     text = re.sub(r'[-_\s]+', '', name.casefold())
     return text.rstrip('es') or text

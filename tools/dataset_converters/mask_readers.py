@@ -8,16 +8,16 @@ nobody annotated the image. A later region covers an earlier one.
 import json
 import re
 import zipfile
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Callable, Dict, Iterable, NamedTuple, Optional, Tuple
-from urllib.parse import unquote, urlsplit
+from typing import Iterable, NamedTuple, Optional, Tuple
 
 import cv2
 import numpy as np
 from coco2014 import find_region
-from label_tables import load_json
+from label_photos import UPLOAD, find_name, index_names, path_of
+from label_tables import explain, load_json
 from PIL.Image import MAX_IMAGE_PIXELS as MAX_PIXELS
 from PIL.Image import open as open_image
 
@@ -25,7 +25,7 @@ from mmseg_afa.datasets.image_files import (is_hidden, read_text,
                                             strip_image_suffix)
 from mmseg_afa.datasets.label_file import normalize_name
 from mmseg_afa.datasets.transforms.load_image import LoadWeakImage
-from mmseg_afa.utils import IGNORE_INDEX, UserError
+from mmseg_afa.utils import IGNORE_INDEX
 
 OTHER_LABELS = dict.fromkeys(['ignore', 'unsure', '__ignore__'], IGNORE_INDEX)
 OTHER_LABELS.update(background=0, _background_=0)
@@ -39,34 +39,21 @@ class Drawing(NamedTuple):
     regions: Iterable[Tuple[str, np.ndarray]]
 
 
-@contextmanager
-def name_source(where, source):
-    """Let errors of any kind, which damage causes, name what was read."""
-    try:
-        yield
-    except (UserError, OSError):
-        raise
-    except Exception as error:
-        found = (f'no {error}' if isinstance(error, KeyError) else error
-                 or type(error).__name__)
-        raise UserError(f'{where}: {found}. Read is {SOURCES[source][1]}. '
-                        'Correct the file, or export it again.') from error
-
-
 def read_masks(options, classes, photos):
     """Yield name, mask and labels of each image, None if not annotated."""
     ids = dict(OTHER_LABELS)
     ids.update((name, i) for i, name in enumerate(classes, 1))
-    read, _ = SOURCES[options.source]
+    read, expected = SOURCES[options.source]
+    index = index_names(photos or ())
     for where, draw in read(options.file, options):
-        with name_source(where, options.source):
+        with explain(where, expected):
             drawing = draw()
-            yield drawing and paint(drawing, ids, photos)
+            yield drawing and paint(drawing, ids, photos, index)
 
 
-def paint(drawing, ids, photos):
+def paint(drawing, ids, photos, index):
     """Paint the regions of an image: its name, mask, and unknown labels."""
-    name = photo_name(drawing.path, photos)
+    name = photo_name(drawing.path, index)
     size, unknown = drawing.size, set()
     if photos:
         size = LoadWeakImage()(dict(img_path=photos[name]))['ori_shape']
@@ -84,20 +71,19 @@ def paint(drawing, ids, photos):
     return name, mask, unknown
 
 
-def photo_name(path, photos):
+def photo_name(path, index):
     """Name the photo at a path, which may lie in other folders elsewhere."""
     name = strip_image_suffix(normalize_name(path))
+    photo = find_name(name, index)
     parts = PurePosixPath(name).parts
-    for start in range(len(parts) * bool(photos)):
-        if '/'.join(parts[start:]) in photos:
-            return '/'.join(parts[start:])
-    if photos or '..' in parts or not parts or parts[0].endswith((':', '/')):
+    outside = '..' in parts or not parts or parts[0].endswith((':', '/'))
+    if photo is None and (index or outside):
         raise ValueError(f'found the image {path!r}, which is not among the '
                          'photos (--photos)')
-    return name
+    return photo or name
 
 
-def open_files(path) -> Dict[str, Callable]:
+def open_files(path):
     """List functions that open the files of a folder, zip archive or file."""
     if Path(path).is_dir():
         files = {
@@ -151,15 +137,11 @@ def read_colours(text, where):
 
 
 def read_picture(name, open_file, table):
-    """Find the colours of a picture, or the numbers of a grey one."""
+    """Find the colours of a picture."""
     with open_file() as file, open_image(file) as image:
-        grey = image.mode == 'L'
         pixels = np.asarray(image.convert('RGB')) @ [1 << 16, 1 << 8, 1]
     names = {r << 16 | g << 8 | b: name for (r, g, b), name in table.items()}
     values, counts = np.unique(pixels, return_counts=True)
-    if grey and not set(names).issuperset(values):
-        pixels, values = pixels & 255, values & 255
-        names = {255: 'ignore', **dict(enumerate(table.values()))}
     for value, count in zip(values.tolist(), counts):
         if value not in names:
             raise ValueError(
@@ -206,10 +188,10 @@ def read_task(task):
 
 def local_path(address):
     """Find the path in an address of Label Studio; see formats.py."""
-    parts = urlsplit(address)
-    if parts.query.startswith('d='):
-        return unquote(parts.query[2:]).partition('/')[2]
-    return re.sub('^[0-9a-f]{8}-', '', PurePosixPath(unquote(parts.path)).name)
+    path = path_of(address)
+    if '?d=' in address:
+        return path.partition('/')[2]
+    return UPLOAD.sub('', PurePosixPath(path).name)
 
 
 def decode_rle(code, size):

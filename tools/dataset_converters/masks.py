@@ -22,7 +22,8 @@ def make_masks(args):
     """Write the masks that the command line describes, all or none."""
     import numpy as np
     from image_labels import class_list
-    from mask_readers import name_source, read_masks
+    from label_tables import explain
+    from mask_readers import SOURCES, read_masks
 
     from mmseg_afa.datasets.image_files import (IMAGE_SUFFIXES, DataError,
                                                 find_images)
@@ -44,7 +45,7 @@ def make_masks(args):
     unknown, left_out, empty = {}, 0, 0
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix='.masks-', dir=out.parent) as folder, \
-            name_source(args.file, args.source):
+            explain(args.file, SOURCES[args.source][1]):
         root = Path(folder) / out.name
         for result in progress(read_masks(args, classes, photos), 'Masks'):
             if result is None:
