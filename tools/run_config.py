@@ -253,7 +253,7 @@ def config_text(settings: Mapping[str, object], photos: Path, run: Path,
         lr=rate * (settings['batch'] / 4)**0.5,
         unfrozen=UNFROZEN if scratch else '',
         warm_up=min(1500, iters // 10),
-        interval=max(iters // 5, 1),
+        interval=-(-iters // 5),
         save_best='mIoU' if val_masks else None)
 
 

@@ -32,7 +32,7 @@ COMMAND = 'command.json'  # what a run depends on
 REVIEW = 100  # masks on the review page
 # what the terminal shows of a tool's output: scores, warnings, progress bars
 SHOWN = re.compile(
-    r'Iter\(val\).*/|WARNING - (?!Failed)|^- |^Traceback|^\w.*%\||'
+    r'Iter\(val\).*/|WARNING - (?!Failed|Advance|resumed)|^- |^Traceback|^\w.*%\||'
     r'Iter\(train\).* \[\d*00/')
 STAMP = re.compile(r'^\S+ \S+ - mmengine - (INFO - )?')  # of a log
 TIMED = re.compile(r'^(classify|cam|refined): ([\d.e+-]+) s a step', re.M)
@@ -333,11 +333,12 @@ def predict(args, config, checkpoint, suffix, log):
     return folders
 
 
-def report(args, work, folders, suffix):
+def report(args, config, checkpoint, folders, suffix, log):
     """Write report.md; return its path and the warnings of the training."""
     from mmengine import fileio
 
     from mmseg_afa.evaluation.report import table
+    work = checkpoint.parent
     found = json.loads((work / 'training_report.json').read_text('utf-8'))
     rows = [COLUMNS.values()]
     rows += [[one[key] for key in COLUMNS] for one in found['classes']]
@@ -347,6 +348,10 @@ def report(args, work, folders, suffix):
         f'Masks by {folder.name}: [review page]({folder.name}/review.html), '
         f'[table]({folder.name}/images.csv)' for folder in folders[::-1]
     ]
+    if args.val_masks:
+        scores = args.out / f'scores{suffix}'
+        run_tool(log, 'test.py', config, checkpoint, '--work-dir', scores)
+        lines.append(f'Scores by true masks: [mIoU]({scores.name}/report.md)')
     sheet = f'{work.name}/background_scores.png'
     if (args.out / sheet).exists():
         lines.append('Labels under four pairs of background scores. For '
@@ -383,7 +388,7 @@ def run(args):
     checkpoint = train(args, config, work, log)
     announce(6, f'by {checkpoint.name}')
     folders = predict(args, config, checkpoint, suffix, log)
-    path, warnings = report(args, work, folders, suffix)
+    path, warnings = report(args, config, checkpoint, folders, suffix, log)
     announce(7, path)
     return warnings
 
