@@ -31,9 +31,9 @@ STEPS = ('Tags', 'Photos', 'Split', 'Config', 'Training', 'Masks', 'Report')
 COMMAND = 'command.json'  # what a run depends on
 REVIEW = 100  # masks on the review page
 # what the terminal shows of a tool's output: scores, warnings, progress bars
-SHOWN = re.compile(
-    r'Iter\(val\).*/|WARNING - (?!Failed|Advance|resumed)|^- |^Traceback|^\w.*%\||'
-    r'Iter\(train\).* \[\d*00/')
+SHOWN = re.compile('|'.join(
+    (r'Iter\(val\).*/', r'Iter\(train\).* \[\d*00/', r'^\w.*%\|', '^Traceback',
+     r'WARNING - (?!Failed|Advance|resumed)', '^- ')))
 STAMP = re.compile(r'^\S+ \S+ - mmengine - (INFO - )?')  # of a log
 TIMED = re.compile(r'^(classify|cam|refined): ([\d.e+-]+) s a step', re.M)
 
