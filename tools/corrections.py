@@ -4,9 +4,10 @@ import csv
 import re
 import shutil
 from pathlib import Path
-from typing import Dict, Iterable, Mapping, Optional, Sequence, Set
+from typing import Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 from mmseg_afa.datasets.image_files import list_images, normalize_nfc
+from mmseg_afa.datasets.mask_file import read_mask
 from mmseg_afa.utils import UserError
 
 COLUMNS = ['photo', 'mark', 'tags', 'mask']
@@ -64,23 +65,36 @@ def correct(labels: Mapping[str, Iterable[str]],
     return labels
 
 
-def collect_masks(corrected: Optional[Path], decisions: Optional[Path],
-                  rows: Sequence[dict], photos: Set[str],
-                  out: Path) -> Sequence[str]:
-    """Copy good and corrected masks of the photos; return their names."""
+def find_masks(corrected: Optional[Path], decisions: Optional[Path],
+               rows: Sequence[dict]) -> Dict[str, Path]:
+    """Find the masks that are good, and those that were corrected."""
     masks = {
         row['photo']: decisions.parent / row['mask']
         for row in rows if row['mark'] == 'good'
     }
-    masks.update(masks_in(corrected))
-    unknown = sorted(masks.keys() - photos)
+    return {**masks, **masks_in(corrected)}
+
+
+def check_masks(masks: Mapping[str, Path], sizes: Mapping[str, Tuple[int,
+                                                                     int]],
+                classes: Sequence[str]) -> None:
+    """Check masks against the height and width of the tagged photos."""
+    unknown = sorted(masks.keys() - sizes.keys())
     if unknown:
-        raise UserError(
-            f'{masks[unknown[0]]}: no tagged photo {unknown[0]!r}, '
-            f'as for {len(unknown)} of {len(masks)} masks. Name '
-            'masks like their photos, with folders.')
+        raise UserError(f'{masks[unknown[0]]}: no tagged photo {unknown[0]!r},'
+                        f' as for {len(unknown)} of {len(masks)} masks. Name '
+                        'masks like their photos, with folders.')
     for name, path in masks.items():
-        copy = out / f'{name}.png'
+        size = read_mask(str(path), len(classes) + 1).shape
+        if size != sizes[name]:
+            raise UserError(
+                f'{path}: its height and width are {size}, those of the photo '
+                f'are {sizes[name]}. Make the mask at the size of the photo.')
+
+
+def copy_masks(masks: Mapping[str, Path], folder: Path) -> None:
+    """Copy masks to NAME.png in a folder."""
+    for name, path in masks.items():
+        copy = folder / f'{name}.png'
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-    return sorted(masks)

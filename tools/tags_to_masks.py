@@ -110,9 +110,11 @@ def run_tool(log, tool, *options):
             if SHOWN.search(line):
                 print('  ' + STAMP.sub('', line), end='', flush=True)
     if process.returncode:
-        raise SystemExit(f'{"".join(lines[-10:])}\n{tool} failed with status '
-                         f'{process.returncode}. All of its output is in '
-                         f'{log}. Run the command again to resume.')
+        raise SystemExit(
+            f'{"".join(lines[-10:])}\n{tool} failed with status '
+            f'{process.returncode}. All of its output is in '
+            f'{log}. Mend the cause, and run the command again to '
+            'resume.')
     return ''.join(lines)
 
 
@@ -160,23 +162,36 @@ def read_tags(args):
 
 
 def read_photos(photos):
-    """Decode all photos; return the long side of each, and what is broken."""
+    """Decode all photos: height and width of each by name, or the error."""
     from mmseg_afa.apis import find_photos
     from mmseg_afa.datasets import LoadWeakImage
     from mmseg_afa.utils import UserError, parallel_map
     load = LoadWeakImage()
 
-    def long_side(photo):
+    def size(photo):
         try:
-            return max(load(dict(img_path=photo.path))['img_shape'])
+            return load(dict(img_path=photo.path))['img_shape']
         except (OSError, UserError) as error:
             return str(error)
 
     found, _ = find_photos([str(photos)])
-    sides = parallel_map(long_side, found, description='Photos')
-    sides = {photo.name: side for photo, side in zip(found, sides)}
-    broken = [side for side in sides.values() if isinstance(side, str)]
-    return {k: v for k, v in sides.items() if isinstance(v, int)}, broken
+    sizes = parallel_map(size, found, description='Photos')
+    return {photo.name: one for photo, one in zip(found, sizes)}
+
+
+def add_new_photos(args):
+    """List the photos that were added to the folder for masks, too."""
+    from mmseg_afa.apis import find_photos
+    from mmseg_afa.datasets.image_files import format_names
+    from mmseg_afa.datasets.label_file import read_image_list, write_image_list
+    lists = [args.out / 'photos.txt', args.out / 'broken.txt']
+    listed = [read_image_list(str(path)) for path in lists if path.exists()]
+    found, _ = find_photos([str(args.photos)])
+    new = [one.name for one in found if one.name not in set(sum(listed, []))]
+    if new:
+        print(f'  {len(new)} new photos get masks, and are not trained on: '
+              f'{format_names(new)}. To train on them, use another --out.')
+        write_image_list(lists[0], listed[0] + new)
 
 
 def read_data(args):
@@ -195,38 +210,47 @@ def read_data(args):
     from mmseg_afa.datasets.label_file import write_image_list
     from mmseg_afa.utils import UserError
     classes, labels = read_tags(args)
-    announce(1, f'{len(labels)} photos with {len(classes)} classes')
-    sides, broken = read_photos(args.photos)
+    announce(1, f'{len(labels)} names with tags, {len(classes)} classes')
+    sizes = read_photos(args.photos)
+    broken = {k: v for k, v in sizes.items() if isinstance(v, str)}
+    sizes = {k: v for k, v in sizes.items() if k not in broken}
     rows = corrections.read_decisions(args.decisions)
     labels = corrections.correct(
         {name: labels[name]
-         for name in labels if name in sides}, rows)
+         for name in labels if name in sizes}, rows)
     write_label_file(str(args.out / 'image_labels.txt'), classes, labels)
     announce(
-        2, f'{len(sides)} can be read, {len(labels)} of them are tagged, '
+        2, f'{len(sizes)} can be read, {len(labels)} of them are tagged, '
         f'{len(broken)} are broken')
-    for problem in broken:
+    for problem in broken.values():
         print(f'  left out: {problem}')
-    trusted = corrections.collect_masks(args.trusted, args.decisions, rows,
-                                        labels.keys(), args.out / 'trusted')
+    trusted = corrections.find_masks(args.trusted, args.decisions, rows)
+    corrections.check_masks(trusted, {k: sizes[k] for k in labels}, classes)
     if args.val_masks:
-        val = labels.keys() & corrections.masks_in(args.val_masks).keys()
+        masks = corrections.masks_in(args.val_masks)
+        masks = {name: masks[name] for name in masks if name in labels}
+        corrections.check_masks(masks, sizes, classes)
+        val = set(masks)
     else:
-        rest = {k: v for k, v in labels.items() if k not in set(trusted)}
+        rest = {k: v for k, v in labels.items() if k not in trusted}
         val = keep_apart(rest, classes,
                          lambda name: hashlib.sha256(name.encode()).digest())
     train = [name for name in labels if name not in set(val)]
     if not val or len(train) < 2:
         raise UserError(
             f'{args.tags}: {len(labels)} photos are tagged, too few to keep '
-            'some of them apart for validation. Tag at least 5 photos.')
+            'some of them apart for validation. Tag at least 5 photos of a '
+            'class, or give true masks of tagged photos with --val-masks.')
+    corrections.copy_masks(trusted, args.out / 'trusted')
     announce(
         3, f'{len(train)} photos to train on, {len(trusted)} of them '
         f'with trusted masks; {len(val)} kept apart')
-    for name, names in (('photos', sides), ('tagged', labels),
-                        ('train', train), ('val', sorted(val))):
-        write_image_list(args.out / f'{name}.txt', names)
-    long_side = int(statistics.median(sides[name] for name in train))
+    for name, names in (('photos', sizes), ('broken', broken),
+                        ('tagged', labels), ('train', train), ('val',
+                                                               sorted(val))):
+        if names:
+            write_image_list(args.out / f'{name}.txt', names)
+    long_side = int(statistics.median(max(sizes[name]) for name in train))
     return {name: labels[name] for name in train}, long_side, bool(trusted)
 
 
@@ -343,7 +367,11 @@ def report(args, config, checkpoint, folders, suffix, log):
     rows = [COLUMNS.values()]
     rows += [[one[key] for key in COLUMNS] for one in found['classes']]
     lines = [f'# {args.out.name}', table([list(row) for row in rows])]
-    lines += [f'- **{warning}**' for warning in found['warnings']]
+    warnings = [
+        one.replace('model.labeler.bkg_high and bkg_low', '--bkg-scores')
+        for one in found['warnings']
+    ]
+    lines += [f'- **{warning}**' for warning in warnings]
     lines += [
         f'Masks by {folder.name}: [review page]({folder.name}/review.html), '
         f'[table]({folder.name}/images.csv)' for folder in folders[::-1]
@@ -359,7 +387,7 @@ def report(args, config, checkpoint, folders, suffix, log):
                      f'`--bkg-scores HIGH LOW`.\n\n![]({sheet})')
     path = args.out / f'report{suffix}.md'
     fileio.put_text('\n\n'.join(lines) + '\n', path)
-    return path, found['warnings']
+    return path, warnings
 
 
 def run(args):
@@ -373,6 +401,16 @@ def run(args):
         if not weights.is_file():
             raise UserError(f'--weights: {weights}: no such file.')
         args.weights = str(weights)
+    if not args.tags.exists():
+        raise UserError(f'--tags: {args.tags}: no such file or folder.')
+    if args.photos in (args.out, *args.out.parents):
+        raise UserError(f'--out: {args.out} lies in the folder of the photos, '
+                        'so its masks would be taken for photos. Choose '
+                        'another folder.')
+    high, low = args.bkg_scores or (1, 0)
+    if not 0 <= low <= high <= 1:
+        raise UserError(f'--bkg-scores: found {high:g} {low:g}, expected HIGH '
+                        'LOW from 0 to 1, such as 0.65 0.45.')
     if args.no_background and args.bkg_scores:
         raise UserError('--bkg-scores has no effect with --no-background. '
                         'Leave one of them out.')
@@ -380,6 +418,7 @@ def run(args):
     if config.exists():
         check_command(args)
         announce(4, f'{config} is there')
+        add_new_photos(args)
     else:
         args.out.mkdir(parents=True, exist_ok=True)
         prepare(args, log)

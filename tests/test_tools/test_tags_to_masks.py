@@ -12,7 +12,7 @@ from PIL import Image
 
 from mmseg_afa.datasets import read_label_file
 from tests.test_reference.reference import ROOT
-from tools import corrections
+from tools import corrections, tags_to_masks
 from tools.corrections import UserError
 
 COLOURS = dict(cat=(40, 40, 220), dog=(220, 60, 40))
@@ -83,9 +83,12 @@ def test_the_same_command_resumes(pets):
     folder, command, _ = pets
     final = folder / 'run/training/iter_10.pth'
     (folder / 'run/masks/seg/cat/0.png').unlink()
+    write_photo(folder / 'photos/new.jpg', [])
     before = final.stat().st_mtime_ns
     output = run(folder, *command)
     assert '[1/7]' not in output
+    assert "1 new photos get masks, and are not trained on: 'new'" in output
+    assert (folder / 'run/masks/seg/new.png').exists()
     assert final.stat().st_mtime_ns == before
     assert (folder / 'run/masks/seg/cat/0.png').exists()
 
@@ -172,9 +175,30 @@ def test_wrong_decisions(tmp_path, text, message):
         corrections.read_decisions(path)
 
 
-def test_masks_without_a_photo(tmp_path):
+def test_wrong_masks(tmp_path):
     with pytest.raises(UserError, match='no such folder, or no mask'):
         corrections.masks_in(tmp_path)
-    (tmp_path / 'b.png').write_bytes(b'')
-    with pytest.raises(UserError, match=r"b.png: no tagged photo 'b', as for"):
-        corrections.collect_masks(tmp_path, None, [], {'a'}, tmp_path / 'out')
+    cv2.imwrite(str(tmp_path / 'b.png'), np.zeros((4, 6), np.uint8))
+    masks = corrections.masks_in(tmp_path)
+    for sizes, message in ((dict(a=(4, 6)), "b.png: no tagged photo 'b', as"),
+                           (dict(b=(6, 4)), r'are \(4, 6\), those of the')):
+        with pytest.raises(UserError, match=message):
+            corrections.check_masks(masks, sizes, ['cat'])
+    corrections.check_masks(masks, dict(b=(4, 6)), ['cat'])
+
+
+@pytest.mark.parametrize('options, message', [
+    (['--out', 'photos/run'], 'lies in the folder of the photos'),
+    (['--bkg-scores', '0.2', '0.9'], 'found 0.2 0.9, expected HIGH LOW'),
+    (['--tags', 'b.csv'], 'b.csv: no such file or folder'),
+    (['--weights', 'w.pth'], 'w.pth: no such file'),
+])
+def test_options_that_are_refused_at_once(tmp_path, monkeypatch, options,
+                                          message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    (tmp_path / 'tags.csv').touch()
+    with pytest.raises(SystemExit, match=message):
+        tags_to_masks.main(
+            ['photos', '--tags', 'tags.csv', '--out', 'run', *options])
+    assert not (tmp_path / 'run').exists()
