@@ -161,8 +161,8 @@ def test_masks_train_the_first_phase():
     label[1] = HALVES
     alone = net.decode_head.loss_by_label(
         net.decode_head(net.extract_feat(inputs)), label)['loss_seg']
-    assert losses[0]['decode.loss_seg'].item() == pytest.approx(
-        alone.item() / 2)
+    assert losses[0]['decode.loss_seg'].item() == pytest.approx(alone.item() /
+                                                                2)
     net.parse_losses(losses[0])[0].backward()
     assert [n for n, p in net.named_parameters() if p.grad is None] == []
 
