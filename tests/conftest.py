@@ -36,7 +36,8 @@ ANIMALS = ('cat', 'cow', 'dog', 'bird', 'fish')
 PALETTE = [[10 * i, 0, 200] for i in range(6)]
 
 # The longest files, of which each is run by one process.
-LONG = ('test_training.py', 'test_gpu_ready.py', 'test_configs.py')
+LONG = ('test_training.py', 'test_tags_to_masks.py', 'test_gpu_ready.py',
+        'test_configs.py')
 
 
 def pytest_collection_modifyitems(items):

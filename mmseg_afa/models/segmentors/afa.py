@@ -4,7 +4,7 @@ from contextlib import nullcontext
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
-from mmengine.dist import all_reduce_dict
+from mmengine.dist import all_reduce_dict, get_world_size
 from mmseg.registry import MODELS
 from mmseg.utils import (ConfigType, OptConfigType, OptSampleList, SampleList,
                          add_prefix)
@@ -13,10 +13,10 @@ from torch import Tensor
 from ... import compat
 from ...utils import UserError
 from ..pseudo_labels import PresentClasses, merge_cams
-from ..utils import (AttentionLogits, any_process, cast_weights, evaluating,
-                     first_images, has_mask, is_trusted, most_classes,
-                     replace_by_masks, rescale, stack_boxes,
-                     stack_image_labels, zero_gradients)
+from ..utils import (AttentionLogits, cast_weights, evaluating, first_images,
+                     is_trusted, most_classes, replace_by_masks, rescale,
+                     stack_boxes, stack_image_labels, total_of_processes,
+                     zero_gradients)
 from .maps import predict, predict_step
 from .regularized import RegularizedEncoderDecoder
 from .schedule import (CAM_LABELS, CLASSIFY, REFINED_LABELS,
@@ -265,13 +265,14 @@ class AFA(RegularizedEncoderDecoder):
         losses = Counter(
             self.decode_head.loss_by_image_label(maps, image_label))
         # All processes run the same layers, some of which communicate.
-        if any_process(has_mask(data_samples)):
+        trusted = total_of_processes(sum(map(is_trusted, data_samples)))
+        if trusted:
             ignored = self.decode_head.ignore_index
             label = image_label.new_full((len(inputs), *inputs.shape[-2:]),
                                          ignored,
                                          dtype=torch.long)
             label = replace_by_masks(label, data_samples, ignored)
-            share = sum(map(is_trusted, data_samples)) / len(data_samples)
+            share = trusted / (len(data_samples) * get_world_size())
             found = self.decode_head.loss_by_label(
                 self.decode_head(maps), label)
             losses.update({k: share * v for k, v in found.items()})

@@ -41,13 +41,18 @@ def cpu_group() -> torch.distributed.ProcessGroup:
     return torch.distributed.new_group(backend='gloo')
 
 
+def total_of_processes(number: int) -> int:
+    """Add up a number over all processes, each of which calls this."""
+    if get_world_size() == 1:
+        return number
+    total = torch.tensor(number)
+    all_reduce(total, group=cpu_group())
+    return int(total)
+
+
 def any_process(flag: bool) -> bool:
     """Return whether a flag is set in any process; all processes call it."""
-    if get_world_size() == 1:
-        return flag
-    flag = torch.tensor(int(flag))
-    all_reduce(flag, op='max', group=cpu_group())
-    return bool(flag)
+    return total_of_processes(int(flag)) > 0
 
 
 def unwrap(module: nn.Module) -> nn.Module:

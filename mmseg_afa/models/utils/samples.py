@@ -59,15 +59,10 @@ def is_trusted(sample: SegDataSample) -> bool:
     return 'trusted' in sample
 
 
-def has_mask(data_samples: SampleList) -> bool:
-    """Return whether a sample of a batch has a trusted mask."""
-    return any(map(is_trusted, data_samples))
-
-
 def replace_by_masks(label: Tensor, data_samples: SampleList,
                      ignore_index: int) -> Tensor:
     """Replace the labels (B, H, W) of those samples with trusted masks."""
-    if not has_mask(data_samples):
+    if not any(map(is_trusted, data_samples)):
         return label
     rows = []
     for row, sample in zip(label, data_samples):
