@@ -6,24 +6,23 @@ import shutil
 from pathlib import Path
 from typing import Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
-from mmseg_afa.datasets.image_files import list_images, normalize_nfc
-from mmseg_afa.datasets.mask_file import read_mask
+from mmseg_afa.datasets import LoadMask
+from mmseg_afa.datasets.image_files import find_images
 from mmseg_afa.utils import UserError
 
 COLUMNS = ['photo', 'mark', 'tags', 'mask']
 MARKS = ('good', 'wrong mask', 'wrong tags')
 
 
-def masks_in(folder: Optional[Path]) -> Dict[str, Path]:
+def masks_in(folder: Optional[Path]) -> Dict[str, str]:
     """List the masks NAME.png of a folder by their names."""
-    files = list_images(str(folder), ['.png'])[0] if folder else []
-    if folder and not files:
+    if folder is None:
+        return {}
+    found, _ = find_images(str(folder), ['.png'])
+    if not found:
         raise UserError(
             f'{folder}: no such folder, or no mask NAME.png in it.')
-    return {
-        normalize_nfc(file[:-len('.png')]): folder / file
-        for file in files
-    }
+    return found
 
 
 def read_decisions(path: Optional[Path]) -> Sequence[dict]:
@@ -66,17 +65,16 @@ def correct(labels: Mapping[str, Iterable[str]],
 
 
 def find_masks(corrected: Optional[Path], decisions: Optional[Path],
-               rows: Sequence[dict]) -> Dict[str, Path]:
+               rows: Sequence[dict]) -> Dict[str, str]:
     """Find the masks that are good, and those that were corrected."""
     masks = {
-        row['photo']: decisions.parent / row['mask']
+        row['photo']: str(decisions.parent / row['mask'])
         for row in rows if row['mark'] == 'good'
     }
     return {**masks, **masks_in(corrected)}
 
 
-def check_masks(masks: Mapping[str, Path], sizes: Mapping[str, Tuple[int,
-                                                                     int]],
+def check_masks(masks: Mapping[str, str], sizes: Mapping[str, Tuple[int, int]],
                 classes: Sequence[str]) -> None:
     """Check masks against the height and width of the tagged photos."""
     unknown = sorted(masks.keys() - sizes.keys())
@@ -84,15 +82,17 @@ def check_masks(masks: Mapping[str, Path], sizes: Mapping[str, Tuple[int,
         raise UserError(f'{masks[unknown[0]]}: no tagged photo {unknown[0]!r},'
                         f' as for {len(unknown)} of {len(masks)} masks. Name '
                         'masks like their photos, with folders.')
+    load = LoadMask(len(classes) + 1)
     for name, path in masks.items():
-        size = read_mask(str(path), len(classes) + 1).shape
-        if size != sizes[name]:
-            raise UserError(
-                f'{path}: its height and width are {size}, those of the photo '
-                f'are {sizes[name]}. Make the mask at the size of the photo.')
+        load(
+            dict(
+                img_path=f'the photo {name}',
+                seg_map_path=path,
+                ori_shape=sizes[name],
+                seg_fields=[]))
 
 
-def copy_masks(masks: Mapping[str, Path], folder: Path) -> None:
+def copy_masks(masks: Mapping[str, str], folder: Path) -> None:
     """Copy masks to NAME.png in a folder."""
     for name, path in masks.items():
         copy = folder / f'{name}.png'

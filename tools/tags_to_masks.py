@@ -113,7 +113,7 @@ def run_tool(log, tool, *options):
         raise SystemExit(
             f'{"".join(lines[-10:])}\n{tool} failed with status '
             f'{process.returncode}. All of its output is in '
-            f'{log}. Mend the cause, and run the command again to '
+            f'{log}. Correct the cause, and run the command again to '
             'resume.')
     return ''.join(lines)
 
@@ -230,7 +230,7 @@ def read_data(args):
         masks = corrections.masks_in(args.val_masks)
         masks = {name: masks[name] for name in masks if name in labels}
         corrections.check_masks(masks, sizes, classes)
-        val = set(masks)
+        val = sorted(masks)
     else:
         rest = {k: v for k, v in labels.items() if k not in trusted}
         val = keep_apart(rest, classes,
@@ -246,8 +246,7 @@ def read_data(args):
         3, f'{len(train)} photos to train on, {len(trusted)} of them '
         f'with trusted masks; {len(val)} kept apart')
     for name, names in (('photos', sizes), ('broken', broken),
-                        ('tagged', labels), ('train', train), ('val',
-                                                               sorted(val))):
+                        ('tagged', labels), ('train', train), ('val', val)):
         if names:
             write_image_list(args.out / f'{name}.txt', names)
     long_side = int(statistics.median(max(sizes[name]) for name in train))
@@ -308,14 +307,11 @@ def time_steps(config, log):
 def choose_scores(args, config):
     """Return the config and the work folder of the background scores."""
     from mmseg_afa.utils import replacing
-    text, work = config.read_text(encoding='utf-8'), args.out / 'training'
-    if args.bkg_scores is None:
-        return config, work, ''
-    other = text
-    for key, score in zip(('bkg_high', 'bkg_low'), args.bkg_scores):
+    text = other = config.read_text(encoding='utf-8')
+    for key, score in zip(('bkg_high', 'bkg_low'), args.bkg_scores or ()):
         other = re.sub(rf'{key}=[\d.e-]+', f'{key}={score}', other)
     if other == text:
-        return config, work, ''
+        return config, args.out / 'training', ''
     suffix = '_{:g}_{:g}'.format(*args.bkg_scores)
     config = config.with_name(f'config{suffix}.py')
     with replacing(config) as unfinished:
@@ -364,17 +360,17 @@ def report(args, config, checkpoint, folders, suffix, log):
     from mmseg_afa.evaluation.report import table
     work = checkpoint.parent
     found = json.loads((work / 'training_report.json').read_text('utf-8'))
-    rows = [COLUMNS.values()]
-    rows += [[one[key] for key in COLUMNS] for one in found['classes']]
-    lines = [f'# {args.out.name}', table([list(row) for row in rows])]
+    rows = [[one[key] for key in COLUMNS] for one in found['classes']]
+    lines = [f'# {args.out.name}', table([[*COLUMNS.values()], *rows])]
     warnings = [
         one.replace('model.labeler.bkg_high and bkg_low', '--bkg-scores')
         for one in found['warnings']
     ]
     lines += [f'- **{warning}**' for warning in warnings]
     lines += [
-        f'Masks by {folder.name}: [review page]({folder.name}/review.html), '
-        f'[table]({folder.name}/images.csv)' for folder in folders[::-1]
+        f'`{folder.name}`: [review page]({folder.name}/review.html), '
+        f'[table of classes]({folder.name}/images.csv)'
+        for folder in folders[::-1]
     ]
     if args.val_masks:
         scores = args.out / f'scores{suffix}'

@@ -4,8 +4,10 @@ import logging
 import os
 import os.path as osp
 from argparse import ArgumentParser, Namespace
+from contextlib import contextmanager
 from pathlib import Path
-from typing import List, Optional, Sequence
+from tempfile import TemporaryDirectory
+from typing import Iterator, List, Optional, Sequence
 
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
@@ -204,6 +206,17 @@ def build_runner(cfg: Config) -> Runner:
     start_processes(cfg)
     settle_classes(cfg)
     return RUNNERS.get(cfg.get('runner_type', 'Runner')).from_cfg(cfg)
+
+
+@contextmanager
+def loaded_runner(cfg: Config, checkpoint: str) -> Iterator[Runner]:
+    """Build the Runner of a config with a checkpoint, and no work folder."""
+    cfg.launcher = 'none'
+    with TemporaryDirectory() as cfg.work_dir:
+        runner = build_runner(cfg)
+        check_weights(runner, checkpoint)
+        runner.load_checkpoint(checkpoint)
+        yield runner
 
 
 def shorten_log(runner: Runner) -> None:

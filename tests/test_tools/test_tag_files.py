@@ -43,6 +43,14 @@ def read(tmp_path, make, capsys):  # noqa: F811
     return read
 
 
+FRUIT_OR_ZEBRA = {
+    '000000000009': ('orange', ),
+    '000000000025': (),
+    '000000000030': (),
+    '000000000034': ('zebra', ),
+    '000000000036': (),
+    '000000000042': ()
+}
 FOUND = [
     ('openimages.csv', '', ('/m/015p6', '/m/07j7r'), {
         '000026e7ee790996': ('/m/07j7r', ),
@@ -71,22 +79,10 @@ FOUND = [
         'b': ('dog', ),
         'c': ('cat', )
     }),
-    ('metadata.jsonl', '--only orange zebra', ('orange', 'zebra'), {
-        '000000000009': ('orange', ),
-        '000000000025': (),
-        '000000000030': (),
-        '000000000034': ('zebra', ),
-        '000000000036': (),
-        '000000000042': ()
-    }),
-    ('labelstudio.json', '--only orange zebra', ('orange', 'zebra'), {
-        '000000000009': ('orange', ),
-        '000000000025': (),
-        '000000000030': (),
-        '000000000034': ('zebra', ),
-        '000000000036': (),
-        '000000000042': ()
-    }),
+    ('metadata.jsonl', '--only orange zebra', ('orange', 'zebra'),
+     FRUIT_OR_ZEBRA),
+    ('labelstudio.json', '--only orange zebra', ('orange', 'zebra'),
+     FRUIT_OR_ZEBRA),
     ('cvat_tags.xml', '', ('cat', 'dog'), {
         'a': ('cat', ),
         'b': ('cat', 'dog')

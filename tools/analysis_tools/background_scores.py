@@ -4,7 +4,6 @@
 Where there are validation masks or trusted masks, the labels are also scored.
 """
 import argparse
-from tempfile import TemporaryDirectory
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -43,11 +42,7 @@ def main(argv=None) -> None:
             raise UserError(f'--pairs: found {pairs}, expected pairs HIGH,LOW '
                             'with 0 <= LOW <= HIGH <= 1.')
         cfg = launch.read_config(args.config, args.cfg_options)
-        cfg.launcher = 'none'
-        with TemporaryDirectory() as cfg.work_dir:
-            runner = launch.build_runner(cfg)
-            launch.check_weights(runner, args.checkpoint)
-            runner.load_checkpoint(args.checkpoint)
+        with launch.loaded_runner(cfg, args.checkpoint) as runner:
             train, val = (
                 loader and DATASETS.build(loader.dataset)
                 for loader in (cfg.train_dataloader, cfg.val_dataloader))

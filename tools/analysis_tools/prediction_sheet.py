@@ -4,7 +4,6 @@
 The CAMs and the pseudo label use the true image labels, as in training.
 """
 import argparse
-from tempfile import TemporaryDirectory
 
 
 def predict(model, data: dict):
@@ -116,11 +115,7 @@ def main(argv=None) -> None:
         check_least(vars(args), num=1)
         cfg = launch.read_config(args.config, args.cfg_options)
         launch.check_loader(cfg, 'val_dataloader')
-        cfg.launcher = 'none'
-        with TemporaryDirectory() as cfg.work_dir:
-            runner = launch.build_runner(cfg)
-            launch.check_weights(runner, args.checkpoint)
-            runner.load_checkpoint(args.checkpoint)
+        with launch.loaded_runner(cfg, args.checkpoint) as runner:
             dataset = runner.build_dataloader(cfg.val_dataloader).dataset
             model = runner.model.eval()
             if args.worst:
